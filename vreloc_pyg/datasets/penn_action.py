@@ -1,0 +1,134 @@
+"""Penn Action (Zhang, Zhu and Derpanis, ICCV 2013; http://dreamdragon.github.io/PennAction/).
+
+2,326 web clips of 15 actions with 13 human-annotated joints a frame, and *penn-action-reloc*, the
+relocalization benchmark this package builds on them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vreloc_pyg.datasets.base import RelocalizationSplit
+from vreloc_pyg.datasets.folds import ClassFold, class_folds
+from vreloc_pyg.datasets.pose_clips import PoseClip, compose_split
+from vreloc_pyg.errors import DataError
+from vreloc_pyg.features.pose import PENN_SKELETON, fill_missing, normalize_pose
+
+#: Every second frame of clips at nominally 30 frames per second.
+FRAMES_PER_STEP = 2
+SECONDS_PER_STEP = FRAMES_PER_STEP / 30
+
+CLASSES = (
+    "baseball_pitch", "baseball_swing", "bench_press", "bowl", "clean_and_jerk", "golf_swing",
+    "jump_rope", "jumping_jacks", "pullup", "pushup", "situp", "squat", "strum_guitar",
+    "tennis_forehand", "tennis_serve",
+)  # fmt: skip
+
+
+class PennAction:
+    """Reader of the official layout, ``ROOT/labels/0001.mat`` to ``2326.mat``.
+
+    Args:
+        root: the folder that holds ``labels``.
+
+    Raises:
+        DataError: if there are no label files, or one is corrupt or incomplete (the file is named).
+    """
+
+    skeleton = PENN_SKELETON
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        files = sorted((self.root / "labels").glob("*.mat"))
+        if not files:
+            raise DataError(
+                f"Found no Penn Action label files {self.root / 'labels'}/*.mat; "
+                "expected the official layout with the folder 'labels'"
+            )
+        self.clips = [read_clip(file) for file in files]
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.root)!r}, {len(self)} clips)"
+
+
+def read_clip(path: Path) -> PoseClip:
+    """Read one ``.mat`` label file at every second frame.
+
+    Joints annotated as invisible at (1, 1) have no position; they are interpolated in time.
+    """
+    from scipy.io import loadmat
+
+    try:
+        content = loadmat(path, variable_names=["x", "y", "visibility", "action"])
+    except Exception as error:  # scipy raises many types for a damaged file
+        raise DataError(f"Cannot read {path}: not a MATLAB 5 file or damaged ({error})") from None
+    try:
+        x, y, visibility = (np.asarray(content[key], dtype=np.float64) for key in ("x", "y", "visibility"))
+        label = str(content["action"].item())
+    except (KeyError, ValueError) as error:
+        raise DataError(f"{path} lacks or damages one of x, y, visibility, action ({error})") from None
+    if not (x.shape == y.shape == visibility.shape) or x.ndim != 2 or x.shape[1] != PENN_SKELETON.num_joints:
+        raise DataError(
+            f"{path}: expected x, y and visibility as [frames, {PENN_SKELETON.num_joints}] "
+            f"(got {x.shape}, {y.shape}, {visibility.shape})"
+        )
+    joints: NDArray[np.float64] = np.stack([x, y], axis=-1)[::FRAMES_PER_STEP]
+    visible = visibility[::FRAMES_PER_STEP] > 0
+    placed = visible | (joints > 1).any(-1)
+    if not placed.any():
+        raise DataError(f"{path}: no joint has a position in any frame")
+    return PoseClip(path.stem, label, normalize_pose(fill_missing(joints, placed), PENN_SKELETON), visible)
+
+
+def penn_folds(seed: int = 0) -> list[ClassFold]:
+    """Five folds of 10 training, 2 validation and 3 test classes; every class is tested exactly once."""
+    return class_folds(CLASSES, num_folds=5, num_validation=2, seed=seed)
+
+
+def penn_action_reloc(
+    clips: Sequence[PoseClip],
+    fold: int,
+    num_train: int = 1500,
+    num_validation: int = 120,
+    num_test: int = 210,
+    seed: int = 0,
+) -> dict[str, RelocalizationSplit]:
+    """The benchmark *penn-action-reloc*: one fold's ``train``, ``validation`` and ``test`` split.
+
+    All queries and references are functions of ``seed``; :func:`split_checksum` pins them.
+
+    Args:
+        clips: ``PennAction(root).clips``.
+        fold: 0 to 4.
+        num_train, num_validation, num_test: number of composed references, each with its query.
+        seed: decides folds and draws.
+    """
+    classes = penn_folds(seed)[fold]
+    sizes = {"train": num_train, "validation": num_validation, "test": num_test}
+    return {
+        name: compose_split(
+            f"penn-fold{fold}-{name}",
+            [clip for clip in clips if clip.label in getattr(classes, name)],
+            size,
+            SECONDS_PER_STEP,
+            seed=10_000 * seed + 100 * fold + index,
+        )
+        for index, (name, size) in enumerate(sizes.items())
+    }
+
+
+def split_checksum(split: RelocalizationSplit) -> str:
+    """Digest of which clips make which pair and where the answers are; features are left out."""
+    lines = []
+    for query, reference in (split[i] for i in range(len(split))):
+        bounds = ",".join(f"{value:.4f}" for value in reference.segments.flatten().tolist())
+        lines.append(f"{query.video_id} {' '.join(reference.sources)} {' '.join(reference.labels)} {bounds}")
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]

@@ -1,0 +1,249 @@
+"""UTKinect-Action3D (Xia, Chen and Aggarwal, CVPRW 2012; https://cvrc.ece.utexas.edu/KinectDatasets/HOJ3D.html).
+
+20 untrimmed recordings (10 people, twice each) of 10 actions as 3-D skeletons, and *utkinect-reloc*, the
+relocalization benchmark this package builds on them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vreloc_pyg.datasets.base import Query, Reference, RelocalizationSplit
+from vreloc_pyg.datasets.folds import ClassFold, class_folds
+from vreloc_pyg.errors import DataError
+from vreloc_pyg.features.pose import KINECT_SKELETON, normalize_pose, pose_features
+
+FRAMES_PER_STEP = 4
+FRAME_RATE = 30.0
+SECONDS_PER_STEP = FRAMES_PER_STEP / FRAME_RATE
+
+CLASSES = (
+    "walk", "sitDown", "standUp", "pickUp", "carry", "throw", "push", "pull", "waveHands", "clapHands",
+)  # fmt: skip
+
+_RECORDING = re.compile(r"s\d\d_e\d\d")
+_ACTION = re.compile(r"(\w+):\s*(\S+)\s+(\S+)\s*")
+
+
+@dataclass(frozen=True)
+class ActionInstance:
+    """One annotated action: its class, first and last frame id as printed, and line number in the file."""
+
+    label: str
+    first_frame: float
+    last_frame: float
+    line: int
+
+
+class UTKinect:
+    """Reader of the official layout: ``joints_sNN_eNN.txt`` beside ``actionLabel.txt``.
+
+    The labels give *frame ids*, which step by 2 to 16 in the joint files and sometimes repeat: duplicates
+    are dropped and the joints interpolated at every fourth frame id, so that a step lasts 4/30 s.
+    Instances whose line holds NaN are left out, as the data set's page says.
+
+    Args:
+        root: the folder with the files, or one above it named ``joints``.
+        label_file: annotations; by default ``actionLabel_modified.txt``, with two mistyped frame ids
+            corrected, where it exists, else ``actionLabel.txt``.
+
+    Raises:
+        DataError: if a file is missing, or a line cannot be read (file and line are named).
+    """
+
+    skeleton = KINECT_SKELETON
+
+    def __init__(self, root: str | Path, label_file: str | None = None) -> None:
+        self.root = Path(root)
+        folder = self.root / "joints" if (self.root / "joints").is_dir() else self.root
+        corrected = folder / "actionLabel_modified.txt"
+        path = folder / label_file if label_file else corrected
+        if not label_file and not corrected.exists():
+            path = folder / "actionLabel.txt"
+        annotations = read_action_labels(path)
+        self.recordings = [
+            read_recording(folder / f"joints_{video_id}.txt", video_id, instances, path)
+            for video_id, instances in annotations.items()
+        ]
+
+    def __len__(self) -> int:
+        return len(self.recordings)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.root)!r}, {len(self)} recordings)"
+
+
+def read_action_labels(path: Path) -> dict[str, list[ActionInstance]]:
+    """Instances of every recording in an ``actionLabel.txt``."""
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"Cannot read the UTKinect annotations {path}: {error}") from None
+    annotations: dict[str, list[ActionInstance]] = {}
+    instances: list[ActionInstance] | None = None
+    for number, line in enumerate(lines, start=1):
+        text = line.strip()
+        if not text:
+            continue
+        if _RECORDING.fullmatch(text):
+            instances = annotations.setdefault(text, [])
+            continue
+        match = _ACTION.fullmatch(text)
+        try:
+            if match is None or instances is None:
+                raise ValueError
+            first, last = float(match[2]), float(match[3])
+        except ValueError:
+            raise DataError(
+                f"{path}, line {number}: expected 'sNN_eNN' or 'action: first last' (got {line!r})"
+            ) from None
+        if np.isfinite(first) and np.isfinite(last):
+            instances.append(ActionInstance(match[1], first, last, number))
+    if not annotations:
+        raise DataError(f"{path} names no recording; expected lines such as 's01_e01'")
+    return annotations
+
+
+def read_recording(
+    path: Path, video_id: str, instances: Sequence[ActionInstance], label_path: Path
+) -> Reference:
+    """Read one joint file as an untrimmed reference with its instances in seconds from its first frame."""
+    try:
+        table: NDArray[np.float64] = np.loadtxt(path, ndmin=2)
+    except (OSError, ValueError) as error:
+        raise DataError(f"Cannot read {path}: {error}") from None
+    width = 1 + KINECT_SKELETON.num_joints * KINECT_SKELETON.num_dims
+    if table.shape[1] != width or len(table) < 2:
+        raise DataError(f"{path}: expected at least two lines of {width} numbers (got shape {table.shape})")
+    if not np.isfinite(table).all():
+        line = int(np.flatnonzero(~np.isfinite(table).all(1))[0]) + 1
+        raise DataError(f"{path}, line {line}: holds NaN or infinite values")
+    frames, rows = np.unique(table[:, 0], return_index=True)
+    grid = np.arange(frames[0], frames[-1] + 1, FRAMES_PER_STEP)
+    joints = np.stack([np.interp(grid, frames, column) for column in table[rows, 1:].T], axis=1)
+    joints = joints.reshape(len(grid), KINECT_SKELETON.num_joints, KINECT_SKELETON.num_dims)
+    duration = len(grid) * SECONDS_PER_STEP
+    segments = []
+    for instance in instances:
+        start = (instance.first_frame - frames[0]) / FRAME_RATE
+        end = min((instance.last_frame - frames[0]) / FRAME_RATE, duration)
+        if not 0 <= start < end:
+            raise DataError(
+                f"{label_path}, line {instance.line}: {instance.label} [{instance.first_frame:g}, "
+                f"{instance.last_frame:g}] lies outside frames [{frames[0]:g}, {frames[-1]:g}] of {path.name}"
+            )
+        segments.append((start, end))
+    visible = np.ones(joints.shape[:2], dtype=bool)
+    features = pose_features(normalize_pose(joints, KINECT_SKELETON), visible)
+    return Reference(
+        features=torch.from_numpy(features),
+        seconds_per_step=SECONDS_PER_STEP,
+        segments=torch.tensor(segments, dtype=torch.float64),
+        labels=tuple(instance.label for instance in instances),
+        video_id=video_id,
+    )
+
+
+def cut_query(reference: Reference, index: int) -> Query:
+    """Instance ``index`` of a reference as a query clip."""
+    label = reference.labels[index]
+    before = sum(other == label for other in reference.labels[:index])
+    start, end = reference.steps_of(label)[before].tolist()
+    return Query(reference.features[start:end], reference.seconds_per_step, label, reference.video_id)
+
+
+def stretches_without(reference: Reference, kept: Sequence[str]) -> list[Reference]:
+    """The parts of a recording between instances of classes not in ``kept``.
+
+    A training recording must not show the classes held out for validation and test, not even as
+    background; every part that still holds a whole instance becomes a reference ``<video_id>/<number>``.
+    """
+    step = reference.seconds_per_step
+    held_out = [(0.0, 0.0)] + sorted(
+        (start, end)
+        for (start, end), label in zip(reference.segments.tolist(), reference.labels, strict=True)
+        if label not in kept
+    )
+    held_out.append((reference.duration_s, reference.duration_s))
+    parts: list[Reference] = []
+    covered = 0.0
+    for (_, low), (high, _) in itertools.pairwise(held_out):
+        covered = max(covered, low)
+        first, last = int(np.ceil(covered / step - 1e-9)), int(high / step + 1e-9)
+        inside = [
+            i
+            for i, (start, end) in enumerate(reference.segments.tolist())
+            if reference.labels[i] in kept and start >= first * step - 1e-9 and end <= last * step + 1e-9
+        ]
+        if inside:
+            parts.append(
+                Reference(
+                    reference.features[first:last],
+                    step,
+                    (reference.segments[inside] - first * step).clamp(min=0),
+                    tuple(reference.labels[i] for i in inside),
+                    f"{reference.video_id}/{len(parts)}",
+                    (reference.video_id,),
+                )
+            )
+    return parts
+
+
+def utkinect_folds(seed: int = 0) -> list[ClassFold]:
+    """Five folds of 6 training, 2 validation and 2 test classes; every class is tested exactly once."""
+    return class_folds(CLASSES, num_folds=5, num_validation=2, seed=seed)
+
+
+def utkinect_reloc(
+    recordings: Sequence[Reference], fold: int, references_per_query: int = 5, seed: int = 0
+) -> dict[str, RelocalizationSplit]:
+    """The benchmark *utkinect-reloc*: one fold's ``train``, ``validation`` and ``test`` split.
+
+    Queries are the instances of the split's classes; each is paired with recordings of other people.
+    Validation and test references are the whole recordings; training references are the stretches
+    without held-out classes (:func:`stretches_without`).
+
+    Args:
+        recordings: ``UTKinect(root).recordings``.
+        fold: 0 to 4.
+        references_per_query: recordings searched with each query.
+        seed: decides folds and draws.
+    """
+    classes = utkinect_folds(seed)[fold]
+    rng = np.random.default_rng([seed, fold])
+    splits = {}
+    for name in ("train", "validation", "test"):
+        labels = getattr(classes, name)
+        queries = [
+            cut_query(recording, index)
+            for recording in recordings
+            for index, label in enumerate(recording.labels)
+            if label in labels
+        ]
+        references, pairs = list(recordings), []
+        if name == "train":
+            references = [part for recording in recordings for part in stretches_without(recording, labels)]
+        else:
+            for number, query in enumerate(queries):
+                others = [
+                    index
+                    for index, reference in enumerate(references)
+                    if query.label in reference.labels and person(reference) != query.video_id[:3]
+                ]
+                chosen = rng.choice(others, size=min(references_per_query, len(others)), replace=False)
+                pairs += [(number, int(index)) for index in chosen]
+        splits[name] = RelocalizationSplit(f"utkinect-fold{fold}-{name}", queries, references, pairs)
+    return splits
+
+
+def person(reference: Reference) -> str:
+    """The person in a recording, ``s01`` to ``s10``."""
+    return reference.video_id[:3]

@@ -1,0 +1,45 @@
+"""The errors a user can cause.
+
+.. code-block:: text
+
+    VrelocError
+    ├── FeatureError       features of the wrong shape, width or value
+    ├── SegmentError       a segment that is empty, reversed or outside its video
+    ├── GraphError         a pair graph that is malformed or lacks an edge set
+    ├── SettingsError      an unknown preset, setting or impossible value
+    ├── CheckpointError    a model file that is truncated or does not fit
+    ├── DataError          a data set or file that cannot be read as documented
+    └── MissingExtraError  an optional package is not installed
+"""
+
+
+class VrelocError(Exception):
+    """Base of all errors raised on purpose; the command line prints it without a traceback."""
+
+
+class FeatureError(VrelocError, ValueError):
+    """Features have the wrong shape, width or hold values that are not finite."""
+
+
+class SegmentError(VrelocError, ValueError):
+    """A temporal segment is empty, reversed, not finite or outside its video."""
+
+
+class GraphError(VrelocError, ValueError):
+    """A query/proposal pair graph is malformed or lacks what the model needs."""
+
+
+class SettingsError(VrelocError, ValueError):
+    """A preset or setting is unknown, or its value is impossible."""
+
+
+class CheckpointError(VrelocError):
+    """A saved model is missing, truncated, or does not fit its settings."""
+
+
+class DataError(VrelocError, ValueError):
+    """A data set, or a file of one, cannot be read as its format documents."""
+
+
+class MissingExtraError(VrelocError, ImportError):
+    """An optional dependency is needed and not installed."""

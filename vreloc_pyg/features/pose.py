@@ -1,0 +1,108 @@
+"""Pose features: joint positions to one vector per time step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vreloc_pyg.errors import FeatureError
+
+FloatArray = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """What the numbers of a joint array mean.
+
+    Args:
+        num_joints: J.
+        num_dims: D, 2 for image and 3 for world coordinates.
+        centre: joints whose mean is the origin, usually both hips.
+        mirror: for every joint, the joint it becomes when left and right are swapped.
+    """
+
+    num_joints: int
+    num_dims: int
+    centre: tuple[int, ...]
+    mirror: tuple[int, ...]
+
+    @property
+    def num_features(self) -> int:
+        """Width of :func:`pose_features`: positions, velocities and visibility."""
+        return self.num_joints * (2 * self.num_dims + 1)
+
+
+#: 13 joints in the image: head, then left/right shoulder, elbow, wrist, hip, knee, ankle.
+PENN_SKELETON = Skeleton(13, 2, (7, 8), (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11))
+
+#: 20 joints of the first Kinect in metres: hip centre, spine, neck, head, left and right arm, left and right leg.
+KINECT_SKELETON = Skeleton(
+    20,
+    3,
+    (12, 16),
+    (0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 16, 17, 18, 19, 12, 13, 14, 15),
+)
+
+
+def fill_missing(joints: FloatArray, visible: NDArray[np.bool_]) -> FloatArray:
+    """Replace unseen joints by linear interpolation in time.
+
+    A joint never seen in the clip is put at the mean of the joints that are.
+
+    Args:
+        joints: ``[N, J, D]``.
+        visible: ``[N, J]``.
+    """
+    filled = np.where(visible[..., None], joints, np.nan).astype(np.float64)
+    frames = np.arange(len(joints))
+    for joint in range(joints.shape[1]):
+        seen = visible[:, joint]
+        if seen.any() and not seen.all():
+            for dim in range(joints.shape[2]):
+                filled[:, joint, dim] = np.interp(frames, frames[seen], filled[seen, joint, dim])
+    never = ~visible.any(0)
+    if never.all():
+        raise FeatureError("No joint is visible in any frame of the clip")
+    filled[:, never] = filled[:, ~never].mean(1, keepdims=True)
+    return filled
+
+
+def normalize_pose(joints: FloatArray, skeleton: Skeleton) -> FloatArray:
+    """Centre every frame on the hips and divide by the clip's body size.
+
+    Body size is the median over frames of the root mean square distance of the joints from the centre,
+    which is steadier than the trunk's length when the trunk points at the camera.
+
+    Args:
+        joints: ``[N, J, D]`` in any unit.
+
+    Returns:
+        ``[N, J, D]`` without unit.
+    """
+    expected = (skeleton.num_joints, skeleton.num_dims)
+    if joints.ndim != 3 or joints.shape[1:] != expected or len(joints) == 0:
+        raise FeatureError(f"Expected joints as [N, {expected[0]}, {expected[1]}] (got {joints.shape})")
+    if not np.isfinite(joints).all():
+        raise FeatureError("Joints hold NaN or infinite values")
+    centred = joints - joints[:, list(skeleton.centre)].mean(1, keepdims=True)
+    size = float(np.median(np.sqrt((centred**2).sum(-1).mean(-1))))
+    return centred / max(size, 1e-6)
+
+
+def pose_features(pose: FloatArray, visible: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Positions, velocities and visibility of a normalised pose sequence.
+
+    Args:
+        pose: normalised joints ``[N, J, D]`` (:func:`normalize_pose`).
+        visible: ``[N, J]``.
+
+    Returns:
+        ``[N, J * (2 D + 1)]``: all positions (joint-major), all velocities per step (central differences,
+        times 5 so that their spread is near that of the positions), then visibility as 0 and 1.
+    """
+    num_steps = len(pose)
+    velocity = 5 * np.gradient(pose, axis=0) if num_steps > 1 else np.zeros_like(pose)
+    columns = [pose.reshape(num_steps, -1), velocity.reshape(num_steps, -1), visible.astype(np.float32)]
+    return np.concatenate(columns, axis=1).astype(np.float32)

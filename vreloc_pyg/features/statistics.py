@@ -1,0 +1,50 @@
+"""Mean and standard deviation of the features of many windows at once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from vreloc_pyg.errors import FeatureError, SegmentError
+
+
+def window_statistics(features: Tensor, windows: Tensor) -> Tensor:
+    """Mean and standard deviation over time of every window, at a cost that does not grow with their length.
+
+    .. math::
+        \\mu_{[s, e)} = \\frac{C_e - C_s}{e - s}, \\qquad
+        \\sigma^2_{[s, e)} = \\frac{Q_e - Q_s}{e - s} - \\mu^2_{[s, e)}
+
+    where :math:`C` and :math:`Q` are cumulative sums of the features and of their squares, kept in float64
+    and about the mean of the whole video, so that a large common offset costs no precision. The standard
+    deviation divides by the number of steps and is 0 for a window of one step.
+
+    Args:
+        features: ``[num_steps, F]``.
+        windows: half-open step intervals within ``[0, num_steps]``, ``[M, 2]`` int64.
+
+    Returns:
+        Means, then standard deviations, ``[M, 2 F]`` in the features' dtype.
+
+    Raises:
+        FeatureError: if the features are not two-dimensional.
+        SegmentError: if a window is empty, reversed or outside the video.
+    """
+    if features.dim() != 2:
+        raise FeatureError(f"Expected features as [num_steps, F] (got shape {tuple(features.shape)})")
+    start, end = windows.unbind(-1)
+    bad = (start < 0) | (end <= start) | (end > len(features))
+    if bad.any():
+        index = int(bad.nonzero()[0, 0])
+        raise SegmentError(
+            f"Expected windows as non-empty step intervals within [0, {len(features)}) "
+            f"(got {windows[index].tolist()} at {index})"
+        )
+    offset = features.double().mean(0)
+    centred = features.double() - offset
+    sums = torch.cat([centred, centred.square()], dim=1).cumsum(0)  # [num_steps, 2 F]
+    sums = torch.cat([sums.new_zeros(1, sums.size(1)), sums])  # [num_steps + 1, 2 F]
+    moments = (sums[end] - sums[start]) / (end - start).unsqueeze(1)
+    mean, mean_square = moments.chunk(2, dim=1)
+    deviation = (mean_square - mean.square()).clamp(min=0).sqrt()
+    return torch.cat([mean + offset, deviation], dim=1).to(features.dtype)

@@ -1,0 +1,209 @@
+"""A query and a proposal as one graph of PyTorch Geometric."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+from torch_geometric.transforms import BaseTransform
+
+from vreloc_pyg.errors import FeatureError, GraphError, SettingsError
+from vreloc_pyg.graphs.multi_scale import check_scale, multi_scale_edge_index
+from vreloc_pyg.graphs.weights import WeightKind, check_weight, edge_weights
+
+Fit = Literal["resample", "pad"]
+
+
+def fit_length(features: Tensor, num_steps: int, how: Fit) -> tuple[Tensor, int]:
+    """Bring a clip to a fixed number of steps.
+
+    ``"resample"`` takes the steps ``round(linspace(0, n - 1, num_steps))``, which repeats steps of a short
+    clip. ``"pad"`` is the paper's rule (section 5.2.2): a longer clip is sampled like that, a shorter one
+    gets rows of zeros at its end.
+
+    Args:
+        features: ``[n, F]``, n >= 1.
+        num_steps: T, 1 or more.
+        how: ``"resample"`` or ``"pad"``.
+
+    Returns:
+        The clip ``[T, F]``, and how many of its rows are not padding.
+
+    Raises:
+        SettingsError: if ``num_steps`` is below 1 or ``how`` is unknown.
+        FeatureError: if the clip is empty or not two-dimensional.
+    """
+    if num_steps < 1 or how not in get_args(Fit):
+        raise SettingsError(
+            f"Expected num_steps >= 1 and how to be 'resample' or 'pad' (got {num_steps} and {how!r})"
+        )
+    _check_clip(features, "clip")
+    length = features.size(0)
+    if length == num_steps:
+        return features, length
+    if how == "pad" and length < num_steps:
+        return torch.nn.functional.pad(features, (0, 0, 0, num_steps - length)), length
+    steps = torch.linspace(0, length - 1, num_steps, dtype=torch.float64).round().long()
+    return features[steps.to(features.device)], num_steps
+
+
+def pair_data(
+    query: Tensor,
+    proposal: Tensor,
+    *,
+    num_steps: int | None = None,
+    fit: Fit = "resample",
+    target_offsets: Tensor | None = None,
+) -> Data:
+    """One query/proposal pair as a graph, without its edges (:class:`MultiScaleEdges` adds them).
+
+    Args:
+        query: features ``[Tq, F]``.
+        proposal: features ``[Tp, F]``.
+        num_steps: T, the length both clips are brought to. (default: ``None``, clips keep their lengths)
+        fit: how, see :func:`fit_length`; ``"pad"`` adds the bool node attribute ``mask``, false at padding.
+        target_offsets: regression targets ``(T_c, T_l)``, ``[2]``, see
+            :func:`~vreloc_pyg.segments.encode_offsets`.
+
+    Returns:
+        ``Data`` with ``x [Tq + Tp, F]``, ``num_query [1]``, ``num_proposal [1]``, and where asked for
+        ``mask [Tq + Tp]`` and ``target_offsets [1, 2]``.
+
+    Raises:
+        FeatureError: if a clip is empty, not finite, not two-dimensional, or they differ in width.
+        SettingsError: if ``num_steps`` is below 1 or ``fit`` is unknown.
+        GraphError: if ``target_offsets`` are not two finite numbers.
+    """
+    _check_clip(query, "query")
+    _check_clip(proposal, "proposal")
+    if query.size(1) != proposal.size(1):
+        raise FeatureError(
+            f"Expected query and proposal of one width (got F = {query.size(1)} and {proposal.size(1)})"
+        )
+    valid = (query.size(0), proposal.size(0))
+    if num_steps is not None:
+        query, num_valid_query = fit_length(query, num_steps, fit)
+        proposal, num_valid_proposal = fit_length(proposal, num_steps, fit)
+        valid = (num_valid_query, num_valid_proposal)
+    data = Data(
+        x=torch.cat([query, proposal]),
+        num_query=torch.tensor([query.size(0)]),
+        num_proposal=torch.tensor([proposal.size(0)]),
+    )
+    if num_steps is not None and fit == "pad":
+        step = torch.arange(num_steps, device=query.device)
+        data.mask = torch.cat([step < valid[0], step < valid[1]])
+    if target_offsets is not None:
+        target_offsets = torch.as_tensor(target_offsets, dtype=torch.float32)
+        if target_offsets.numel() != 2 or not torch.isfinite(target_offsets).all():
+            raise GraphError(f"Expected two finite target_offsets (got {target_offsets.tolist()})")
+        data.target_offsets = target_offsets.reshape(1, 2)
+    return data
+
+
+class MultiScaleEdges(BaseTransform):
+    """Add the edges of every scale k to a pair as ``edge_index_k1 ...`` (paper section 4.3).
+
+    Weights other than ``binary`` are added as ``edge_weight_k1 ...``.
+
+    Args:
+        scales: values of k in steps. (default: ``(1, 2, 3)``)
+        weight: see :func:`~vreloc_pyg.graphs.weights.edge_weights`. (default: ``"binary"``)
+        bandwidth: s of ``exponential`` weights, in nodes. (default: the number of query steps)
+
+    Raises:
+        SettingsError: if a scale is below 1, or ``weight`` or ``bandwidth`` is impossible.
+    """
+
+    def __init__(
+        self,
+        scales: Sequence[int] = (1, 2, 3),
+        weight: WeightKind = "binary",
+        bandwidth: float | None = None,
+    ) -> None:
+        check_weight(weight, bandwidth)
+        self.scales = tuple(check_scale(k) for k in scales)
+        self.weight = weight
+        self.bandwidth = bandwidth
+
+    def forward(self, data: Data) -> Data:
+        validate_pair(data)
+        num_query, num_proposal = int(data.num_query), int(data.num_proposal)
+        for k in self.scales:
+            edge_index = _edges(num_query, num_proposal, k)
+            # Cloned, so that a caller who edits his graph in place does not edit everyone's.
+            data[f"edge_index_k{k}"] = edge_index.to(data.x.device, copy=True)
+            if self.weight != "binary":
+                weights = edge_weights(edge_index, num_query, self.weight, self.bandwidth)
+                data[f"edge_weight_k{k}"] = weights.to(data.x.device)
+        return data
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(scales={self.scales}, weight={self.weight!r}, bandwidth={self.bandwidth})"
+        )
+
+
+def validate_pair(data: Data, scales: Sequence[int] = ()) -> Data:
+    """Return a pair graph (or a batch of them) unchanged, or raise for what is wrong with it.
+
+    PyTorch Geometric's ``Data.validate`` looks at ``edge_index`` only, which these graphs do not have.
+
+    Args:
+        data: a graph as of :func:`pair_data`, or a ``Batch`` of such.
+        scales: values of k whose edges it must hold. (default: none)
+
+    Raises:
+        GraphError: if an attribute is missing, or is of another shape, length or range.
+        FeatureError: if ``x`` holds NaN or infinite values.
+    """
+    for name in ("x", "num_query", "num_proposal"):
+        if name not in data:
+            raise GraphError(f"Expected a pair graph with {name!r} (got {sorted(data.keys())})")
+    num_query, num_proposal = torch.as_tensor(data.num_query), torch.as_tensor(data.num_proposal)
+    if min(num_query.min(), num_proposal.min()) < 1:
+        raise GraphError(
+            f"Expected num_query >= 1 and num_proposal >= 1 (got {data.num_query}, {data.num_proposal})"
+        )
+    num_nodes = int(num_query.sum() + num_proposal.sum())
+    if data.x.dim() != 2 or data.x.size(0) != num_nodes:
+        raise GraphError(f"Expected x as [{num_nodes}, F] (got {tuple(data.x.shape)})")
+    if not torch.isfinite(data.x).all():
+        raise FeatureError("Features x of a pair graph hold NaN or infinite values")
+    if "mask" in data and (data.mask.dtype != torch.bool or data.mask.shape != (num_nodes,)):
+        raise GraphError(f"Expected mask as bool [{num_nodes}] (got {tuple(data.mask.shape)})")
+    for k in scales:
+        _validate_edges(data, check_scale(k), num_nodes)
+    return data
+
+
+def _validate_edges(data: Data, k: int, num_nodes: int) -> None:
+    name = f"edge_index_k{k}"
+    if name not in data:
+        raise GraphError(f"Expected a pair graph with {name!r} (got {sorted(data.keys())})")
+    edge_index = data[name]
+    if edge_index.dim() != 2 or edge_index.size(0) != 2 or edge_index.dtype != torch.long:
+        raise GraphError(
+            f"Expected {name} as [2, E] int64 (got {tuple(edge_index.shape)} {edge_index.dtype})"
+        )
+    if edge_index.numel() and not 0 <= int(edge_index.min()) <= int(edge_index.max()) < num_nodes:
+        raise GraphError(f"Expected {name} within 0..{num_nodes - 1} (got {int(edge_index.max())})")
+    weights = data.get(f"edge_weight_k{k}")
+    if weights is not None and weights.shape != (edge_index.size(1),):
+        raise GraphError(f"Expected edge_weight_k{k} as [{edge_index.size(1)}] (got {tuple(weights.shape)})")
+
+
+def _check_clip(features: Tensor, what: str) -> None:
+    if features.dim() != 2 or features.size(0) == 0:
+        raise FeatureError(f"Expected the {what} as [num_steps, F], not empty (got {tuple(features.shape)})")
+    if not torch.isfinite(features).all():
+        raise FeatureError(f"Features of the {what} hold NaN or infinite values")
+
+
+@lru_cache(maxsize=4096)
+def _edges(num_query: int, num_proposal: int, k: int) -> Tensor:
+    return multi_scale_edge_index(num_query, num_proposal, k)

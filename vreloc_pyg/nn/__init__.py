@@ -1,0 +1,8 @@
+"""The multi-graph feature fusion network and its parts."""
+
+from vreloc_pyg.nn.mgff_conv import MGFFConv
+from vreloc_pyg.nn.mgff_layer import MGFFLayer
+from vreloc_pyg.nn.mgff_net import MGFFNet, Relevance
+from vreloc_pyg.nn.settings import PRESETS, MGFFSettings
+
+__all__ = ["PRESETS", "MGFFConv", "MGFFLayer", "MGFFNet", "MGFFSettings", "Relevance"]

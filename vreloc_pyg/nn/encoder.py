@@ -1,0 +1,37 @@
+"""Recurrent encoders of the query and the proposal."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class ClipEncoder(nn.Module):
+    r"""A one-layer unidirectional LSTM over a clip (paper section 4.2).
+
+    .. math::
+        h_t = \mathrm{LSTM}(x_t, h_{t-1}), \qquad t = 0, \dots, T - 1
+
+    Trailing padding does not change the states before it, so clips of a batch need no packing.
+
+    Args:
+        in_channels: F, width of the features.
+        hidden_channels: d, width of the states.
+        dropout: share of state values dropped in training (the paper names no rate; .4 in the ``paper`` preset).
+
+    Shapes:
+        - input: ``[B, T, F]``
+        - output: ``[B, T, d]``
+    """
+
+    def __init__(self, in_channels: int, hidden_channels: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(in_channels, hidden_channels, batch_first=True)
+        self.dropout = nn.Dropout(dropout)
+
+    def reset_parameters(self) -> None:
+        self.lstm.reset_parameters()
+
+    def forward(self, clips: Tensor) -> Tensor:
+        states, _ = self.lstm(clips)
+        dropped: Tensor = self.dropout(states)
+        return dropped

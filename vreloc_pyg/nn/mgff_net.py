@@ -1,0 +1,243 @@
+"""MGFFNet: the relevance of a proposal to a query clip, and how to refine the proposal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+import vreloc_pyg.nn.checkpoint as checkpoint
+from vreloc_pyg.errors import CheckpointError, FeatureError, GraphError, SettingsError
+from vreloc_pyg.graphs.pair_data import validate_pair
+from vreloc_pyg.graphs.weights import edge_weights
+from vreloc_pyg.nn.encoder import ClipEncoder
+from vreloc_pyg.nn.heads import RegressionHead, ScoreHead
+from vreloc_pyg.nn.mgff_layer import MGFFLayer
+from vreloc_pyg.nn.settings import MGFFSettings, preset_settings
+
+
+class Relevance(NamedTuple):
+    """What the model says of B pairs.
+
+    Args:
+        score: similarity in [-1, 1], ``[B]``.
+        offsets: :math:`(T_c, T_l)` of the proposal, ``[B, 2]``; see
+            :func:`vreloc_pyg.segments.decode_offsets`.
+    """
+
+    score: Tensor
+    offsets: Tensor
+
+
+class MGFFNet(nn.Module):
+    r"""Multi-graph feature fusion network (Zhou et al., 2022, "Graph Neural Network for Video
+    Relocalization", section 4).
+
+    .. math::
+        H^{(0)} &= [\mathrm{LSTM}_q(q); \mathrm{LSTM}_p(p)] \in \mathbb{R}^{(T_q + T_p) \times d} \\
+        H^{(l+1)} &= \mathrm{MGFF}^{(l)}(H^{(l)}), \qquad l = 0, \dots, L - 1 \\
+        h &= \mathrm{AvgPool}(H^{(L)}), \qquad
+        S(q, p) = \tanh(\mathrm{MLP}_s(h)), \qquad (T_c, T_l) = \mathrm{MLP}_r(h)
+
+    Args:
+        in_channels: F, width of the features.
+        hidden_channels: d, width of the states and nodes.
+        num_layers: L.
+        scales: the values of k, one branch each.
+        weight: edge weights, ``"binary"`` (paper), ``"exponential"``, ``"laplacian"`` or ``"row"``.
+        bandwidth: s of exponential weights in nodes (default: the number of query steps).
+        mask_padding: leave padded nodes (``data.mask``) out of the graph and the pooling; the paper pools
+            them in.
+        dropout: rate on the LSTM states.
+        head_channels: hidden widths of both heads.
+        aggregate: ``False`` replaces every adjacency by the identity (paper section 5.4.3, "CNN").
+        num_steps: T, the length clips are brought to before they become nodes; ``None`` keeps their own.
+            The forward pass takes any lengths; this says what the model was trained for.
+        fit: how clips are brought to T, see :func:`vreloc_pyg.features.windows.cut_windows`.
+
+    Raises:
+        SettingsError: for an impossible or unknown setting.
+
+    Example:
+        >>> from vreloc_pyg.graphs import pair_data
+        >>> model = MGFFNet(in_channels=16, hidden_channels=8).eval()
+        >>> graph = pair_data(torch.randn(12, 16), torch.randn(20, 16))
+        >>> model(graph).score.shape
+        torch.Size([1])
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__()
+        self.settings = chosen = MGFFSettings.from_dict(settings)
+        width = chosen.hidden_channels
+        self.query_encoder = ClipEncoder(chosen.in_channels, width, chosen.dropout)
+        self.proposal_encoder = ClipEncoder(chosen.in_channels, width, chosen.dropout)
+        self.layers = nn.ModuleList(
+            MGFFLayer(width, width, chosen.scales, chosen.weight, chosen.bandwidth, chosen.aggregate)
+            for _ in range(chosen.num_layers)
+        )
+        self.score_head = ScoreHead(width, chosen.head_channels)
+        self.regression_head = RegressionHead(width, chosen.head_channels)
+
+    @classmethod
+    def from_preset(cls, preset: str, **overrides: Any) -> MGFFNet:
+        """A new model with the settings of ``"paper"`` or ``"recommended"``, single ones replaced."""
+        return cls(**preset_settings(preset, **overrides).to_dict())
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> MGFFNet:
+        """A model saved by :meth:`save_pretrained`, in eval mode.
+
+        Raises:
+            CheckpointError: if a file is missing, damaged or does not fit the other.
+        """
+        config = checkpoint.read_config(folder)
+        try:
+            model = cls(**config["model"])
+        except (KeyError, TypeError, SettingsError) as error:
+            path = Path(folder) / checkpoint.CONFIG_NAME
+            raise CheckpointError(f"The settings 'model' in {path} are unusable: {error}") from None
+        checkpoint.load_weights(folder, model)
+        return model.eval()
+
+    def save_pretrained(self, folder: str | Path, **config: Any) -> Path:
+        """Write ``model.safetensors`` and ``config.json``; ``config`` is kept beside the settings."""
+        return checkpoint.save_model(folder, self, {**config, "model": self.settings.to_dict()})
+
+    def forward(self, data: Data) -> Relevance:
+        """Score pairs.
+
+        Args:
+            data: a graph of :func:`vreloc_pyg.graphs.pair_data`, or a ``Batch`` of such. With
+                ``edge_index_k*`` nodes pass messages over these edges; without any, the standard graph is
+                used in closed form.
+
+        Raises:
+            GraphError: if the graph is malformed, or holds the edges of some scales only.
+            FeatureError: if the features are of another width or not finite.
+        """
+        pooled = self.pool(data)
+        return Relevance(self.score_head(pooled), self.regression_head(pooled))
+
+    def pool(self, data: Data) -> Tensor:
+        """Average of the last layer's nodes of every graph, ``[B, d]``."""
+        scales = self.settings.scales
+        with_edges = any(f"edge_index_k{k}" in data for k in scales)
+        validate_pair(data, scales if with_edges else ())
+        if data.x.size(1) != self.settings.in_channels:
+            raise FeatureError(
+                f"Expected features of width in_channels = {self.settings.in_channels} (got {data.x.size(1)})"
+            )
+        layout = _DenseLayout(data)
+        clips = layout.to_dense(data.x)  # [B, Tq + Tp, F]
+        query, proposal = clips.split([layout.num_query, layout.num_proposal], dim=1)
+        nodes = torch.cat([self.query_encoder(query), self.proposal_encoder(proposal)], dim=1)
+        mask = data.mask if self.settings.mask_padding and "mask" in data else None
+        if with_edges:
+            return self._pass_messages(layout.to_nodes(nodes), data, layout.graph, mask)
+        return self._pool_closed_form(nodes, layout.num_query, layout.num_proposal, layout.valid(mask))
+
+    def _pass_messages(self, x: Tensor, data: Data, graph: Tensor, mask: Tensor | None) -> Tensor:
+        edge_indices, weights = [], []
+        for k in self.settings.scales:
+            edge_index, weight = data[f"edge_index_k{k}"], data.get(f"edge_weight_k{k}")
+            if mask is not None:
+                kept = mask[edge_index[0]] & mask[edge_index[1]]
+                edge_index = edge_index[:, kept]
+                # Degrees change with the edges; exponential weights depend on the nodes alone.
+                weight = (
+                    weight[kept] if weight is not None and self.settings.weight == "exponential" else None
+                )
+            if weight is None and self.settings.weight == "exponential":
+                raise GraphError(f"Expected a pair graph with 'edge_weight_k{k}' for exponential weights")
+            if weight is None and self.settings.weight != "binary":
+                weight = edge_weights(edge_index, 1, self.settings.weight)
+            edge_indices.append(edge_index)
+            weights.append(weight)
+        for layer in self.layers:
+            x = layer(x, edge_indices, weights)
+        if mask is not None:
+            x, graph = x[mask], graph[mask]
+        num_graphs = int(graph[-1]) + 1
+        total = x.new_zeros(num_graphs, x.size(1)).index_add_(0, graph, x)
+        return total / torch.bincount(graph, minlength=num_graphs).unsqueeze(1)
+
+    def _pool_closed_form(self, x: Tensor, num_query: int, num_proposal: int, mask: Tensor | None) -> Tensor:
+        for layer in self.layers:
+            x = layer.closed_form(x, num_query, num_proposal, mask)
+        return masked_mean(x, mask)
+
+    def rank(
+        self, query: Tensor, proposals: Tensor | Sequence[Tensor], proposal_mask: Tensor | None = None
+    ) -> Relevance:
+        """Score M proposals against one query, encoding the query once.
+
+        Equal to :meth:`forward` on the M pairs, see :mod:`vreloc_pyg.nn.ranking` for what is saved.
+
+        Args:
+            query: ``[Tq, F]``.
+            proposals: clips ``[Tp, F]`` of any lengths, or ``[M, Tp, F]``.
+            proposal_mask: which steps of ``[M, Tp, F]`` are no padding, trailing; used with
+                ``mask_padding`` only. ``[M, Tp]`` bool.
+
+        Raises:
+            FeatureError: if features are of another width, empty or not finite.
+        """
+        from vreloc_pyg.nn.ranking import pool_proposals
+
+        pooled = pool_proposals(self, query, proposals, proposal_mask)
+        return Relevance(self.score_head(pooled), self.regression_head(pooled))
+
+
+def masked_mean(x: Tensor, mask: Tensor | None) -> Tensor:
+    """Mean over the nodes of every graph, ``[B, N, d] -> [B, d]``; ``mask [B, N]`` picks them."""
+    if mask is None:
+        return x.mean(dim=1)
+    kept = mask.unsqueeze(-1).to(x.dtype)
+    return (x * kept).sum(dim=1) / kept.sum(dim=1)
+
+
+class _DenseLayout:
+    """Where the nodes of a batch of pairs lie in ``[B, Tq + Tp, ...]`` with Tq and Tp the longest clips."""
+
+    def __init__(self, data: Data) -> None:
+        queries, proposals = data.num_query.reshape(-1), data.num_proposal.reshape(-1)
+        self.num_graphs = len(queries)
+        self.num_query, self.num_proposal = int(queries.max()), int(proposals.max())
+        width = self.num_query + self.num_proposal
+        device = data.x.device
+        lengths = torch.stack([queries, proposals], dim=1).to(device)  # [B, 2]
+        self.graph = torch.arange(self.num_graphs, device=device).repeat_interleave(lengths.sum(1))
+        self.full = bool((lengths == lengths[0]).all())
+        if not self.full:
+            first = torch.tensor([0, self.num_query], device=device)
+            offsets = torch.arange(self.num_graphs, device=device).unsqueeze(1) * width + first
+            clip = torch.arange(2 * self.num_graphs, device=device).repeat_interleave(lengths.flatten())
+            ends = lengths.flatten().cumsum(0)
+            step = torch.arange(len(clip), device=device) - (ends - lengths.flatten())[clip]
+            self.slots = offsets.flatten()[clip] + step
+
+    def to_dense(self, nodes: Tensor) -> Tensor:
+        """``[N_total, F] -> [B, Tq + Tp, F]`` with zeros behind short clips."""
+        width = self.num_query + self.num_proposal
+        if self.full:
+            return nodes.view(self.num_graphs, width, -1)
+        dense = nodes.new_zeros(self.num_graphs * width, *nodes.shape[1:])
+        dense[self.slots] = nodes
+        return dense.view(self.num_graphs, width, -1)
+
+    def to_nodes(self, dense: Tensor) -> Tensor:
+        """The inverse of :meth:`to_dense`."""
+        flat = dense.flatten(0, 1)
+        return flat if self.full else flat[self.slots]
+
+    def valid(self, mask: Tensor | None) -> Tensor | None:
+        """Which slots hold a node that takes part, ``[B, Tq + Tp]``; ``None`` if all do."""
+        if self.full:
+            return None if mask is None else mask.view(self.num_graphs, -1)
+        kept = torch.ones_like(self.graph, dtype=torch.bool) if mask is None else mask
+        return self.to_dense(kept.unsqueeze(-1)).squeeze(-1)

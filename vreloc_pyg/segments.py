@@ -1,0 +1,186 @@
+"""Temporal segments: the only tIoU, non-maximum suppression and offset code of the package.
+
+A segment is a half-open interval ``[start, end)``. Tensors of segments are ``[M, 2]``; functions here
+do not care whether the unit is seconds or steps, as long as both operands use the same one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vreloc_pyg.errors import SegmentError
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Segments of one video, best first where they carry scores.
+
+    Args:
+        bounds: start and end of each segment in seconds, ``[M, 2]`` float64.
+        scores: one score per segment, higher is better, ``[M]`` float64; ``None`` if unranked.
+
+    Raises:
+        SegmentError: if a segment is not finite, reversed or empty, or ``scores`` has another length.
+    """
+
+    bounds: Tensor
+    scores: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        bounds = torch.as_tensor(self.bounds, dtype=torch.float64).reshape(-1, 2)
+        object.__setattr__(self, "bounds", check_segments(bounds))
+        if self.scores is not None:
+            scores = torch.as_tensor(self.scores, dtype=torch.float64)
+            if scores.shape != (len(bounds),):
+                raise SegmentError(
+                    f"Expected one score per segment, {len(bounds)} in all (got shape {tuple(scores.shape)})"
+                )
+            object.__setattr__(self, "scores", scores)
+
+    def __len__(self) -> int:
+        return len(self.bounds)
+
+    def __getitem__(self, index: Tensor | slice) -> Segments:
+        return Segments(self.bounds[index], None if self.scores is None else self.scores[index])
+
+    def __iter__(self) -> Iterator[tuple[float, float]]:
+        return ((float(start), float(end)) for start, end in self.bounds)
+
+    def ranked(self) -> Segments:
+        """The same segments by falling score; equal scores keep their order."""
+        if self.scores is None:
+            raise SegmentError("These segments carry no scores to rank by")
+        return self[torch.argsort(self.scores, descending=True, stable=True)]
+
+    def top(self, n: int, nms_threshold: float | None = None) -> Segments:
+        """The ``n`` best segments after non-maximum suppression at ``nms_threshold`` (``None``: none)."""
+        ranked = self.ranked()
+        if nms_threshold is not None:
+            assert ranked.scores is not None
+            ranked = ranked[temporal_nms(ranked.bounds, ranked.scores, nms_threshold, max_kept=n)]
+        return ranked[slice(0, n)]
+
+
+def check_segments(segments: Tensor, duration: float | None = None, what: str = "segment") -> Tensor:
+    """Return ``segments`` ``[M, 2]`` unchanged, or raise :class:`SegmentError` naming the first bad one."""
+    start, end = segments.unbind(-1)
+    bad = ~torch.isfinite(segments).all(-1) | (end <= start)
+    problem = "is not finite, empty or reversed"
+    if duration is not None and not bad.any():
+        # A boundary read from a text file may lie past the last step by a rounding error only.
+        slack = 1e-6 * max(1.0, duration)
+        bad = (start < -slack) | (end > duration + slack)
+        problem = f"lies outside its video [0, {duration:g})"
+    if bad.any():
+        index = int(bad.nonzero()[0, 0])
+        low, high = segments[index].tolist()
+        raise SegmentError(f"The {what} {index} = [{low:g}, {high:g}) {problem}")
+    return segments
+
+
+def temporal_iou(a: Tensor, b: Tensor) -> Tensor:
+    """Temporal intersection over union of every pair.
+
+    .. math::
+        \\mathrm{tIoU}(a, b) = \\frac{\\max(0, \\min(a_e, b_e) - \\max(a_s, b_s))}
+        {(a_e - a_s) + (b_e - b_s) - \\mathrm{intersection}}
+
+    Args:
+        a: segments ``[..., M, 2]``.
+        b: segments ``[..., N, 2]``.
+
+    Returns:
+        Overlaps in [0, 1], ``[..., M, N]``; an empty segment overlaps nothing.
+    """
+    a, b = a.unsqueeze(-2), b.unsqueeze(-3)
+    intersection = torch.minimum(a[..., 1], b[..., 1]) - torch.maximum(a[..., 0], b[..., 0])
+    intersection = intersection.clamp(min=0)
+    union = (a[..., 1] - a[..., 0]) + (b[..., 1] - b[..., 0]) - intersection
+    return torch.where(union > 0, intersection / union.clamp(min=torch.finfo(union.dtype).tiny), 0.0)
+
+
+def temporal_nms(segments: Tensor, scores: Tensor, threshold: float, max_kept: int | None = None) -> Tensor:
+    """Indices kept by greedy non-maximum suppression, best first.
+
+    A segment is dropped when its tIoU with an already kept one is above ``threshold``.
+
+    Args:
+        segments: ``[M, 2]``.
+        scores: ``[M]``; equal scores keep their order.
+        threshold: largest tIoU two kept segments may have, in [0, 1].
+        max_kept: stop once this many are kept.
+    """
+    order = torch.argsort(scores, descending=True, stable=True)
+    kept = []
+    while len(order) and (max_kept is None or len(kept) < max_kept):
+        best, order = order[0], order[1:]
+        kept.append(best)
+        overlap = temporal_iou(segments[best].unsqueeze(0), segments[order]).squeeze(0)
+        order = order[overlap <= threshold]
+    return torch.stack(kept) if kept else order
+
+
+def encode_offsets(proposals: Tensor, truths: Tensor) -> Tensor:
+    """Regression targets of proposals for their true segments (paper section 4.7.2).
+
+    .. math::
+        T_c = \\frac{\\mathrm{loc} - \\mathrm{loc}^*}{\\mathrm{len}^*}, \\qquad
+        T_l = \\log \\frac{\\mathrm{len}}{\\mathrm{len}^*}
+
+    where loc and len are a proposal's centre and length, starred those of the truth.
+
+    Args:
+        proposals: ``[..., 2]``.
+        truths: ``[..., 2]`` in the same unit.
+
+    Returns:
+        ``(T_c, T_l)``, ``[..., 2]``.
+    """
+    length, true_length = proposals[..., 1] - proposals[..., 0], truths[..., 1] - truths[..., 0]
+    shift = (proposals.sum(-1) - truths.sum(-1)) / 2
+    return torch.stack([shift / true_length, torch.log(length / true_length)], dim=-1)
+
+
+def decode_offsets(proposals: Tensor, offsets: Tensor) -> Tensor:
+    """Segments refined by predicted offsets, the inverse of :func:`encode_offsets` (paper section 4.8.2).
+
+    .. math::
+        \\mathrm{len}^* = e^{-T_l}\\,\\mathrm{len}, \\qquad
+        \\mathrm{loc}^* = \\mathrm{loc} - T_c\\,\\mathrm{len}^*, \\qquad
+        [s, e] = \\mathrm{loc}^* \\mp \\tfrac12 \\mathrm{len}^*
+
+    Args:
+        proposals: ``[..., 2]``.
+        offsets: ``(T_c, T_l)``, ``[..., 2]``.
+    """
+    length = (proposals[..., 1] - proposals[..., 0]) * torch.exp(-offsets[..., 1])
+    centre = proposals.sum(-1) / 2 - offsets[..., 0] * length
+    return torch.stack([centre - length / 2, centre + length / 2], dim=-1)
+
+
+def clip_segments(segments: Tensor, duration: float, min_length: float) -> Tensor:
+    """Move segments inside ``[0, duration]`` and widen those shorter than ``min_length`` about their centre."""
+    min_length = min(min_length, duration)
+    start, end = segments.clamp(0, duration).unbind(-1)
+    centre = ((start + end) / 2).clamp(min_length / 2, duration - min_length / 2)
+    short = end - start < min_length
+    start = torch.where(short, centre - min_length / 2, start)
+    end = torch.where(short, centre + min_length / 2, end)
+    return torch.stack([start, end], dim=-1)
+
+
+def seconds_to_steps(segments: Tensor, seconds_per_step: float, num_steps: int) -> Tensor:
+    """Nearest non-empty step intervals of segments in seconds, ``[..., 2]`` int64 within ``[0, num_steps]``."""
+    steps = torch.round(segments / seconds_per_step).long()
+    start = steps[..., 0].clamp(0, num_steps - 1)
+    end = torch.maximum(steps[..., 1].clamp(max=num_steps), start + 1)
+    return torch.stack([start, end], dim=-1)
+
+
+def steps_to_seconds(segments: Tensor, seconds_per_step: float) -> Tensor:
+    """Seconds of half-open step intervals, ``[..., 2]`` float64."""
+    return segments.to(torch.float64) * seconds_per_step
