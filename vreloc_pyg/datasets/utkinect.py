@@ -214,7 +214,7 @@ def utkinect_reloc(
     Args:
         recordings: ``UTKinect(root).recordings``.
         fold: 0 to 4.
-        references_per_query: recordings searched with each query.
+        references_per_query: recordings searched with each query; one in training.
         seed: decides folds and draws.
     """
     classes = utkinect_folds(seed)[fold]
@@ -228,18 +228,19 @@ def utkinect_reloc(
             for index, label in enumerate(recording.labels)
             if label in labels
         ]
-        references, pairs = list(recordings), []
+        references, count = list(recordings), references_per_query
         if name == "train":
             references = [part for recording in recordings for part in stretches_without(recording, labels)]
-        else:
-            for number, query in enumerate(queries):
-                others = [
-                    index
-                    for index, reference in enumerate(references)
-                    if query.label in reference.labels and person(reference) != query.video_id[:3]
-                ]
-                chosen = rng.choice(others, size=min(references_per_query, len(others)), replace=False)
-                pairs += [(number, int(index)) for index in chosen]
+            count = 1
+        pairs = []
+        for number, query in enumerate(queries):
+            others = [
+                index
+                for index, reference in enumerate(references)
+                if query.label in reference.labels and person(reference) != query.video_id[:3]
+            ]
+            chosen = rng.choice(others, size=min(count, len(others)), replace=False)
+            pairs += [(number, int(index)) for index in chosen]
         splits[name] = RelocalizationSplit(f"utkinect-fold{fold}-{name}", queries, references, pairs)
     return splits
 

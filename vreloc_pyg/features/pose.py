@@ -33,6 +33,26 @@ class Skeleton:
         """Width of :func:`pose_features`: positions, velocities and visibility."""
         return self.num_joints * (2 * self.num_dims + 1)
 
+    def feature_groups(self) -> tuple[tuple[int, int], ...]:
+        """Ranges of columns of positions, of velocities and of visibility."""
+        size = self.num_joints * self.num_dims
+        return (0, size), (size, 2 * size), (2 * size, 2 * size + self.num_joints)
+
+    def mirror_features(self) -> tuple[tuple[int, ...], tuple[float, ...]]:
+        """Index and sign such that ``x[:, index] * sign`` are the features of the mirrored pose.
+
+        Left and right joints change places and the first coordinate, to the side, changes sign.
+        """
+        joints, dims = self.num_joints, self.num_dims
+        index: list[int] = []
+        sign: list[float] = []
+        for first in (0, joints * dims):  # positions, then velocities
+            for joint in self.mirror:
+                index += [first + joint * dims + dim for dim in range(dims)]
+                sign += [-1.0] + [1.0] * (dims - 1)
+        index += [2 * joints * dims + joint for joint in self.mirror]
+        return tuple(index), tuple(sign + [1.0] * joints)
+
 
 #: 13 joints in the image: head, then left/right shoulder, elbow, wrist, hip, knee, ankle.
 PENN_SKELETON = Skeleton(13, 2, (7, 8), (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11))

@@ -8,10 +8,12 @@ from vreloc_pyg.graphs.multi_scale import (
     to_dense_adjacency,
 )
 from vreloc_pyg.graphs.pair_data import MultiScaleEdges, fit_length, pair_data, validate_pair
+from vreloc_pyg.graphs.pairing import Pairing
 from vreloc_pyg.graphs.weights import edge_weights
 
 __all__ = [
     "MultiScaleEdges",
+    "Pairing",
     "edge_weights",
     "fit_length",
     "multi_scale_degree",

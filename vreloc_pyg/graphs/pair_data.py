@@ -37,10 +37,7 @@ def fit_length(features: Tensor, num_steps: int, how: Fit) -> tuple[Tensor, int]
         SettingsError: if ``num_steps`` is below 1 or ``how`` is unknown.
         FeatureError: if the clip is empty or not two-dimensional.
     """
-    if num_steps < 1 or how not in get_args(Fit):
-        raise SettingsError(
-            f"Expected num_steps >= 1 and how to be 'resample' or 'pad' (got {num_steps} and {how!r})"
-        )
+    _check_fit(num_steps, how)
     _check_clip(features, "clip")
     length = features.size(0)
     if length == num_steps:
@@ -78,25 +75,24 @@ def pair_data(
         SettingsError: if ``num_steps`` is below 1 or ``fit`` is unknown.
         GraphError: if ``target_offsets`` are not two finite numbers.
     """
+    _check_fit(num_steps, fit)
     _check_clip(query, "query")
     _check_clip(proposal, "proposal")
     if query.size(1) != proposal.size(1):
         raise FeatureError(
             f"Expected query and proposal of one width (got F = {query.size(1)} and {proposal.size(1)})"
         )
-    valid = (query.size(0), proposal.size(0))
+    data = Data()
     if num_steps is not None:
         query, num_valid_query = fit_length(query, num_steps, fit)
         proposal, num_valid_proposal = fit_length(proposal, num_steps, fit)
-        valid = (num_valid_query, num_valid_proposal)
-    data = Data(
-        x=torch.cat([query, proposal]),
-        num_query=torch.tensor([query.size(0)]),
-        num_proposal=torch.tensor([proposal.size(0)]),
-    )
-    if num_steps is not None and fit == "pad":
-        step = torch.arange(num_steps, device=query.device)
-        data.mask = torch.cat([step < valid[0], step < valid[1]])
+        if fit == "pad":
+            step = torch.arange(num_steps, device=query.device)
+            data.mask = torch.cat([step < num_valid_query, step < num_valid_proposal])
+    data.x = torch.cat([query, proposal])
+    # One-element tensors, since that is what un-batching gives back for numbers too.
+    data.num_query = torch.tensor([query.size(0)])
+    data.num_proposal = torch.tensor([proposal.size(0)])
     if target_offsets is not None:
         target_offsets = torch.as_tensor(target_offsets, dtype=torch.float32)
         if target_offsets.numel() != 2 or not torch.isfinite(target_offsets).all():
@@ -132,14 +128,15 @@ class MultiScaleEdges(BaseTransform):
 
     def forward(self, data: Data) -> Data:
         validate_pair(data)
+        if torch.as_tensor(data.num_query).numel() != 1:
+            raise GraphError(f"Expected one pair, not a batch (got num_query = {data.num_query.tolist()})")
         num_query, num_proposal = int(data.num_query), int(data.num_proposal)
         for k in self.scales:
-            edge_index = _edges(num_query, num_proposal, k)
-            # Cloned, so that a caller who edits his graph in place does not edit everyone's.
+            edge_index, weights = _edges(num_query, num_proposal, k, self.weight, self.bandwidth)
+            # Copied, so that whoever edits a graph in place does not edit those still to come.
             data[f"edge_index_k{k}"] = edge_index.to(data.x.device, copy=True)
             if self.weight != "binary":
-                weights = edge_weights(edge_index, num_query, self.weight, self.bandwidth)
-                data[f"edge_weight_k{k}"] = weights.to(data.x.device)
+                data[f"edge_weight_k{k}"] = weights.to(data.x.device, copy=True)
         return data
 
     def __repr__(self) -> str:
@@ -165,17 +162,21 @@ def validate_pair(data: Data, scales: Sequence[int] = ()) -> Data:
         if name not in data:
             raise GraphError(f"Expected a pair graph with {name!r} (got {sorted(data.keys())})")
     num_query, num_proposal = torch.as_tensor(data.num_query), torch.as_tensor(data.num_proposal)
-    if min(num_query.min(), num_proposal.min()) < 1:
+    lengths = torch.cat([num_query.flatten(), num_proposal.flatten()])
+    if num_query.numel() != num_proposal.numel() or lengths.numel() == 0 or lengths.min() < 1:
         raise GraphError(
-            f"Expected num_query >= 1 and num_proposal >= 1 (got {data.num_query}, {data.num_proposal})"
+            "Expected num_query >= 1 and num_proposal >= 1, one each per graph "
+            f"(got {num_query.tolist()} and {num_proposal.tolist()})"
         )
-    num_nodes = int(num_query.sum() + num_proposal.sum())
+    num_nodes = int(lengths.sum())
     if data.x.dim() != 2 or data.x.size(0) != num_nodes:
         raise GraphError(f"Expected x as [{num_nodes}, F] (got {tuple(data.x.shape)})")
     if not torch.isfinite(data.x).all():
         raise FeatureError("Features x of a pair graph hold NaN or infinite values")
     if "mask" in data and (data.mask.dtype != torch.bool or data.mask.shape != (num_nodes,)):
-        raise GraphError(f"Expected mask as bool [{num_nodes}] (got {tuple(data.mask.shape)})")
+        raise GraphError(
+            f"Expected mask as bool [{num_nodes}] (got {data.mask.dtype} {tuple(data.mask.shape)})"
+        )
     for k in scales:
         _validate_edges(data, check_scale(k), num_nodes)
     return data
@@ -190,20 +191,35 @@ def _validate_edges(data: Data, k: int, num_nodes: int) -> None:
         raise GraphError(
             f"Expected {name} as [2, E] int64 (got {tuple(edge_index.shape)} {edge_index.dtype})"
         )
-    if edge_index.numel() and not 0 <= int(edge_index.min()) <= int(edge_index.max()) < num_nodes:
-        raise GraphError(f"Expected {name} within 0..{num_nodes - 1} (got {int(edge_index.max())})")
+    if edge_index.numel():
+        low, high = int(edge_index.min()), int(edge_index.max())
+        if low < 0 or high >= num_nodes:
+            raise GraphError(f"Expected {name} within 0..{num_nodes - 1} (got {low}..{high})")
     weights = data.get(f"edge_weight_k{k}")
     if weights is not None and weights.shape != (edge_index.size(1),):
         raise GraphError(f"Expected edge_weight_k{k} as [{edge_index.size(1)}] (got {tuple(weights.shape)})")
 
 
+def _check_fit(num_steps: int | None, fit: str) -> None:
+    if num_steps is not None and num_steps < 1:
+        raise SettingsError(f"Expected num_steps >= 1 (got {num_steps})")
+    if fit not in get_args(Fit):
+        raise SettingsError(f"Expected fit to be 'resample' or 'pad' (got {fit!r})")
+
+
 def _check_clip(features: Tensor, what: str) -> None:
-    if features.dim() != 2 or features.size(0) == 0:
-        raise FeatureError(f"Expected the {what} as [num_steps, F], not empty (got {tuple(features.shape)})")
+    if features.dim() != 2 or features.numel() == 0 or not features.is_floating_point():
+        raise FeatureError(
+            f"Expected the {what} as floats [num_steps, F], not empty "
+            f"(got {features.dtype} {tuple(features.shape)})"
+        )
     if not torch.isfinite(features).all():
         raise FeatureError(f"Features of the {what} hold NaN or infinite values")
 
 
-@lru_cache(maxsize=4096)
-def _edges(num_query: int, num_proposal: int, k: int) -> Tensor:
-    return multi_scale_edge_index(num_query, num_proposal, k)
+@lru_cache(maxsize=32)
+def _edges(
+    num_query: int, num_proposal: int, k: int, weight: WeightKind, bandwidth: float | None
+) -> tuple[Tensor, Tensor]:
+    edge_index = multi_scale_edge_index(num_query, num_proposal, k)
+    return edge_index, edge_weights(edge_index, num_query, weight, bandwidth)

@@ -30,6 +30,7 @@ class MGFFLayer(nn.Module):
         bandwidth: s of ``weight="exponential"``, in nodes (default: the number of query steps).
         aggregate: ``False`` replaces every adjacency by the identity, the paper's ablation "CNN"
             (section 5.4.3).
+        residual: add the layer's input to its output; the paper does not.
 
     Raises:
         SettingsError: if ``scales`` is empty, repeats itself or holds a number below 1.
@@ -43,12 +44,14 @@ class MGFFLayer(nn.Module):
         weight: WeightKind = "binary",
         bandwidth: float | None = None,
         aggregate: bool = True,
+        residual: bool = False,
     ) -> None:
         super().__init__()
         if not scales or min(scales) < 1 or len(set(scales)) < len(scales):
             raise SettingsError(f"Expected scales to be distinct numbers of at least 1 (got {tuple(scales)})")
         self.scales = tuple(scales)
         self.aggregate = aggregate
+        self.residual = residual
         self.project = nn.Linear(in_channels, in_channels)
         self.convs = nn.ModuleList(
             MGFFConv(in_channels, out_channels, weight=weight, scale=k, bandwidth=bandwidth) for k in scales
@@ -68,14 +71,13 @@ class MGFFLayer(nn.Module):
             edge_indices: ``[2, E_k]`` for each k.
             edge_weights: ``[E_k]``, or ``None`` for weights of one, for each k.
         """
-        x = self.project(x)
+        projected = self.project(x)
         if self.aggregate:
             edges = zip(edge_indices, edge_weights, strict=True)
-            branches = [conv(x, *edge) for conv, edge in zip(self.convs, edges, strict=True)]
+            branches = [conv(projected, *edge) for conv, edge in zip(self.convs, edges, strict=True)]
         else:
-            branches = [x @ conv.lin_weight for conv in self.convs]
-        fused: Tensor = self.fuse(self._activate(branches))
-        return fused
+            branches = [projected @ conv.lin_weight for conv in self.convs]
+        return self._fused(self._activate(branches), x)
 
     def closed_form(self, x: Tensor, num_query: int, num_proposal: int, mask: Tensor | None = None) -> Tensor:
         """The same layer on the standard graph, without edges.
@@ -86,14 +88,17 @@ class MGFFLayer(nn.Module):
             num_proposal: Tp.
             mask: nodes that take part, ``[B, Tq + Tp]``; ``None`` for all.
         """
-        fused: Tensor = self.fuse(self.branches(self.project(x), num_query, num_proposal, mask))
-        return fused
+        return self._fused(self.branches(self.project(x), num_query, num_proposal, mask), x)
 
     def branches(self, x: Tensor, num_query: int, num_proposal: int, mask: Tensor | None = None) -> Tensor:
         """tanh of every branch of the standard graph, side by side: ``[B, N, d] -> [B, N, K * d]``."""
         if not self.aggregate:
             return self._activate([x @ conv.lin_weight for conv in self.convs])
         return self._activate([conv.closed_form(x, num_query, num_proposal, mask) for conv in self.convs])
+
+    def _fused(self, branches: Tensor, x: Tensor) -> Tensor:
+        fused: Tensor = self.fuse(branches)
+        return fused + x if self.residual else fused
 
     @staticmethod
     def _activate(branches: list[Tensor]) -> Tensor:

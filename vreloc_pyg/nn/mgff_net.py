@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,22 +15,12 @@ from vreloc_pyg.errors import CheckpointError, FeatureError, GraphError, Setting
 from vreloc_pyg.graphs.pair_data import validate_pair
 from vreloc_pyg.graphs.weights import edge_weights
 from vreloc_pyg.nn.encoder import ClipEncoder
-from vreloc_pyg.nn.heads import RegressionHead, ScoreHead
+from vreloc_pyg.nn.heads import PairHead, RegressionHead, ScoreHead
 from vreloc_pyg.nn.mgff_layer import MGFFLayer
+from vreloc_pyg.nn.ranking import pool_proposals
+from vreloc_pyg.nn.relevance import Relevance
 from vreloc_pyg.nn.settings import MGFFSettings, preset_settings
-
-
-class Relevance(NamedTuple):
-    """What the model says of B pairs.
-
-    Args:
-        score: similarity in [-1, 1], ``[B]``.
-        offsets: :math:`(T_c, T_l)` of the proposal, ``[B, 2]``; see
-            :func:`vreloc_pyg.segments.decode_offsets`.
-    """
-
-    score: Tensor
-    offsets: Tensor
+from vreloc_pyg.settings import settings_from_dict
 
 
 class MGFFNet(nn.Module):
@@ -55,9 +45,13 @@ class MGFFNet(nn.Module):
         dropout: rate on the LSTM states.
         head_channels: hidden widths of both heads.
         aggregate: ``False`` replaces every adjacency by the identity (paper section 5.4.3, "CNN").
-        num_steps: T, the length clips are brought to before they become nodes; ``None`` keeps their own.
-            The forward pass takes any lengths; this says what the model was trained for.
-        fit: how clips are brought to T, see :func:`vreloc_pyg.features.windows.cut_windows`.
+        input_norm: batch norm, without scale and shift, and clipping to +- 4 of the input features.
+        residual: add a layer's input to its output.
+        pool: average over ``"all"`` nodes (paper), or over the query's and the proposal's ``"separate"``-ly,
+            which gives the heads 2 d numbers.
+        score_gain: factor of the score head's MLP before its tanh.
+        num_pair_features: P; if not 0, :class:`~vreloc_pyg.nn.heads.PairHead` adds what it reads from
+            ``data.pair_features [B, P]`` (:class:`vreloc_pyg.graphs.Pairing`) to the score's logit.
 
     Raises:
         SettingsError: for an impossible or unknown setting.
@@ -72,16 +66,29 @@ class MGFFNet(nn.Module):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__()
-        self.settings = chosen = MGFFSettings.from_dict(settings)
+        self.settings = chosen = settings_from_dict(MGFFSettings, settings)
         width = chosen.hidden_channels
         self.query_encoder = ClipEncoder(chosen.in_channels, width, chosen.dropout)
         self.proposal_encoder = ClipEncoder(chosen.in_channels, width, chosen.dropout)
+        self.input_norm = (
+            nn.BatchNorm1d(chosen.in_channels, affine=False, momentum=0.02) if chosen.input_norm else None
+        )
         self.layers = nn.ModuleList(
-            MGFFLayer(width, width, chosen.scales, chosen.weight, chosen.bandwidth, chosen.aggregate)
+            MGFFLayer(
+                width,
+                width,
+                chosen.scales,
+                chosen.weight,
+                chosen.bandwidth,
+                chosen.aggregate,
+                chosen.residual,
+            )
             for _ in range(chosen.num_layers)
         )
-        self.score_head = ScoreHead(width, chosen.head_channels)
-        self.regression_head = RegressionHead(width, chosen.head_channels)
+        pooled = width if chosen.pool == "all" else 2 * width
+        self.score_head = ScoreHead(pooled, chosen.head_channels, chosen.score_gain)
+        self.pair_head = PairHead(chosen.num_pair_features) if chosen.num_pair_features else None
+        self.regression_head = RegressionHead(pooled, chosen.head_channels)
 
     @classmethod
     def from_preset(cls, preset: str, **overrides: Any) -> MGFFNet:
@@ -121,7 +128,23 @@ class MGFFNet(nn.Module):
             FeatureError: if the features are of another width or not finite.
         """
         pooled = self.pool(data)
-        return Relevance(self.score_head(pooled), self.regression_head(pooled))
+        return Relevance(self.score(pooled, data.get("pair_features")), self.regression_head(pooled))
+
+    def score(self, pooled: Tensor, pair_features: Tensor | None = None) -> Tensor:
+        """Scores in [-1, 1] of pooled graphs: ``[B, d]`` and ``[B, P] -> [B]``.
+
+        Raises:
+            GraphError: if the model reads ``pair_features`` and there are none.
+        """
+        if self.pair_head is None:
+            scores: Tensor = self.score_head(pooled)
+            return scores
+        shape = (len(pooled), self.settings.num_pair_features)
+        if pair_features is None or pair_features.shape != shape:
+            got = None if pair_features is None else tuple(pair_features.shape)
+            raise GraphError(f"Expected pair_features as {shape} (got {got}); see vreloc_pyg.graphs.Pairing")
+        scores = self.score_head(pooled, self.pair_head(pair_features))
+        return scores
 
     def pool(self, data: Data) -> Tensor:
         """Average of the last layer's nodes of every graph, ``[B, d]``."""
@@ -135,13 +158,37 @@ class MGFFNet(nn.Module):
         layout = _DenseLayout(data)
         clips = layout.to_dense(data.x)  # [B, Tq + Tp, F]
         query, proposal = clips.split([layout.num_query, layout.num_proposal], dim=1)
-        nodes = torch.cat([self.query_encoder(query), self.proposal_encoder(proposal)], dim=1)
+        nodes = torch.cat([self.encode_query(query), self.encode_proposal(proposal)], dim=1)
         mask = data.mask if self.settings.mask_padding and "mask" in data else None
         if with_edges:
-            return self._pass_messages(layout.to_nodes(nodes), data, layout.graph, mask)
+            return self._pass_messages(layout.to_nodes(nodes), data, layout, mask)
         return self._pool_closed_form(nodes, layout.num_query, layout.num_proposal, layout.valid(mask))
 
-    def _pass_messages(self, x: Tensor, data: Data, graph: Tensor, mask: Tensor | None) -> Tensor:
+    def encode_query(self, clips: Tensor) -> Tensor:
+        """Recurrent states of queries, ``[B, Tq, F] -> [B, Tq, d]``."""
+        states: Tensor = self.query_encoder(self._normalized(clips))
+        return states
+
+    def encode_proposal(self, clips: Tensor) -> Tensor:
+        """Recurrent states of proposals, ``[B, Tp, F] -> [B, Tp, d]``."""
+        states: Tensor = self.proposal_encoder(self._normalized(clips))
+        return states
+
+    def pool_clips(self, query: Tensor, proposal: Tensor, mask: Tensor | None = None) -> Tensor:
+        """:meth:`pool` of the standard graphs of clips ``[B, Tq, F]`` and ``[B, Tp, F]``.
+
+        Args:
+            mask: nodes that take part, ``[B, Tq + Tp]``; ``None`` for all.
+        """
+        nodes = torch.cat([self.encode_query(query), self.encode_proposal(proposal)], dim=1)
+        return self._pool_closed_form(nodes, query.size(1), proposal.size(1), mask)
+
+    def _normalized(self, clips: Tensor) -> Tensor:
+        if self.input_norm is None:
+            return clips
+        return self.input_norm(clips.flatten(0, 1)).clamp(-4, 4).view_as(clips)
+
+    def _pass_messages(self, x: Tensor, data: Data, layout: _DenseLayout, mask: Tensor | None) -> Tensor:
         edge_indices, weights = [], []
         for k in self.settings.scales:
             edge_index, weight = data[f"edge_index_k{k}"], data.get(f"edge_weight_k{k}")
@@ -160,19 +207,30 @@ class MGFFNet(nn.Module):
             weights.append(weight)
         for layer in self.layers:
             x = layer(x, edge_indices, weights)
-        if mask is not None:
-            x, graph = x[mask], graph[mask]
-        num_graphs = int(graph[-1]) + 1
-        total = x.new_zeros(num_graphs, x.size(1)).index_add_(0, graph, x)
-        return total / torch.bincount(graph, minlength=num_graphs).unsqueeze(1)
+        x = layout.to_dense(x)
+        return self.pool_nodes(x, layout.num_query, layout.valid(mask))
 
     def _pool_closed_form(self, x: Tensor, num_query: int, num_proposal: int, mask: Tensor | None) -> Tensor:
         for layer in self.layers:
             x = layer.closed_form(x, num_query, num_proposal, mask)
-        return masked_mean(x, mask)
+        return self.pool_nodes(x, num_query, mask)
+
+    def pool_nodes(self, x: Tensor, num_query: int, mask: Tensor | None) -> Tensor:
+        """Average over nodes, ``[B, N, d] -> [B, d]``, or ``[B, 2 d]`` with ``pool="separate"``."""
+        if self.settings.pool == "all":
+            return masked_mean(x, mask)
+        first, second = x[:, :num_query], x[:, num_query:]
+        if mask is None:
+            return torch.cat([first.mean(dim=1), second.mean(dim=1)], dim=1)
+        halves = masked_mean(first, mask[:, :num_query]), masked_mean(second, mask[:, num_query:])
+        return torch.cat(halves, dim=1)
 
     def rank(
-        self, query: Tensor, proposals: Tensor | Sequence[Tensor], proposal_mask: Tensor | None = None
+        self,
+        query: Tensor,
+        proposals: Tensor | Sequence[Tensor],
+        proposal_mask: Tensor | None = None,
+        pair_features: Tensor | None = None,
     ) -> Relevance:
         """Score M proposals against one query, encoding the query once.
 
@@ -183,14 +241,13 @@ class MGFFNet(nn.Module):
             proposals: clips ``[Tp, F]`` of any lengths, or ``[M, Tp, F]``.
             proposal_mask: which steps of ``[M, Tp, F]`` are no padding, trailing; used with
                 ``mask_padding`` only. ``[M, Tp]`` bool.
+            pair_features: ``[M, P]``, where the model reads them.
 
         Raises:
             FeatureError: if features are of another width, empty or not finite.
         """
-        from vreloc_pyg.nn.ranking import pool_proposals
-
         pooled = pool_proposals(self, query, proposals, proposal_mask)
-        return Relevance(self.score_head(pooled), self.regression_head(pooled))
+        return Relevance(self.score(pooled, pair_features), self.regression_head(pooled))
 
 
 def masked_mean(x: Tensor, mask: Tensor | None) -> Tensor:
@@ -211,7 +268,6 @@ class _DenseLayout:
         width = self.num_query + self.num_proposal
         device = data.x.device
         lengths = torch.stack([queries, proposals], dim=1).to(device)  # [B, 2]
-        self.graph = torch.arange(self.num_graphs, device=device).repeat_interleave(lengths.sum(1))
         self.full = bool((lengths == lengths[0]).all())
         if not self.full:
             first = torch.tensor([0, self.num_query], device=device)
@@ -239,5 +295,5 @@ class _DenseLayout:
         """Which slots hold a node that takes part, ``[B, Tq + Tp]``; ``None`` if all do."""
         if self.full:
             return None if mask is None else mask.view(self.num_graphs, -1)
-        kept = torch.ones_like(self.graph, dtype=torch.bool) if mask is None else mask
+        kept = torch.ones_like(self.slots, dtype=torch.bool) if mask is None else mask
         return self.to_dense(kept.unsqueeze(-1)).squeeze(-1)

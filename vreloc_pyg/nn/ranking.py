@@ -10,8 +10,9 @@ Three savings, all exact:
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -19,7 +20,10 @@ from torch.nn.utils.rnn import pad_sequence
 
 from vreloc_pyg.errors import FeatureError
 from vreloc_pyg.graphs.multi_scale import multi_scale_degree, multi_scale_sum
+from vreloc_pyg.graphs.pairing import Pairing
 from vreloc_pyg.nn.mgff_layer import MGFFLayer
+from vreloc_pyg.nn.relevance import Relevance
+from vreloc_pyg.segments import clip_segments, decode_offsets
 
 if TYPE_CHECKING:
     from vreloc_pyg.nn.mgff_net import MGFFNet
@@ -31,28 +35,37 @@ def pool_proposals(
     """Average of the last layer's nodes of every pair, ``[M, d]``; arguments as of :meth:`MGFFNet.rank`."""
     padded, mask = _pad(model, query, proposals, proposal_mask)
     num_query, num_proposal = len(query), padded.size(1)
-    own = model.query_encoder(query.unsqueeze(0))  # [1, Tq, d]
-    others = model.proposal_encoder(padded)  # [M, Tp, d]
+    own = model.encode_query(query.unsqueeze(0))  # [1, Tq, d]
+    others = model.encode_proposal(padded)  # [M, Tp, d]
     if mask is not None:
         mask = torch.cat([mask.new_ones(len(mask), num_query), mask], dim=1)  # [M, Tq + Tp]
-    layers = list(model.layers)
-    if layers[0].aggregate and model.settings.weight in ("binary", "row"):
+    layers = [cast(MGFFLayer, layer) for layer in model.layers]
+    nodes = None
+    if model.settings.residual or not _shareable(model):
+        nodes = torch.cat([own.expand(len(others), -1, -1), others], dim=1)  # [M, Tq + Tp, d]
+    if _shareable(model):
         hidden = _first_layer(layers[0], own, others, mask, model.settings.weight == "row")
     else:
-        nodes = torch.cat([own.expand(len(others), -1, -1), others], dim=1)
         hidden = layers[0].branches(layers[0].project(nodes), num_query, num_proposal, mask)
-    for before, layer in zip(layers[:-1], layers[1:], strict=True):
-        weight = layer.project.weight @ before.fuse.weight  # [d, K * d]
-        bias = layer.project.weight @ before.fuse.bias + layer.project.bias
-        nodes = torch.nn.functional.linear(hidden, weight, bias)
-        hidden = layer.branches(nodes, num_query, num_proposal, mask)
-    if mask is None:
-        pooled = hidden.mean(dim=1)
-    else:
-        kept = mask.unsqueeze(-1).to(hidden)
-        pooled = (hidden * kept).sum(dim=1) / kept.sum(dim=1)
-    fused: Tensor = layers[-1].fuse(pooled)
+    for before, layer in itertools.pairwise(layers):
+        if model.settings.residual:
+            nodes = before.fuse(hidden) + nodes
+            projected = layer.project(nodes)
+        else:
+            weight = layer.project.weight @ before.fuse.weight  # [d, K * d]
+            bias = layer.project.weight @ before.fuse.bias + layer.project.bias
+            projected = torch.nn.functional.linear(hidden, weight, bias)
+        hidden = layer.branches(projected, num_query, num_proposal, mask)
+    pooled = model.pool_nodes(hidden, num_query, mask)  # [M, K * d], or twice that
+    fused: Tensor = layers[-1].fuse(pooled.view(len(pooled), -1, hidden.size(-1))).flatten(1)
+    if model.settings.residual and nodes is not None:
+        fused = fused + model.pool_nodes(nodes, num_query, mask)
     return fused
+
+
+def _shareable(model: MGFFNet) -> bool:
+    """Whether layer 1's sums over the query do not depend on the proposal."""
+    return model.settings.aggregate and model.settings.weight in ("binary", "row")
 
 
 def _first_layer(layer: MGFFLayer, own: Tensor, others: Tensor, mask: Tensor | None, row: bool) -> Tensor:
@@ -95,3 +108,59 @@ def _pad(
     if not (torch.isfinite(query).all() and torch.isfinite(padded).all()):
         raise FeatureError("Features of the query or a proposal hold NaN or infinite values")
     return padded, mask
+
+
+def rank_windows(
+    model: MGFFNet, pairing: Pairing, query: Tensor, reference: Tensor, windows: Tensor, chunk: int = 512
+) -> Relevance:
+    """Score windows of a reference against a query.
+
+    Args:
+        model: in eval mode.
+        pairing: what the model was trained with.
+        query: ``[Tq, F]``.
+        reference: ``[N, F]``.
+        windows: half-open step intervals, ``[M, 2]`` int64.
+        chunk: windows scored at once, which bounds the memory.
+    """
+    parts = [_rank_some(model, pairing, query, reference, some) for some in windows.split(chunk)]
+    return Relevance(torch.cat([part.score for part in parts]), torch.cat([part.offsets for part in parts]))
+
+
+def _rank_some(
+    model: MGFFNet, pairing: Pairing, query: Tensor, reference: Tensor, windows: Tensor
+) -> Relevance:
+    pairs = pairing.pair(query, reference, windows)
+    if len(pairs.queries) == len(windows) > 1 and isinstance(pairs.proposals, Tensor):
+        # Every window has a version of the query of its own (relative nodes): nothing to share.
+        pooled = model.pool_clips(pairs.queries[pairs.version], pairs.proposals)
+        return Relevance(model.score(pooled, pairs.pair_features), model.regression_head(pooled))
+    score, offsets = query.new_empty(len(windows)), query.new_empty(len(windows), 2)
+    for version, clip in enumerate(pairs.queries):
+        chosen = (pairs.version == version).nonzero().flatten()
+        if len(chosen) == 0:
+            continue
+        if model.settings.mask_padding:
+            clip = clip[pairs.query_mask]
+        if isinstance(pairs.proposals, list):
+            proposals: Tensor | list[Tensor] = [pairs.proposals[i] for i in chosen]
+        else:
+            proposals = pairs.proposals[chosen]
+        score[chosen], offsets[chosen] = model.rank(
+            clip,
+            proposals,
+            None if pairs.proposal_mask is None else pairs.proposal_mask[chosen],
+            None if pairs.pair_features is None else pairs.pair_features[chosen],
+        )
+    return Relevance(score, offsets)
+
+
+def refine_windows(windows: Tensor, offsets: Tensor, num_steps: int) -> Tensor:
+    """Windows moved by their predicted offsets and kept inside the video (paper section 4.8.2).
+
+    Args:
+        windows: in steps, ``[M, 2]``.
+        offsets: ``[M, 2]``.
+        num_steps: length of the video; a refined window is at least one step long.
+    """
+    return clip_segments(decode_offsets(windows.double(), offsets.double()), float(num_steps), 1.0)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.graphs.weights import WeightKind, check_weight
+from vreloc_pyg.settings import settings_from_dict
 
 
 @dataclass(frozen=True)
@@ -27,35 +27,27 @@ class MGFFSettings:
     dropout: float = 0.4
     head_channels: tuple[int, ...] = (128, 32)
     aggregate: bool = True
-    num_steps: int | None = 40
-    fit: Literal["resample", "pad"] = "pad"
+    input_norm: bool = False
+    residual: bool = False
+    pool: Literal["all", "separate"] = "all"
+    score_gain: float = 1.0
+    num_pair_features: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scales", tuple(self.scales))
         object.__setattr__(self, "head_channels", tuple(self.head_channels))
         check_weight(self.weight, self.bandwidth)
-        if min(self.in_channels, self.hidden_channels, self.num_layers, self.num_steps or 1) < 1:
+        if min(self.in_channels, self.hidden_channels, self.num_layers) < 1:
             raise SettingsError(
-                "Expected in_channels, hidden_channels, num_layers and num_steps >= 1 "
-                f"(got {self.in_channels}, {self.hidden_channels}, {self.num_layers}, {self.num_steps})"
+                "Expected in_channels, hidden_channels and num_layers >= 1 "
+                f"(got {self.in_channels}, {self.hidden_channels} and {self.num_layers})"
             )
+        if self.pool not in ("all", "separate"):
+            raise SettingsError(f"Expected pool to be 'all' or 'separate' (got {self.pool!r})")
+        if self.num_pair_features < 0:
+            raise SettingsError(f"Expected num_pair_features >= 0 (got {self.num_pair_features})")
         if not 0 <= self.dropout < 1:
             raise SettingsError(f"Expected dropout in [0, 1) (got {self.dropout})")
-        if self.fit not in ("resample", "pad"):
-            raise SettingsError(f"Expected fit to be 'resample' or 'pad' (got {self.fit!r})")
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> MGFFSettings:
-        """Settings of a mapping with exactly these keys or fewer.
-
-        Raises:
-            SettingsError: for a key that is not a setting, naming those that are.
-        """
-        known = [field.name for field in fields(cls)]
-        unknown = sorted(set(values) - set(known))
-        if unknown:
-            raise SettingsError(f"Unknown MGFFNet setting {', '.join(unknown)}; known are {', '.join(known)}")
-        return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values, for JSON."""
@@ -70,17 +62,21 @@ def preset_settings(preset: str, **overrides: Any) -> MGFFSettings:
     """
     if preset not in PRESETS:
         raise SettingsError(f"Unknown preset {preset!r}; known are {', '.join(PRESETS)}")
-    return MGFFSettings.from_dict({**PRESETS[preset], **overrides})
+    return settings_from_dict(MGFFSettings, {**PRESETS[preset], **overrides})
 
 
 #: ``paper`` is the literal reading of the paper; ``recommended`` is what did best on validation classes.
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},
     "recommended": {
-        "hidden_channels": 128,
+        "hidden_channels": 32,
         "weight": "row",
         "mask_padding": True,
-        "num_steps": 24,
-        "fit": "resample",
+        "dropout": 0.2,
+        "head_channels": (64, 32),
+        "input_norm": True,
+        "residual": True,
+        "pool": "separate",
+        "score_gain": 0.1,
     },
 }

@@ -1,0 +1,24 @@
+"""Training MGFFNet."""
+
+from vreloc_pyg.training.data_module import EpisodeDataset, RelocalizationData, TrainingBatch
+from vreloc_pyg.training.losses import l2_penalty, listwise_loss, regression_loss, triplet_loss
+from vreloc_pyg.training.module import RelocalizationModule
+from vreloc_pyg.training.presets import Preset, make_preset
+from vreloc_pyg.training.run import make_trainer, train
+from vreloc_pyg.training.settings import TrainingSettings
+
+__all__ = [
+    "EpisodeDataset",
+    "Preset",
+    "RelocalizationData",
+    "RelocalizationModule",
+    "TrainingBatch",
+    "TrainingSettings",
+    "l2_penalty",
+    "listwise_loss",
+    "make_preset",
+    "make_trainer",
+    "regression_loss",
+    "train",
+    "triplet_loss",
+]

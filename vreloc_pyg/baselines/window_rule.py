@@ -1,0 +1,50 @@
+"""The training-free rule: the window whose feature statistics are nearest to the query's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+
+from vreloc_pyg.baselines.base import check_top_n
+from vreloc_pyg.datasets.base import Query, Reference, check_features
+from vreloc_pyg.features.statistics import window_statistics
+from vreloc_pyg.proposals.sliding_window import SlidingWindows
+from vreloc_pyg.segments import Segments, steps_to_seconds
+
+
+@dataclass(frozen=True)
+class WindowRule:
+    """Ranks sliding windows by how near the mean and standard deviation of their features are to the query's.
+
+    .. math::
+        S(w) = -\\lVert (\\mu_w, \\sigma_w) - (\\mu_q, \\sigma_q) \\rVert_2
+
+    No training, and no order in time within a window. A learned model that does not beat it has learned
+    nothing.
+
+    Args:
+        windows: the candidates.
+        nms_threshold: largest tIoU two returned segments may have; ``None`` keeps near-copies. The best
+            segment is the same either way.
+        name: the row in a table.
+    """
+
+    windows: SlidingWindows = field(default_factory=SlidingWindows)
+    nms_threshold: float | None = 0.5
+    name: str = "window rule"
+
+    def localize(self, query: Query, reference: Reference, top_n: int = 1) -> Segments:
+        """The nearest windows; the score is minus the distance.
+
+        Raises:
+            FeatureError: if query and reference have features of different width.
+            SettingsError: if ``top_n`` is below 1.
+        """
+        check_features(reference.features, f"reference {reference.video_id!r}", width=query.features.size(1))
+        windows = self.windows(reference.num_steps)
+        candidates = window_statistics(reference.features, windows)  # [M, 2 F]
+        wanted = window_statistics(query.features, torch.tensor([[0, query.num_steps]]))  # [1, 2 F]
+        distance = torch.linalg.vector_norm(candidates - wanted, dim=1)
+        segments = Segments(steps_to_seconds(windows, reference.seconds_per_step), -distance)
+        return segments.top(check_top_n(top_n), self.nms_threshold)

@@ -1,0 +1,93 @@
+"""Random changes to training clips that keep the action."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vreloc_pyg.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class FeatureChange:
+    """One drawn change: a linear map of the features and a playing speed.
+
+    Args:
+        matrix: ``[F, F]``; features become ``x @ matrix``.
+        speed: above 1 the clip plays faster; its length is to be divided by this.
+    """
+
+    matrix: Tensor
+    speed: float = 1.0
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """Change features ``[..., F]``."""
+        return features @ self.matrix
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Distributions of the changes to a training episode.
+
+    An episode is a query and its candidate windows. One change is drawn for the whole episode (another
+    camera, other people) and one more for its query (another performance).
+
+    Args:
+        feature_dropout: probability that a feature, or a joint of a pose, is zero in the whole episode.
+        speed: the log of a playing speed is uniform within +- this.
+        scale: the log of a scale is uniform within +- this.
+        rotation: a pose is rotated in its first two coordinates by up to +- this, in degrees.
+        joints, dims: J and D of pose features (:func:`vreloc_pyg.features.pose.pose_features`); J = 0 for
+            other features, which are not rotated and whose ``speed`` changes lengths only.
+
+    Raises:
+        SettingsError: if a value is impossible.
+    """
+
+    feature_dropout: float = 0.0
+    speed: float = 0.0
+    scale: float = 0.0
+    rotation: float = 0.0
+    joints: int = 0
+    dims: int = 2
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.feature_dropout < 1 or min(self.speed, self.scale, self.rotation, self.joints) < 0:
+            raise SettingsError(f"Expected feature_dropout in [0, 1) and no negative value (got {self})")
+        if self.rotation and self.joints == 0:
+            raise SettingsError("Only pose features can be rotated: expected joints >= 1 with rotation > 0")
+
+    def draw_episode(self, num_features: int, rng: np.random.Generator) -> FeatureChange:
+        """A change for the query and all candidates."""
+        change = self.draw_query(num_features, rng)
+        if self.joints:
+            kept = rng.random(self.joints) >= self.feature_dropout
+            kept = np.concatenate([np.repeat(kept, self.dims), np.repeat(kept, self.dims), kept])
+        else:
+            kept = rng.random(num_features) >= self.feature_dropout
+        return FeatureChange(change.matrix * torch.from_numpy(kept.astype(np.float32)), change.speed)
+
+    def draw_query(self, num_features: int, rng: np.random.Generator) -> FeatureChange:
+        """A further change for the query alone."""
+        speed, scale = math.exp(rng.uniform(-1, 1) * self.speed), math.exp(rng.uniform(-1, 1) * self.scale)
+        if not self.joints:
+            return FeatureChange(scale * torch.eye(num_features), speed)
+        expected = self.joints * (2 * self.dims + 1)
+        if num_features != expected:
+            raise SettingsError(
+                f"Expected {expected} pose features for joints={self.joints}, dims={self.dims} "
+                f"(got {num_features})"
+            )
+        angle = math.radians(rng.uniform(-1, 1) * self.rotation)
+        turn = torch.eye(self.dims)
+        turn[:2, :2] = torch.tensor([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
+        matrix = torch.eye(num_features)
+        for joint in range(2 * self.joints):  # positions, then velocities
+            block = slice(joint * self.dims, (joint + 1) * self.dims)
+            matrix[block, block] = turn * (scale if joint < self.joints else scale * speed)
+        return FeatureChange(matrix, speed)
+

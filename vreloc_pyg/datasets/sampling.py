@@ -1,0 +1,233 @@
+"""Drawing training episodes: a query, and candidate windows whose overlap with the answer is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vreloc_pyg.datasets.base import Query, Reference, RelocalizationSplit
+from vreloc_pyg.errors import DataError, SettingsError
+from vreloc_pyg.proposals.sliding_window import SlidingWindows
+from vreloc_pyg.segments import temporal_iou
+
+#: Candidate windows of a video of so many steps: ``[M, 2]`` int64.
+Proposals = Callable[[int], Tensor]
+
+
+class Candidates(NamedTuple):
+    """Windows of one reference.
+
+    Args:
+        reference: the video.
+        windows: half-open step intervals, ``[C, 2]`` int64.
+        truths: for each window, the instance of the query's class it overlaps most, in steps, ``[C, 2]``;
+            the window itself where the reference shows another action.
+        overlaps: tIoU of window and truth, 0 for another action, ``[C]`` float32.
+    """
+
+    reference: Reference
+    windows: Tensor
+    truths: Tensor
+    overlaps: Tensor
+
+
+class Episode(NamedTuple):
+    """A query and its candidates; the first candidate of the first reference is the positive one."""
+
+    query: Query
+    candidates: list[Candidates]
+
+
+class EpisodeSampler(Protocol):
+    """Anything that draws an episode from a split."""
+
+    def draw(self, pool: TrainingPool, rng: np.random.Generator) -> Episode:
+        """Draw one episode; the same state of ``rng`` gives the same episode."""
+
+
+class TrainingPool:
+    """A training split, indexed for drawing.
+
+    Args:
+        split: queries and references; its pairs are not used.
+
+    Raises:
+        DataError: if no query has a reference of its class from another video.
+    """
+
+    def __init__(self, split: RelocalizationSplit) -> None:
+        self.split = split
+        self.by_label: dict[str, list[int]] = {}
+        for index, reference in enumerate(split.references):
+            for label in sorted(set(reference.labels)):
+                self.by_label.setdefault(label, []).append(index)
+        self.usable = [i for i, query in enumerate(split.queries) if self._matches(query)]
+        if not self.usable:
+            raise DataError(f"No query of split {split.name!r} has a reference of its class from another video")
+
+    def draw_query(self, rng: np.random.Generator) -> Query:
+        """A query that some reference of another video can answer."""
+        return self.split.queries[self.usable[int(rng.integers(len(self.usable)))]]
+
+    def draw_match(self, query: Query, rng: np.random.Generator) -> Reference:
+        """A reference that shows the query's class and none of its frames (SPEC A23)."""
+        matches = self._matches(query)
+        return self.split.references[matches[int(rng.integers(len(matches)))]]
+
+    def _matches(self, query: Query) -> list[int]:
+        return [
+            index
+            for index in self.by_label.get(query.label, ())
+            if not self.split.references[index].comes_from(query.video_id)
+        ]
+
+
+@dataclass(frozen=True)
+class TripletSampler:
+    """Triplets (query, positive, negative) as in the paper (section 5.2.1).
+
+    The positive is the proposal of greatest tIoU with an instance of the query's class; the negative is
+    the proposal of greatest tIoU with an instance of *another* class, in another reference.
+
+    Args:
+        proposals: candidate windows of a reference.
+        positive_jitter: instead, the positive is the instance with both ends moved by a normal deviate of
+            this share of its length.
+        same_reference_negative: probability that the negative is a badly placed proposal (tIoU below .5)
+            of the positive reference instead.
+    """
+
+    proposals: Proposals = field(default_factory=SlidingWindows)
+    positive_jitter: float = 0.0
+    same_reference_negative: float = 0.0
+
+    def draw(self, pool: TrainingPool, rng: np.random.Generator) -> Episode:
+        """Draw a triplet; both groups hold one window."""
+        query = pool.draw_query(rng)
+        reference = pool.draw_match(query, rng)
+        instances = reference.steps_of(query.label)
+        instance = instances[int(rng.integers(len(instances)))]
+        if self.positive_jitter:
+            positive = _inside(
+                _move_ends(instance.expand(1, 2), self.positive_jitter, rng), reference.num_steps, 1
+            )
+        else:
+            positive = _best(self.proposals(reference.num_steps), instance)
+        groups = [_candidates(reference, positive, instances)]
+        if rng.random() < self.same_reference_negative:
+            windows = self.proposals(reference.num_steps)
+            low = (temporal_iou(windows.double(), instances.double()).amax(1) < 0.5).nonzero().flatten()
+            if len(low):
+                negative = windows[low[int(rng.integers(len(low)))]].expand(1, 2)
+                return Episode(query, [*groups, _candidates(reference, negative, instances)])
+        labels = [label for label in pool.by_label if label != query.label]
+        if not labels:
+            raise DataError(f"Split {pool.split.name!r} shows a single class; triplets need at least two")
+        label = labels[int(rng.integers(len(labels)))]
+        other = pool.split.references[pool.by_label[label][int(rng.integers(len(pool.by_label[label])))]]
+        theirs = other.steps_of(label)
+        negative = _best(self.proposals(other.num_steps), theirs[int(rng.integers(len(theirs)))])
+        nothing = Candidates(other, negative, negative, torch.zeros(1))
+        return Episode(query, [*groups, nothing])
+
+
+@dataclass(frozen=True)
+class GradedSampler:
+    """Many windows of the positive reference, from nearly right to plainly wrong.
+
+    A quarter each: the answer with its ends moved a little; any annotated instance with its ends moved a
+    little; windows centred on an end of any instance (they straddle two actions); the answer moved and
+    stretched much. What is class-agnostic here, being one complete action, carries over to new classes.
+
+    Args:
+        num_candidates: windows an episode, a multiple of 4.
+        jitter: standard deviation of a small move of an end, as a share of the length.
+        shortest: least length of a window in steps.
+
+    Raises:
+        SettingsError: if a value is impossible.
+    """
+
+    num_candidates: int = 24
+    jitter: float = 0.15
+    shortest: int = 6
+
+    def __post_init__(self) -> None:
+        if self.num_candidates < 4 or self.num_candidates % 4 or self.jitter < 0 or self.shortest < 1:
+            raise SettingsError(
+                "Expected num_candidates as a multiple of 4, jitter >= 0 and shortest >= 1 "
+                f"(got {self.num_candidates}, {self.jitter}, {self.shortest})"
+            )
+
+    def draw(self, pool: TrainingPool, rng: np.random.Generator) -> Episode:
+        """Draw an episode of one group of ``num_candidates`` windows."""
+        query = pool.draw_query(rng)
+        reference = pool.draw_match(query, rng)
+        answers = reference.steps_of(query.label)
+        answer = answers[int(rng.integers(len(answers)))]
+        count = self.num_candidates // 4
+        everything = torch.cat([reference.steps_of(label) for label in sorted(set(reference.labels))])
+        instances = everything[torch.from_numpy(rng.integers(len(everything), size=count))]
+        either_end = torch.from_numpy(rng.integers(2, size=count))
+        at_an_end = instances.gather(1, either_end[:, None]).double()  # [count, 1]
+        windows = torch.cat(
+            [
+                _move_ends(answer.expand(count, 2), self.jitter, rng),
+                _move_ends(instances, self.jitter, rng),
+                _stretch(at_an_end, _lengths(instances), 0.5, rng),
+                _stretch(
+                    _centres(answer.expand(count, 2), 0.6, rng), _lengths(answer.expand(count, 2)), 0.5, rng
+                ),
+            ]
+        )
+        windows = _inside(windows, reference.num_steps, self.shortest)
+        return Episode(query, [_candidates(reference, windows, answers)])
+
+
+def _lengths(windows: Tensor) -> Tensor:
+    return (windows[:, 1:] - windows[:, :1]).double()  # [M, 1]
+
+
+def _normal(shape: tuple[int, ...], rng: np.random.Generator) -> Tensor:
+    return torch.from_numpy(rng.normal(size=shape))
+
+
+def _move_ends(windows: Tensor, share: float, rng: np.random.Generator) -> Tensor:
+    """Both ends moved independently by a normal deviate of a share of the length."""
+    return windows + share * _lengths(windows) * _normal((len(windows), 2), rng)
+
+
+def _centres(windows: Tensor, share: float, rng: np.random.Generator) -> Tensor:
+    """Centres ``[M, 1]`` moved by a normal deviate of a share of the length."""
+    centres = windows.double().mean(1, keepdim=True)
+    return centres + share * _lengths(windows) * _normal((len(windows), 1), rng)
+
+
+def _stretch(centres: Tensor, lengths: Tensor, log_deviation: float, rng: np.random.Generator) -> Tensor:
+    """Windows about ``centres`` whose lengths are multiplied by a log-normal factor."""
+    half = lengths * torch.exp(log_deviation * _normal((len(centres), 1), rng)) / 2
+    return torch.cat([centres - half, centres + half], dim=1)
+
+
+def _inside(windows: Tensor, num_steps: int, shortest: int) -> Tensor:
+    """Windows rounded to steps, kept inside the video and at least ``shortest`` steps long if it is."""
+    shortest = min(shortest, num_steps)
+    start = windows[:, 0].round().long().clamp(0, num_steps - shortest)
+    end = windows[:, 1].round().long().clamp(max=num_steps)
+    return torch.stack([start, torch.maximum(end, start + shortest)], dim=1)
+
+
+def _best(windows: Tensor, instance: Tensor) -> Tensor:
+    """The window of greatest tIoU with an instance, ``[1, 2]``."""
+    overlap = temporal_iou(windows.double(), instance.double().unsqueeze(0)).squeeze(1)
+    return windows[overlap.argmax()].unsqueeze(0)
+
+
+def _candidates(reference: Reference, windows: Tensor, instances: Tensor) -> Candidates:
+    overlaps, nearest = temporal_iou(windows.double(), instances.double()).max(dim=1)
+    return Candidates(reference, windows, instances[nearest], overlaps.float())

@@ -1,0 +1,177 @@
+"""How a query and windows of a reference become pair graphs: the same code for training and answers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+
+from vreloc_pyg.errors import SettingsError
+from vreloc_pyg.features.statistics import window_statistics
+from vreloc_pyg.features.windows import cut_windows
+from vreloc_pyg.graphs.pair_features import num_pair_features, pair_features
+from vreloc_pyg.graphs.relative import RELATIVE_PER_GROUP, relative_nodes
+
+
+class Pairs(NamedTuple):
+    """One query beside M windows of one reference.
+
+    Args:
+        queries: the versions of the query that occur, ``[V, Tq, F]``: one, or one and its mirror image, or
+            with relative nodes one for each window.
+        version: which of them each window is paired with, ``[M]`` int64.
+        proposals: the windows' steps, ``[M, Tp, F]``, or clips of different lengths.
+        query_mask: steps of the query that are no padding, ``[Tq]`` bool.
+        proposal_mask: steps of the windows that are no padding, ``[M, Tp]`` bool; ``None`` if all are.
+        pair_features: see :class:`Pairing`, ``[M, P]``; ``None`` if there are none.
+    """
+
+    queries: Tensor
+    version: Tensor
+    proposals: Tensor | list[Tensor]
+    query_mask: Tensor
+    proposal_mask: Tensor | None
+    pair_features: Tensor | None
+
+    def graphs(self) -> list[Data]:
+        """Every pair as a graph of its own, as of :func:`~vreloc_pyg.graphs.pair_data`."""
+        graphs = []
+        for index, version in enumerate(self.version.tolist()):
+            query, proposal = self.queries[version], self.proposals[index]
+            graph = Data(
+                x=torch.cat([query, proposal]),
+                num_query=torch.tensor([len(query)]),
+                num_proposal=torch.tensor([len(proposal)]),
+            )
+            if self.proposal_mask is not None:
+                graph.mask = torch.cat([self.query_mask, self.proposal_mask[index]])
+            if self.pair_features is not None:
+                graph.pair_features = self.pair_features[index : index + 1]
+            graphs.append(graph)
+        return graphs
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Settings of the step from clips to pair graphs. The defaults are the paper's.
+
+    Args:
+        num_steps: T, the number of nodes of each clip; ``None`` keeps every step (ragged graphs).
+        fit: how clips are brought to T, see :func:`vreloc_pyg.features.windows.cut_windows`.
+        nodes: ``"features"`` (paper), or ``"relative"``: see :func:`vreloc_pyg.graphs.relative.relative_nodes`,
+            which needs ``fit="resample"`` and ``feature_groups``.
+        context: a window's nodes reach over both its ends by this share of its length, so that the graph
+            sees whether the action begins and ends there.
+        feature_groups: ranges of feature columns that belong together, such as positions and velocities. If
+            not empty, the score head is given numbers beside the graph, see
+            :func:`vreloc_pyg.graphs.pair_features.pair_features`.
+        mirror_index, mirror_sign: the mirror image of features x is ``x[:, mirror_index] * mirror_sign``
+            (:meth:`vreloc_pyg.features.pose.Skeleton.mirror_features`). Every window is paired with the
+            nearer, by mean and standard deviation of the features, of the query and its mirror image.
+            Empty: no mirror images.
+
+    Raises:
+        SettingsError: if a value is impossible or values contradict each other.
+    """
+
+    num_steps: int | None = 40
+    fit: Literal["resample", "pad"] = "pad"
+    nodes: Literal["features", "relative"] = "features"
+    context: float = 0.0
+    feature_groups: tuple[tuple[int, int], ...] = ()
+    mirror_index: tuple[int, ...] = ()
+    mirror_sign: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "feature_groups", tuple((low, high) for low, high in self.feature_groups))
+        object.__setattr__(self, "mirror_index", tuple(self.mirror_index))
+        object.__setattr__(self, "mirror_sign", tuple(self.mirror_sign))
+        if self.num_steps is not None and self.num_steps < 1:
+            raise SettingsError(f"Expected num_steps >= 1 (got {self.num_steps})")
+        if self.fit not in ("resample", "pad"):
+            raise SettingsError(f"Expected fit to be 'resample' or 'pad' (got {self.fit!r})")
+        if self.nodes not in ("features", "relative"):
+            raise SettingsError(f"Expected nodes to be 'features' or 'relative' (got {self.nodes!r})")
+        if self.context < 0:
+            raise SettingsError(f"Expected context >= 0 (got {self.context})")
+        if any(not 0 <= low < high for low, high in self.feature_groups):
+            raise SettingsError(f"Expected feature_groups as ranges of columns (got {self.feature_groups})")
+        if self.nodes == "relative" and not (
+            self.num_steps is not None and self.fit == "resample" and self.feature_groups
+        ):
+            raise SettingsError("nodes='relative' needs num_steps, fit='resample' and feature_groups")
+        if len(self.mirror_index) != len(self.mirror_sign):
+            raise SettingsError(
+                "Expected mirror_index and mirror_sign of one length "
+                f"(got {len(self.mirror_index)} and {len(self.mirror_sign)})"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as plain values, for JSON."""
+        return asdict(self)
+
+    @property
+    def num_pair_features(self) -> int:
+        """P, how many numbers each pair carries beside its graph."""
+        return num_pair_features(len(self.feature_groups)) if self.feature_groups else 0
+
+    def node_channels(self, num_features: int) -> int:
+        """Width of the nodes of clips with ``num_features`` features."""
+        return RELATIVE_PER_GROUP * len(self.feature_groups) if self.nodes == "relative" else num_features
+
+    def mirrored(self, features: Tensor) -> Tensor:
+        """The mirror image of features ``[..., F]``."""
+        if features.size(-1) != len(self.mirror_index):
+            raise SettingsError(
+                f"The mirror image is defined for {len(self.mirror_index)} features (got {features.size(-1)})"
+            )
+        return features[..., list(self.mirror_index)] * features.new_tensor(self.mirror_sign)
+
+    def pair(self, query: Tensor, reference: Tensor, windows: Tensor, speed: float = 1.0) -> Pairs:
+        """Pair a query with windows of a reference.
+
+        Args:
+            query: ``[Tq, F]``.
+            reference: ``[N, F]``.
+            windows: half-open step intervals ``[M, 2]`` int64 within ``[0, N]``.
+            speed: how much faster the query plays than its number of steps says (augmentation).
+        """
+        images = torch.stack([query, self.mirrored(query)]) if self.mirror_index else query.unsqueeze(0)
+        whole = torch.tensor([[0, len(query)]])
+        image = torch.zeros(len(windows), dtype=torch.long)
+        if len(images) > 1:
+            own = torch.cat([window_statistics(features, whole) for features in images])  # [V, 2 F]
+            image = torch.cdist(window_statistics(reference, windows), own).argmin(dim=1)
+        numbers = self._pair_features(images, image, reference, windows, speed)
+        lengths = windows[:, 1] - windows[:, 0]
+        reach = (self.context * lengths).round().long()
+        seen = torch.stack([windows[:, 0] - reach, windows[:, 1] + reach], dim=1).clamp(0, len(reference))
+        if self.num_steps is None:
+            clips = [reference[start:end] for start, end in seen.tolist()]
+            return Pairs(images, image, clips, torch.ones(len(query), dtype=torch.bool), None, numbers)
+        proposals, mask = cut_windows(reference, seen, self.num_steps, self.fit)
+        cut = [cut_windows(features, whole, self.num_steps, self.fit) for features in images]
+        queries, query_mask = torch.cat([clip for clip, _ in cut]), cut[0][1][0]
+        if self.nodes == "relative":
+            exact, _ = cut_windows(reference, windows, self.num_steps, self.fit)
+            aligned = queries[image] - exact  # [M, T, F]
+            their_mean = window_statistics(reference, windows).chunk(2, dim=1)[0]
+            own_mean = images.mean(dim=1)[image]
+            queries = relative_nodes(queries[image], aligned, own_mean, their_mean, self.feature_groups)
+            proposals = relative_nodes(proposals, aligned, their_mean, own_mean, self.feature_groups)
+            image = torch.arange(len(windows))
+        return Pairs(queries, image, proposals, query_mask, mask if self.fit == "pad" else None, numbers)
+
+    def _pair_features(
+        self, images: Tensor, image: Tensor, reference: Tensor, windows: Tensor, speed: float
+    ) -> Tensor | None:
+        if not self.feature_groups:
+            return None
+        numbers = reference.new_empty(len(windows), self.num_pair_features)
+        for version, features in enumerate(images):
+            chosen = image == version
+            numbers[chosen] = pair_features(features, reference, windows[chosen], self.feature_groups, speed)
+        return numbers

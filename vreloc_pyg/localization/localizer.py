@@ -1,0 +1,118 @@
+"""From a query and a reference to ranked segments in seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from vreloc_pyg.datasets.base import Query, Reference, check_features
+from vreloc_pyg.datasets.sampling import Proposals
+from vreloc_pyg.errors import CheckpointError, SettingsError
+from vreloc_pyg.graphs.pairing import Pairing
+from vreloc_pyg.nn.checkpoint import read_config
+from vreloc_pyg.nn.mgff_net import MGFFNet
+from vreloc_pyg.nn.ranking import rank_windows, refine_windows
+from vreloc_pyg.proposals.sliding_window import SlidingWindows
+from vreloc_pyg.segments import Segments, steps_to_seconds, temporal_iou
+from vreloc_pyg.settings import settings_from_dict
+
+
+class Localizer:
+    """Ranks the candidate windows of a reference with a trained MGFFNet (paper section 4.8).
+
+    Args:
+        model: the network; put into eval mode.
+        pairing: how the model was trained to see pairs.
+        proposals: candidate windows of a reference.
+        refine: move windows by their predicted offsets (paper section 4.8.2).
+        nms_threshold: largest tIoU two answers may have.
+        name: the row in a table.
+
+    Example:
+        >>> model = MGFFNet(in_channels=8, hidden_channels=8)
+        >>> localizer = Localizer(model, Pairing())
+        >>> query = Query(torch.randn(9, 8), 0.5, "jump", "a")
+        >>> reference = Reference(torch.randn(60, 8), 0.5, torch.empty(0, 2), (), "b")
+        >>> len(localizer.localize(query, reference, top_n=3))
+        3
+    """
+
+    def __init__(
+        self,
+        model: MGFFNet,
+        pairing: Pairing,
+        proposals: Proposals | None = None,
+        refine: bool = True,
+        nms_threshold: float = 0.5,
+        name: str = "MGFFNet",
+    ) -> None:
+        if model.settings.num_pair_features != pairing.num_pair_features:
+            raise SettingsError(
+                f"The model reads {model.settings.num_pair_features} pair features, "
+                f"the pairing gives {pairing.num_pair_features}"
+            )
+        self.model = model.eval()
+        self.pairing = pairing
+        self.proposals = SlidingWindows() if proposals is None else proposals
+        self.refine = refine
+        self.nms_threshold = nms_threshold
+        self.name = name
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Localizer:
+        """A localizer saved by :meth:`save_pretrained`.
+
+        Raises:
+            CheckpointError: if a file is missing, damaged or does not fit the other.
+        """
+        model, config = MGFFNet.from_pretrained(folder), read_config(folder)
+        try:
+            return cls(
+                model,
+                settings_from_dict(Pairing, config["pairing"]),
+                settings_from_dict(SlidingWindows, config["proposals"]),
+                **config["localizer"],
+            )
+        except (KeyError, TypeError, SettingsError) as error:
+            raise CheckpointError(f"The settings of the localizer in {folder} are unusable: {error}") from None
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Write the model and the settings of this localizer.
+
+        Raises:
+            SettingsError: if the proposals are not sliding windows, which alone can be written down.
+        """
+        if not isinstance(self.proposals, SlidingWindows):
+            raise SettingsError(f"Expected proposals to be SlidingWindows (got {self.proposals!r})")
+        return self.model.save_pretrained(
+            folder,
+            pairing=self.pairing.to_dict(),
+            proposals=vars(self.proposals),
+            localizer={"refine": self.refine, "nms_threshold": self.nms_threshold, "name": self.name},
+        )
+
+    @torch.no_grad()
+    def localize(self, query: Query, reference: Reference, top_n: int = 1) -> Segments:
+        """The ``top_n`` best segments in seconds, best first, scores in [-1, 1].
+
+        Raises:
+            FeatureError: if features are not as wide as those the model was trained on.
+            SettingsError: if ``top_n`` is below 1.
+        """
+        if top_n < 1:
+            raise SettingsError(f"Expected top_n >= 1 (got {top_n})")
+        check_features(query.features, f"query {query.video_id!r}", self.num_features)
+        check_features(reference.features, f"reference {reference.video_id!r}", self.num_features)
+        windows = self.proposals(reference.num_steps)
+        relevance = rank_windows(self.model, self.pairing, query.features, reference.features, windows)
+        answers = windows.double()
+        if self.refine:
+            answers = refine_windows(windows, relevance.offsets, reference.num_steps)
+        segments = Segments(steps_to_seconds(answers, reference.seconds_per_step), relevance.score)
+        return segments.top(top_n, self.nms_threshold)
+
+    def proposal_overlap(self, query: Query, reference: Reference) -> float:
+        """Greatest tIoU of a candidate window with an answer: no choice among them can do better unrefined."""
+        windows = steps_to_seconds(self.proposals(reference.num_steps), reference.seconds_per_step)
+        return float(temporal_iou(windows, reference.segments_of(query.label)).max())

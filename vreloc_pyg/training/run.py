@@ -1,0 +1,126 @@
+"""A whole training run: trainer, checkpoints, loggers, resume."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+
+from vreloc_pyg.datasets.base import RelocalizationSplit
+from vreloc_pyg.errors import CheckpointError
+from vreloc_pyg.graphs.pair_data import MultiScaleEdges
+from vreloc_pyg.nn.mgff_net import MGFFNet
+from vreloc_pyg.training.data_module import RelocalizationData
+from vreloc_pyg.training.module import RelocalizationModule
+from vreloc_pyg.training.presets import Preset
+from vreloc_pyg.training.settings import TrainingSettings
+
+MONITOR = "validation/mean_tiou"
+
+
+def make_trainer(
+    settings: TrainingSettings,
+    output: str | Path,
+    progress: bool = True,
+    tensorboard: bool = False,
+    callbacks: Sequence[Callback] = (),
+) -> lightning.Trainer:
+    """A Lightning trainer that writes into ``output``.
+
+    ``checkpoints/best.ckpt`` is the best by mean tIoU on the validation pairs, ``checkpoints/last.ckpt``
+    the last; ``metrics.csv`` holds the curves.
+    """
+    output = Path(output)
+    keep = ModelCheckpoint(
+        output / "checkpoints", "best", monitor=MONITOR, mode="max", save_last=True, enable_version_counter=False
+    )
+    used: list[Callback] = [keep, *callbacks]
+    if settings.patience is not None:
+        used.append(EarlyStopping(MONITOR, mode="max", patience=settings.patience))
+    if settings.ema_decay is not None:
+        used.append(EMAWeightAveraging(decay=settings.ema_decay))
+    if progress:
+        used.append(TQDMProgressBar(refresh_rate=5))
+    loggers: list[Logger] = [CSVLogger(output, name="", version="")]
+    if tensorboard:
+        loggers.append(TensorBoardLogger(output, name="", version="tensorboard"))
+    return lightning.Trainer(
+        accelerator="auto",
+        devices="auto",
+        max_epochs=settings.epochs,
+        callbacks=used,
+        logger=loggers,
+        log_every_n_steps=min(20, settings.steps_per_epoch),
+        num_sanity_val_steps=0,
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        reload_dataloaders_every_n_epochs=1,
+        deterministic=True,
+    )
+
+
+def train(
+    preset: Preset,
+    train_split: RelocalizationSplit,
+    validation_split: RelocalizationSplit,
+    output: str | Path,
+    edges: bool = False,
+    resume: bool = False,
+    progress: bool = True,
+    tensorboard: bool = False,
+    num_workers: int = 0,
+) -> MGFFNet:
+    """Train a preset and return the model that did best on the validation pairs, in eval mode.
+
+    Args:
+        preset: everything that decides the run.
+        train_split: where episodes are drawn.
+        validation_split: whose pairs choose the checkpoint.
+        output: folder for checkpoints and curves.
+        edges: pass messages over edge sets instead of the closed form.
+        resume: continue the run in ``output`` from its last checkpoint, with the same curve as if it had
+            not been interrupted.
+        progress: show a progress bar.
+        tensorboard: log for TensorBoard too.
+        num_workers: processes that prepare episodes.
+
+    Raises:
+        CheckpointError: if there is nothing to resume, or the checkpoint does not fit the preset.
+    """
+    settings, output = preset.training, Path(output)
+    last = output / "checkpoints" / "last.ckpt"
+    if resume and not last.exists():
+        raise CheckpointError(f"Nothing to resume: {last} does not exist")
+    torch.manual_seed(settings.seed)
+    model = MGFFNet(**preset.model.to_dict())
+    module = RelocalizationModule(model, preset.pairing, settings, preset.proposals, preset.refine)
+    data = RelocalizationData(
+        train_split,
+        validation_split,
+        preset.sampler,
+        preset.pairing,
+        preset.augmentation,
+        MultiScaleEdges(preset.model.scales, preset.model.weight, preset.model.bandwidth) if edges else None,
+        settings.batch_size,
+        settings.steps_per_epoch,
+        settings.seed,
+        num_workers,
+    )
+    trainer = make_trainer(settings, output, progress, tensorboard)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*does not have many workers.*")
+        warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
+        try:
+            trainer.fit(module, datamodule=data, ckpt_path=last if resume else None, weights_only=True)
+        except (RuntimeError, KeyError, EOFError) as error:
+            if not resume:
+                raise
+            raise CheckpointError(f"Cannot resume from {last}: {error}") from error
+    best = torch.load(output / "checkpoints" / "best.ckpt", weights_only=True)
+    module.load_state_dict(best["state_dict"])
+    return model.eval()

@@ -1,0 +1,71 @@
+"""Settings of a training run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from vreloc_pyg.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How :class:`~vreloc_pyg.training.RelocalizationModule` is trained. The defaults are the paper's.
+
+    Args:
+        loss: ``"triplet"`` (paper section 4.7.1) or ``"listwise"``.
+        margin: of the triplet loss.
+        reduction: of the triplet loss over the batch, ``"sum"`` (paper) or ``"mean"``.
+        overlap_temperature: of the listwise loss, see :func:`~vreloc_pyg.training.losses.listwise_loss`.
+        score_scale: the listwise loss sees scores, which lie in [-1, 1], times this.
+        l2_weight: lambda of the L2 penalty on trunk and score head.
+        learning_rate: Adam, trunk and score head.
+        regression_learning_rate: Adam, regression head.
+        weight_decay: decoupled (AdamW), trunk and score head.
+        schedule: ``"constant"`` (paper), or ``"decay"``: 50 steps of warm-up, then falling to zero with the
+            square root of what is left.
+        regression_overlap: candidates of greater tIoU with the answer train the regression head.
+        batch_size: episodes a step.
+        epochs: validations, at most.
+        steps_per_epoch: steps between validations.
+        patience: stop after this many validations without a better one; ``None``: never.
+        gradient_clip: greatest norm of a gradient; ``None``: unlimited.
+        ema_decay: weights are averaged over steps with this decay; ``None``: not averaged.
+        seed: decides initial weights, episodes and dropout.
+
+    Raises:
+        SettingsError: for an impossible value.
+    """
+
+    loss: Literal["triplet", "listwise"] = "triplet"
+    margin: float = 0.5
+    reduction: Literal["sum", "mean"] = "sum"
+    overlap_temperature: float = 0.1
+    score_scale: float = 20.0
+    l2_weight: float = 5e-3
+    learning_rate: float = 1e-4
+    regression_learning_rate: float = 0.1
+    weight_decay: float = 0.0
+    schedule: Literal["constant", "decay"] = "constant"
+    regression_overlap: float = 0.0
+    batch_size: int = 32
+    epochs: int = 100
+    steps_per_epoch: int = 100
+    patience: int | None = None
+    gradient_clip: float | None = None
+    ema_decay: float | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        choices = {"loss": ("triplet", "listwise"), "reduction": ("sum", "mean"), "schedule": ("constant", "decay")}
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise SettingsError(f"Expected {name} to be one of {known} (got {getattr(self, name)!r})")
+        for name in ("batch_size", "epochs", "steps_per_epoch", "learning_rate", "regression_learning_rate"):
+            if getattr(self, name) <= 0:
+                raise SettingsError(f"Expected a positive {name} (got {getattr(self, name)})")
+        if self.overlap_temperature <= 0 or min(self.l2_weight, self.weight_decay) < 0:
+            raise SettingsError(
+                "Expected overlap_temperature > 0, l2_weight >= 0 and weight_decay >= 0 "
+                f"(got {self.overlap_temperature}, {self.l2_weight}, {self.weight_decay})"
+            )
