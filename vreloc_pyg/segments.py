@@ -24,15 +24,18 @@ class Segments:
         scores: one score per segment, higher is better, ``[M]`` float64; ``None`` if unranked.
 
     Raises:
-        SegmentError: if a segment is not finite, reversed or empty, or ``scores`` has another length.
+        SegmentError: if ``bounds`` has another shape, a segment is not finite, reversed or empty, or ``scores``
+            has another length.
     """
 
     bounds: Tensor
     scores: Tensor | None = None
 
     def __post_init__(self) -> None:
-        bounds = torch.as_tensor(self.bounds, dtype=torch.float64).reshape(-1, 2)
-        object.__setattr__(self, "bounds", check_segments(bounds))
+        bounds = torch.as_tensor(self.bounds, dtype=torch.float64)
+        if bounds.numel() and (bounds.dim() not in (1, 2) or bounds.size(-1) != 2):
+            raise SegmentError(f"Expected segments as [M, 2] (got shape {tuple(bounds.shape)})")
+        object.__setattr__(self, "bounds", check_segments(bounds.reshape(-1, 2)))
         if self.scores is not None:
             scores = torch.as_tensor(self.scores, dtype=torch.float64)
             if scores.shape != (len(bounds),):
@@ -97,6 +100,8 @@ def temporal_iou(a: Tensor, b: Tensor) -> Tensor:
         Overlaps in [0, 1], ``[..., M, N]``; an empty segment overlaps nothing.
     """
     a, b = a.unsqueeze(-2), b.unsqueeze(-3)
+    if not (a.is_floating_point() or b.is_floating_point()):
+        a = a.double()
     intersection = torch.minimum(a[..., 1], b[..., 1]) - torch.maximum(a[..., 0], b[..., 0])
     intersection = intersection.clamp(min=0)
     union = (a[..., 1] - a[..., 0]) + (b[..., 1] - b[..., 0]) - intersection
@@ -115,13 +120,13 @@ def temporal_nms(segments: Tensor, scores: Tensor, threshold: float, max_kept: i
         max_kept: stop once this many are kept.
     """
     order = torch.argsort(scores, descending=True, stable=True)
-    kept = []
+    kept: list[Tensor] = []
     while len(order) and (max_kept is None or len(kept) < max_kept):
         best, order = order[0], order[1:]
         kept.append(best)
         overlap = temporal_iou(segments[best].unsqueeze(0), segments[order]).squeeze(0)
         order = order[overlap <= threshold]
-    return torch.stack(kept) if kept else order
+    return torch.stack(kept) if kept else order[:0]
 
 
 def encode_offsets(proposals: Tensor, truths: Tensor) -> Tensor:
@@ -163,7 +168,7 @@ def decode_offsets(proposals: Tensor, offsets: Tensor) -> Tensor:
 
 
 def clip_segments(segments: Tensor, duration: float, min_length: float) -> Tensor:
-    """Move segments inside ``[0, duration]`` and widen those shorter than ``min_length`` about their centre."""
+    """Move segments inside ``[0, duration]`` and widen those shorter than ``min_length`` evenly."""
     min_length = min(min_length, duration)
     start, end = segments.clamp(0, duration).unbind(-1)
     centre = ((start + end) / 2).clamp(min_length / 2, duration - min_length / 2)
@@ -174,7 +179,7 @@ def clip_segments(segments: Tensor, duration: float, min_length: float) -> Tenso
 
 
 def seconds_to_steps(segments: Tensor, seconds_per_step: float, num_steps: int) -> Tensor:
-    """Nearest non-empty step intervals of segments in seconds, ``[..., 2]`` int64 within ``[0, num_steps]``."""
+    """Nearest non-empty step intervals of segments in seconds, ``[..., 2]`` int64 in ``[0, num_steps]``."""
     steps = torch.round(segments / seconds_per_step).long()
     start = steps[..., 0].clamp(0, num_steps - 1)
     end = torch.maximum(steps[..., 1].clamp(max=num_steps), start + 1)

@@ -4,8 +4,37 @@ from vreloc_pyg.baselines.base import LocalizerProtocol
 from vreloc_pyg.baselines.chance import Chance
 from vreloc_pyg.baselines.query_blind import CentredSegment, CutDetector, PriorSegment, WholeReference
 from vreloc_pyg.baselines.window_rule import WindowRule
+from vreloc_pyg.datasets.base import RelocalizationSplit
+from vreloc_pyg.proposals.sliding_window import SlidingWindows
+
+#: Name of the best training-free system of :func:`standard_rules`.
+STRONGEST_RULE = "window rule, length and mirror"
+
+
+def standard_rules(
+    train: RelocalizationSplit,
+    windows: SlidingWindows,
+    mirror: tuple[tuple[int, ...], tuple[float, ...]] | None = None,
+) -> list[LocalizerProtocol]:
+    """Every system without a network, fitted on a training split: a learned row stands beside these.
+
+    Chance; the query-blind rules; the plain window rule; and the best training-free rule found on
+    validation classes, which minds the length too and, where ``mirror`` is given, mirror images.
+    """
+    return [
+        Chance().fit(train),
+        WholeReference(),
+        CentredSegment(fraction=0.5),
+        CentredSegment(num_steps=20),
+        PriorSegment().fit(train),
+        CutDetector().fit(train),
+        WindowRule(windows),
+        WindowRule(windows, length_weight=0.25, mirror=mirror, name=STRONGEST_RULE),
+    ]
+
 
 __all__ = [
+    "STRONGEST_RULE",
     "CentredSegment",
     "Chance",
     "CutDetector",
@@ -13,4 +42,5 @@ __all__ = [
     "PriorSegment",
     "WholeReference",
     "WindowRule",
+    "standard_rules",
 ]

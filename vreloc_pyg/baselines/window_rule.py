@@ -19,18 +19,25 @@ class WindowRule:
 
     .. math::
         S(w) = -\\lVert (\\mu_w, \\sigma_w) - (\\mu_q, \\sigma_q) \\rVert_2
+        - \\lambda \\left| \\log \\frac{\\mathrm{len}_w}{\\mathrm{len}_q} \\right|
 
     No training, and no order in time within a window. A learned model that does not beat it has learned
     nothing.
 
     Args:
         windows: the candidates.
+        length_weight: lambda, 0 in the plain rule.
+        mirror: index and sign of the mirror image of features
+            (:meth:`vreloc_pyg.features.pose.Skeleton.mirror_features`); the nearer of the query and its
+            mirror image counts. ``None``: the query only.
         nms_threshold: largest tIoU two returned segments may have; ``None`` keeps near-copies. The best
             segment is the same either way.
         name: the row in a table.
     """
 
     windows: SlidingWindows = field(default_factory=SlidingWindows)
+    length_weight: float = 0.0
+    mirror: tuple[tuple[int, ...], tuple[float, ...]] | None = None
     nms_threshold: float | None = 0.5
     name: str = "window rule"
 
@@ -44,7 +51,14 @@ class WindowRule:
         check_features(reference.features, f"reference {reference.video_id!r}", width=query.features.size(1))
         windows = self.windows(reference.num_steps)
         candidates = window_statistics(reference.features, windows)  # [M, 2 F]
-        wanted = window_statistics(query.features, torch.tensor([[0, query.num_steps]]))  # [1, 2 F]
-        distance = torch.linalg.vector_norm(candidates - wanted, dim=1)
+        images = [query.features]
+        if self.mirror is not None:
+            index, sign = self.mirror
+            images.append(query.features[:, list(index)] * query.features.new_tensor(sign))
+        whole = torch.tensor([[0, query.num_steps]])
+        wanted = torch.cat([window_statistics(image, whole) for image in images])  # [V, 2 F]
+        distance = (candidates[:, None] - wanted).norm(dim=2).amin(dim=1)
+        lengths = (windows[:, 1] - windows[:, 0]).to(distance)
+        distance = distance + self.length_weight * torch.log(lengths / query.num_steps).abs()
         segments = Segments(steps_to_seconds(windows, reference.seconds_per_step), -distance)
         return segments.top(check_top_n(top_n), self.nms_threshold)

@@ -90,4 +90,3 @@ class Augmentation:
             block = slice(joint * self.dims, (joint + 1) * self.dims)
             matrix[block, block] = turn * (scale if joint < self.joints else scale * speed)
         return FeatureChange(matrix, speed)
-

@@ -37,7 +37,8 @@ def class_folds(classes: Sequence[str], num_folds: int, num_validation: int, see
     size, rest = divmod(len(classes), num_folds)
     if rest or size + num_validation >= len(classes):
         raise SettingsError(
-            f"Cannot divide {len(classes)} classes into {num_folds} folds with {num_validation} for validation"
+            f"Cannot divide {len(classes)} classes into {num_folds} folds "
+            f"with {num_validation} for validation"
         )
     order = [classes[i] for i in np.random.default_rng(seed).permutation(len(classes))]
     folds = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -67,7 +68,7 @@ def join_clips(
         pose = np.concatenate([pose[:split], blend, clip.pose[fade:]])
         visible = np.concatenate([visible[:split], seen, clip.visible[fade:]])
     cuts.append(float(len(pose)))
-    bounds = torch.tensor(list(zip(cuts[:-1], cuts[1:], strict=True)), dtype=torch.float64)
+    bounds = torch.tensor(list(itertools.pairwise(cuts)), dtype=torch.float64)
     return Reference(
         features=torch.from_numpy(pose_features(pose, visible)),
         seconds_per_step=seconds_per_step,

@@ -68,7 +68,9 @@ class TrainingPool:
                 self.by_label.setdefault(label, []).append(index)
         self.usable = [i for i, query in enumerate(split.queries) if self._matches(query)]
         if not self.usable:
-            raise DataError(f"No query of split {split.name!r} has a reference of its class from another video")
+            raise DataError(
+                f"No query of split {split.name!r} has a reference of its class from another video"
+            )
 
     def draw_query(self, rng: np.random.Generator) -> Query:
         """A query that some reference of another video can answer."""

@@ -167,12 +167,12 @@ def stretches_without(reference: Reference, kept: Sequence[str]) -> list[Referen
     background; every part that still holds a whole instance becomes a reference ``<video_id>/<number>``.
     """
     step = reference.seconds_per_step
-    held_out = [(0.0, 0.0)] + sorted(
+    held_out = sorted(
         (start, end)
         for (start, end), label in zip(reference.segments.tolist(), reference.labels, strict=True)
         if label not in kept
     )
-    held_out.append((reference.duration_s, reference.duration_s))
+    held_out = [(0.0, 0.0), *held_out, (reference.duration_s, reference.duration_s)]
     parts: list[Reference] = []
     covered = 0.0
     for (_, low), (high, _) in itertools.pairwise(held_out):

@@ -34,7 +34,7 @@ def evaluate(
         localizers: the systems, of different names.
         split: the pairs.
         thresholds: tIoU thresholds.
-        progress: show a progress bar for each system.
+        progress: show a progress bar.
 
     Returns:
         One row per system and pair, in the order given:
@@ -57,8 +57,10 @@ def evaluate(
     if len(split) == 0:
         raise DataError(f"Split {split.name!r} has no pairs to evaluate")
     rows = []
+    bar = tqdm(total=len(localizers) * len(split), unit="query", disable=not progress, mininterval=0.5)
     for localizer in localizers:
-        for pair in tqdm(range(len(split)), desc=localizer.name, unit="query", disable=not progress):
+        bar.set_description(localizer.name, refresh=False)
+        for pair in range(len(split)):
             query, reference = split[pair]
             asked = unlabelled(query), unannotated(reference)
             truths = reference.segments_of(query.label)
@@ -76,6 +78,8 @@ def evaluate(
             else:
                 row |= judged_answer(localizer, *asked, truths, thresholds)
             rows.append(row)
+            bar.update()
+    bar.close()
     return pd.DataFrame(rows)
 
 

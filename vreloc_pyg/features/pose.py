@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vreloc_pyg.errors import FeatureError
 
-FloatArray = NDArray[np.floating]
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,7 @@ def multi_scale_sum(
     return multi_scale_sums(x, num_query, num_proposal, (k,), mask)[0]
 
 
+@torch.compiler.disable  # a compiler takes minutes over slices of symbolic length
 def multi_scale_sums(
     x: Tensor,
     num_query: int,
@@ -240,8 +241,9 @@ def _spread(x: Tensor, num_query: int, scales: tuple[int, ...], outs: list[Tenso
         for k, out in zip(scales, (out_clip[i] for out_clip in out_clips), strict=True):
             # The window of the scale before, widened by one step at both ends at a time.
             for shift in range(reach + 1, k + 1):
-                out[..., :shift, :] = band[..., :shift, :]
-                _add(band[..., shift:, :], clip[..., :-shift, :], out=out[..., shift:, :])
+                if band is not out:
+                    out[..., :shift, :] = band[..., :shift, :]
+                torch.add(band[..., shift:, :], clip[..., :-shift, :], out=out[..., shift:, :])
                 out[..., :-shift, :] += clip[..., shift:, :]
                 band = out
             reach = k
@@ -295,12 +297,7 @@ def _add_periodic(clip: Tensor, rows: Tensor, out: Tensor) -> None:
     whole = clip.size(-2) // k * k
     split = (whole // k, k)
     repeated, left_over = rows.unsqueeze(-3), rows[..., : clip.size(-2) - whole, :]
-    _add(clip[..., :whole, :].unflatten(-2, split), repeated, out=out[..., :whole, :].unflatten(-2, split))
-    _add(clip[..., whole:, :], left_over, out=out[..., whole:, :])
-
-
-def _add(a: Tensor, b: Tensor, out: Tensor) -> None:
-    if torch.compiler.is_compiling():  # which takes no view as out=, but makes one loop of this
-        out.copy_(a + b)
-    else:
-        torch.add(a, b, out=out)
+    torch.add(
+        clip[..., :whole, :].unflatten(-2, split), repeated, out=out[..., :whole, :].unflatten(-2, split)
+    )
+    torch.add(clip[..., whole:, :], left_over, out=out[..., whole:, :])

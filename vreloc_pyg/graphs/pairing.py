@@ -12,7 +12,7 @@ from torch_geometric.data import Data
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.features.statistics import window_statistics
 from vreloc_pyg.features.windows import cut_windows
-from vreloc_pyg.graphs.pair_features import num_pair_features, pair_features
+from vreloc_pyg.graphs.pair_features import PAIR_FEATURES, pair_features
 from vreloc_pyg.graphs.relative import RELATIVE_PER_GROUP, relative_nodes
 
 
@@ -26,7 +26,7 @@ class Pairs(NamedTuple):
         proposals: the windows' steps, ``[M, Tp, F]``, or clips of different lengths.
         query_mask: steps of the query that are no padding, ``[Tq]`` bool.
         proposal_mask: steps of the windows that are no padding, ``[M, Tp]`` bool; ``None`` if all are.
-        pair_features: see :class:`Pairing`, ``[M, P]``; ``None`` if there are none.
+        pair_features: see :class:`Pairing`, ``[M, 6]``; ``None`` if there are none.
     """
 
     queries: Tensor
@@ -65,8 +65,9 @@ class Pairing:
             which needs ``fit="resample"`` and ``feature_groups``.
         context: a window's nodes reach over both its ends by this share of its length, so that the graph
             sees whether the action begins and ends there.
-        feature_groups: ranges of feature columns that belong together, such as positions and velocities. If
-            not empty, the score head is given numbers beside the graph, see
+        feature_groups: ranges of feature columns that belong together, such as positions and velocities, for
+            relative nodes.
+        pair_features: give the heads a few numbers beside the graph, see
             :func:`vreloc_pyg.graphs.pair_features.pair_features`.
         mirror_index, mirror_sign: the mirror image of features x is ``x[:, mirror_index] * mirror_sign``
             (:meth:`vreloc_pyg.features.pose.Skeleton.mirror_features`). Every window is paired with the
@@ -82,6 +83,7 @@ class Pairing:
     nodes: Literal["features", "relative"] = "features"
     context: float = 0.0
     feature_groups: tuple[tuple[int, int], ...] = ()
+    pair_features: bool = False
     mirror_index: tuple[int, ...] = ()
     mirror_sign: tuple[float, ...] = ()
 
@@ -112,11 +114,6 @@ class Pairing:
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values, for JSON."""
         return asdict(self)
-
-    @property
-    def num_pair_features(self) -> int:
-        """P, how many numbers each pair carries beside its graph."""
-        return num_pair_features(len(self.feature_groups)) if self.feature_groups else 0
 
     def node_channels(self, num_features: int) -> int:
         """Width of the nodes of clips with ``num_features`` features."""
@@ -168,10 +165,10 @@ class Pairing:
     def _pair_features(
         self, images: Tensor, image: Tensor, reference: Tensor, windows: Tensor, speed: float
     ) -> Tensor | None:
-        if not self.feature_groups:
+        if not self.pair_features:
             return None
-        numbers = reference.new_empty(len(windows), self.num_pair_features)
+        numbers = reference.new_empty(len(windows), len(PAIR_FEATURES))
         for version, features in enumerate(images):
             chosen = image == version
-            numbers[chosen] = pair_features(features, reference, windows[chosen], self.feature_groups, speed)
+            numbers[chosen] = pair_features(features, reference, windows[chosen], speed)
         return numbers

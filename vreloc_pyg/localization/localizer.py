@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from vreloc_pyg.datasets.base import Query, Reference, check_features
 from vreloc_pyg.datasets.sampling import Proposals
@@ -14,7 +15,7 @@ from vreloc_pyg.nn.checkpoint import read_config
 from vreloc_pyg.nn.mgff_net import MGFFNet
 from vreloc_pyg.nn.ranking import rank_windows, refine_windows
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
-from vreloc_pyg.segments import Segments, steps_to_seconds, temporal_iou
+from vreloc_pyg.segments import Segments, steps_to_seconds
 from vreloc_pyg.settings import settings_from_dict
 
 
@@ -47,10 +48,10 @@ class Localizer:
         nms_threshold: float = 0.5,
         name: str = "MGFFNet",
     ) -> None:
-        if model.settings.num_pair_features != pairing.num_pair_features:
+        if model.settings.pair_features != pairing.pair_features:
             raise SettingsError(
-                f"The model reads {model.settings.num_pair_features} pair features, "
-                f"the pairing gives {pairing.num_pair_features}"
+                f"Expected pair_features of model and pairing to agree (got {model.settings.pair_features} "
+                f"and {pairing.pair_features})"
             )
         self.model = model.eval()
         self.pairing = pairing
@@ -75,7 +76,9 @@ class Localizer:
                 **config["localizer"],
             )
         except (KeyError, TypeError, SettingsError) as error:
-            raise CheckpointError(f"The settings of the localizer in {folder} are unusable: {error}") from None
+            raise CheckpointError(
+                f"The settings of the localizer in {folder} are unusable: {error}"
+            ) from None
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write the model and the settings of this localizer.
@@ -112,7 +115,18 @@ class Localizer:
         segments = Segments(steps_to_seconds(answers, reference.seconds_per_step), relevance.score)
         return segments.top(top_n, self.nms_threshold)
 
-    def proposal_overlap(self, query: Query, reference: Reference) -> float:
-        """Greatest tIoU of a candidate window with an answer: no choice among them can do better unrefined."""
-        windows = steps_to_seconds(self.proposals(reference.num_steps), reference.seconds_per_step)
-        return float(temporal_iou(windows, reference.segments_of(query.label)).max())
+    @torch.no_grad()
+    def score_curve(self, query: Query, reference: Reference) -> Tensor:
+        """Best score of the windows that cover each step of the reference, ``[num_steps]``; for pictures."""
+        windows = self.proposals(reference.num_steps)
+        scores = rank_windows(self.model, self.pairing, query.features, reference.features, windows).score
+        step = torch.arange(reference.num_steps)
+        covered = (windows[:, :1] <= step) & (step < windows[:, 1:])  # [M, num_steps]
+        return torch.where(covered, scores[:, None], -1.0).amax(dim=0)
+
+    @property
+    def num_features(self) -> int:
+        """F, the width of the features it was trained on (with relative nodes, of all their groups)."""
+        if self.pairing.nodes == "features":
+            return self.model.settings.in_channels
+        return max(high for _, high in self.pairing.feature_groups)

@@ -16,7 +16,7 @@ class ClipEncoder(nn.Module):
     Args:
         in_channels: F, width of the features.
         hidden_channels: d, width of the states.
-        dropout: share of state values dropped in training (the paper names no rate; .4 in the ``paper`` preset).
+        dropout: share of state values dropped in training; the paper names no rate, its preset takes .4.
 
     Shapes:
         - input: ``[B, T, F]``

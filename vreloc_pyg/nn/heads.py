@@ -7,6 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+#: Initial weights of :data:`vreloc_pyg.graphs.pair_features.PAIR_FEATURES`.
+WINDOW_RULE = (-0.1, 0.0, -0.025, 0.0, 0.0, 0.0)
+
 
 def perceptron(in_channels: int, hidden: Sequence[int], out_channels: int) -> nn.Sequential:
     """Fully connected layers, each but the last with batch norm and tanh (paper Figure 10, section 5.2.2)."""
@@ -21,23 +24,41 @@ class ScoreHead(nn.Module):
     r"""Similarity of the clips of a pair (paper section 4.6.1).
 
     .. math::
-        S(q, p) = \tanh(g\,\mathrm{MLP}(h_{\mathrm{global}}) + b) \in [-1, 1]
+        S(q, p) = \tanh(g\,\mathrm{MLP}(h) + w^\top f) \in [-1, 1]
 
-    In the paper the gain g is 1 and b, what :class:`PairHead` adds, is 0.
+    In the paper the gain g is 1 and there is no f. With ``num_pair_features``, the last columns of h are the
+    numbers f beside the graph (:func:`vreloc_pyg.graphs.pair_features.pair_features`). w starts with small
+    negative weights of the statistics' distance and of the change of length: apart from the MLP, an
+    untrained head ranks like the training-free window rule.
+
+    Args:
+        in_channels: D, width of h.
+        hidden: widths of the MLP's hidden layers.
+        gain: g.
+        num_pair_features: width of f, 0 or 6.
 
     Shapes:
-        - input: ``[B, d]`` and optionally the added logit ``[B]``
+        - input: ``[B, D]``
         - output: ``[B]``
     """
 
-    def __init__(self, in_channels: int, hidden: Sequence[int] = (128, 32), gain: float = 1.0) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        hidden: Sequence[int] = (128, 32),
+        gain: float = 1.0,
+        num_pair_features: int = 0,
+    ) -> None:
         super().__init__()
         self.mlp = perceptron(in_channels, hidden, 1)
         self.gain = gain
+        self.rule = nn.Parameter(torch.tensor(WINDOW_RULE[:num_pair_features])) if num_pair_features else None
 
-    def forward(self, pooled: Tensor, added: Tensor | None = None) -> Tensor:
-        logit = self.gain * self.mlp(pooled).squeeze(-1)
-        return torch.tanh(logit if added is None else logit + added)
+    def forward(self, pooled: Tensor) -> Tensor:
+        logit: Tensor = self.gain * self.mlp(pooled).squeeze(-1)
+        if self.rule is not None:
+            logit = logit + pooled[:, -len(self.rule) :] @ self.rule
+        return torch.tanh(logit)
 
 
 class RegressionHead(nn.Module):
@@ -57,43 +78,3 @@ class RegressionHead(nn.Module):
     def forward(self, pooled: Tensor) -> Tensor:
         offsets: Tensor = self.mlp(pooled)
         return offsets
-
-
-class PairHead(nn.Module):
-    r"""What the numbers beside a pair's graph add to its score's logit.
-
-    .. math::
-        b(f) = w^\top f + \tfrac{1}{10}\,\mathrm{MLP}(\mathrm{BN}(f))
-
-    w starts with small negative weights of the statistics' distance and of the change of length, and the
-    last layer of the MLP at zero: before training this is the training-free window rule.
-
-    Args:
-        num_features: P, columns of :func:`vreloc_pyg.graphs.pair_features.pair_features`.
-        hidden_channels: width of the MLP's two hidden layers.
-
-    Shapes:
-        - input: ``[B, P]``
-        - output: ``[B]``
-    """
-
-    def __init__(self, num_features: int, hidden_channels: int = 32) -> None:
-        super().__init__()
-        self.rule = nn.Parameter(torch.zeros(num_features))
-        with torch.no_grad():
-            self.rule[0], self.rule[2] = -0.1, -0.025
-        self.norm = nn.BatchNorm1d(num_features, affine=False, momentum=0.02)
-        last = nn.Linear(hidden_channels, 1)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
-        self.mlp = nn.Sequential(
-            nn.Linear(num_features, hidden_channels),
-            nn.Tanh(),
-            nn.Linear(hidden_channels, hidden_channels),
-            nn.Tanh(),
-            last,
-        )
-
-    def forward(self, features: Tensor) -> Tensor:
-        learned: Tensor = self.mlp(self.norm(features).clamp(-5, 5)).squeeze(-1)
-        return features @ self.rule + 0.1 * learned

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -53,9 +54,10 @@ class MGFFLayer(nn.Module):
         self.aggregate = aggregate
         self.residual = residual
         self.project = nn.Linear(in_channels, in_channels)
-        self.convs = nn.ModuleList(
+        convs = [
             MGFFConv(in_channels, out_channels, weight=weight, scale=k, bandwidth=bandwidth) for k in scales
-        )
+        ]
+        self.convs = cast(Sequence[MGFFConv], nn.ModuleList(convs))
         self.fuse = nn.Linear(len(self.scales) * out_channels, out_channels)
 
     def forward(

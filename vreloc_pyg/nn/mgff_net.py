@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,14 +13,14 @@ from torch_geometric.data import Data
 import vreloc_pyg.nn.checkpoint as checkpoint
 from vreloc_pyg.errors import CheckpointError, FeatureError, GraphError, SettingsError
 from vreloc_pyg.graphs.pair_data import validate_pair
-from vreloc_pyg.graphs.weights import edge_weights
+from vreloc_pyg.graphs.pair_features import PAIR_FEATURES
+from vreloc_pyg.graphs.weights import WeightKind, edge_weights
 from vreloc_pyg.nn.encoder import ClipEncoder
-from vreloc_pyg.nn.heads import PairHead, RegressionHead, ScoreHead
+from vreloc_pyg.nn.heads import RegressionHead, ScoreHead
 from vreloc_pyg.nn.mgff_layer import MGFFLayer
 from vreloc_pyg.nn.ranking import pool_proposals
 from vreloc_pyg.nn.relevance import Relevance
 from vreloc_pyg.nn.settings import MGFFSettings, preset_settings
-from vreloc_pyg.settings import settings_from_dict
 
 
 class MGFFNet(nn.Module):
@@ -50,8 +50,8 @@ class MGFFNet(nn.Module):
         pool: average over ``"all"`` nodes (paper), or over the query's and the proposal's ``"separate"``-ly,
             which gives the heads 2 d numbers.
         score_gain: factor of the score head's MLP before its tanh.
-        num_pair_features: P; if not 0, :class:`~vreloc_pyg.nn.heads.PairHead` adds what it reads from
-            ``data.pair_features [B, P]`` (:class:`vreloc_pyg.graphs.Pairing`) to the score's logit.
+        pair_features: append ``data.pair_features [B, 6]`` (:class:`vreloc_pyg.graphs.Pairing`) to the pooled
+            nodes, and start the score head from the window rule.
 
     Raises:
         SettingsError: for an impossible or unknown setting.
@@ -64,35 +64,68 @@ class MGFFNet(nn.Module):
         torch.Size([1])
     """
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(
+        self,
+        in_channels: int = 500,
+        hidden_channels: int = 500,
+        num_layers: int = 2,
+        scales: Sequence[int] = (1, 2, 3),
+        weight: WeightKind = "binary",
+        bandwidth: float | None = None,
+        mask_padding: bool = False,
+        dropout: float = 0.4,
+        head_channels: Sequence[int] = (128, 32),
+        aggregate: bool = True,
+        input_norm: bool = False,
+        residual: bool = False,
+        pool: Literal["all", "separate"] = "all",
+        score_gain: float = 1.0,
+        pair_features: bool = False,
+    ) -> None:
         super().__init__()
-        self.settings = chosen = settings_from_dict(MGFFSettings, settings)
+        self.settings = chosen = MGFFSettings(
+            in_channels,
+            hidden_channels,
+            num_layers,
+            tuple(scales),
+            weight,
+            bandwidth,
+            mask_padding,
+            dropout,
+            tuple(head_channels),
+            aggregate,
+            input_norm,
+            residual,
+            pool,
+            score_gain,
+            pair_features,
+        )
         width = chosen.hidden_channels
         self.query_encoder = ClipEncoder(chosen.in_channels, width, chosen.dropout)
         self.proposal_encoder = ClipEncoder(chosen.in_channels, width, chosen.dropout)
         self.input_norm = (
             nn.BatchNorm1d(chosen.in_channels, affine=False, momentum=0.02) if chosen.input_norm else None
         )
-        self.layers = nn.ModuleList(
-            MGFFLayer(
-                width,
-                width,
-                chosen.scales,
-                chosen.weight,
-                chosen.bandwidth,
-                chosen.aggregate,
-                chosen.residual,
-            )
-            for _ in range(chosen.num_layers)
-        )
-        pooled = width if chosen.pool == "all" else 2 * width
-        self.score_head = ScoreHead(pooled, chosen.head_channels, chosen.score_gain)
-        self.pair_head = PairHead(chosen.num_pair_features) if chosen.num_pair_features else None
+        layers = [
+            MGFFLayer(width, width, chosen.scales, weight, bandwidth, aggregate, residual)
+            for _ in range(num_layers)
+        ]
+        self.layers = cast(Sequence[MGFFLayer], nn.ModuleList(layers))
+        num_pair_features = len(PAIR_FEATURES) if chosen.pair_features else 0
+        pooled = (width if chosen.pool == "all" else 2 * width) + num_pair_features
+        self.score_head = ScoreHead(pooled, chosen.head_channels, chosen.score_gain, num_pair_features)
         self.regression_head = RegressionHead(pooled, chosen.head_channels)
 
     @classmethod
     def from_preset(cls, preset: str, **overrides: Any) -> MGFFNet:
-        """A new model with the settings of ``"paper"`` or ``"recommended"``, single ones replaced."""
+        """A new model with the settings of ``"paper"`` or ``"recommended"``, single ones replaced.
+
+        The recommended *localizer* also sees pairs in another way, as relative nodes and pair features:
+        :func:`vreloc_pyg.training.make_preset` has both halves.
+
+        Raises:
+            SettingsError: if the preset or a setting is unknown.
+        """
         return cls(**preset_settings(preset, **overrides).to_dict())
 
     @classmethod
@@ -127,27 +160,14 @@ class MGFFNet(nn.Module):
             GraphError: if the graph is malformed, or holds the edges of some scales only.
             FeatureError: if the features are of another width or not finite.
         """
-        pooled = self.pool(data)
-        return Relevance(self.score(pooled, data.get("pair_features")), self.regression_head(pooled))
+        return self.judge(self.pool(data))
 
-    def score(self, pooled: Tensor, pair_features: Tensor | None = None) -> Tensor:
-        """Scores in [-1, 1] of pooled graphs: ``[B, d]`` and ``[B, P] -> [B]``.
-
-        Raises:
-            GraphError: if the model reads ``pair_features`` and there are none.
-        """
-        if self.pair_head is None:
-            scores: Tensor = self.score_head(pooled)
-            return scores
-        shape = (len(pooled), self.settings.num_pair_features)
-        if pair_features is None or pair_features.shape != shape:
-            got = None if pair_features is None else tuple(pair_features.shape)
-            raise GraphError(f"Expected pair_features as {shape} (got {got}); see vreloc_pyg.graphs.Pairing")
-        scores = self.score_head(pooled, self.pair_head(pair_features))
-        return scores
+    def judge(self, pooled: Tensor) -> Relevance:
+        """Both heads on what :meth:`pool` returns."""
+        return Relevance(self.score_head(pooled), self.regression_head(pooled))
 
     def pool(self, data: Data) -> Tensor:
-        """Average of the last layer's nodes of every graph, ``[B, d]``."""
+        """Average of the last layer's nodes of every graph, and its pair features: ``[B, D]``."""
         scales = self.settings.scales
         with_edges = any(f"edge_index_k{k}" in data for k in scales)
         validate_pair(data, scales if with_edges else ())
@@ -161,8 +181,24 @@ class MGFFNet(nn.Module):
         nodes = torch.cat([self.encode_query(query), self.encode_proposal(proposal)], dim=1)
         mask = data.mask if self.settings.mask_padding and "mask" in data else None
         if with_edges:
-            return self._pass_messages(layout.to_nodes(nodes), data, layout, mask)
-        return self._pool_closed_form(nodes, layout.num_query, layout.num_proposal, layout.valid(mask))
+            pooled = self._pass_messages(layout.to_nodes(nodes), data, layout, mask)
+        else:
+            pooled = self._pool_closed_form(nodes, layout.num_query, layout.num_proposal, layout.valid(mask))
+        return self.append(pooled, data.get("pair_features"))
+
+    def append(self, pooled: Tensor, pair_features: Tensor | None) -> Tensor:
+        """Pooled nodes ``[B, d]`` with their pair features ``[B, 6]``, if the model reads them.
+
+        Raises:
+            GraphError: if it does and there are none.
+        """
+        if not self.settings.pair_features:
+            return pooled
+        shape = (len(pooled), len(PAIR_FEATURES))
+        if pair_features is None or pair_features.shape != shape:
+            got = None if pair_features is None else tuple(pair_features.shape)
+            raise GraphError(f"Expected pair_features as {shape} (got {got}); see vreloc_pyg.graphs.Pairing")
+        return torch.cat([pooled, pair_features], dim=1)
 
     def encode_query(self, clips: Tensor) -> Tensor:
         """Recurrent states of queries, ``[B, Tq, F] -> [B, Tq, d]``."""
@@ -186,7 +222,8 @@ class MGFFNet(nn.Module):
     def _normalized(self, clips: Tensor) -> Tensor:
         if self.input_norm is None:
             return clips
-        return self.input_norm(clips.flatten(0, 1)).clamp(-4, 4).view_as(clips)
+        normal: Tensor = self.input_norm(clips.flatten(0, 1))
+        return normal.clamp(-4, 4).view_as(clips)
 
     def _pass_messages(self, x: Tensor, data: Data, layout: _DenseLayout, mask: Tensor | None) -> Tensor:
         edge_indices, weights = [], []
@@ -241,13 +278,13 @@ class MGFFNet(nn.Module):
             proposals: clips ``[Tp, F]`` of any lengths, or ``[M, Tp, F]``.
             proposal_mask: which steps of ``[M, Tp, F]`` are no padding, trailing; used with
                 ``mask_padding`` only. ``[M, Tp]`` bool.
-            pair_features: ``[M, P]``, where the model reads them.
+            pair_features: ``[M, 6]``, where the model reads them.
 
         Raises:
             FeatureError: if features are of another width, empty or not finite.
         """
         pooled = pool_proposals(self, query, proposals, proposal_mask)
-        return Relevance(self.score(pooled, pair_features), self.regression_head(pooled))
+        return self.judge(self.append(pooled, pair_features))
 
 
 def masked_mean(x: Tensor, mask: Tensor | None) -> Tensor:

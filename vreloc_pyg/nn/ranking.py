@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -39,7 +39,7 @@ def pool_proposals(
     others = model.encode_proposal(padded)  # [M, Tp, d]
     if mask is not None:
         mask = torch.cat([mask.new_ones(len(mask), num_query), mask], dim=1)  # [M, Tq + Tp]
-    layers = [cast(MGFFLayer, layer) for layer in model.layers]
+    layers = list(model.layers)
     nodes = None
     if model.settings.residual or not _shareable(model):
         nodes = torch.cat([own.expand(len(others), -1, -1), others], dim=1)  # [M, Tq + Tp, d]
@@ -134,7 +134,7 @@ def _rank_some(
     if len(pairs.queries) == len(windows) > 1 and isinstance(pairs.proposals, Tensor):
         # Every window has a version of the query of its own (relative nodes): nothing to share.
         pooled = model.pool_clips(pairs.queries[pairs.version], pairs.proposals)
-        return Relevance(model.score(pooled, pairs.pair_features), model.regression_head(pooled))
+        return model.judge(model.append(pooled, pairs.pair_features))
     score, offsets = query.new_empty(len(windows)), query.new_empty(len(windows), 2)
     for version, clip in enumerate(pairs.queries):
         chosen = (pairs.version == version).nonzero().flatten()

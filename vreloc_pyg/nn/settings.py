@@ -31,7 +31,7 @@ class MGFFSettings:
     residual: bool = False
     pool: Literal["all", "separate"] = "all"
     score_gain: float = 1.0
-    num_pair_features: int = 0
+    pair_features: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scales", tuple(self.scales))
@@ -44,8 +44,6 @@ class MGFFSettings:
             )
         if self.pool not in ("all", "separate"):
             raise SettingsError(f"Expected pool to be 'all' or 'separate' (got {self.pool!r})")
-        if self.num_pair_features < 0:
-            raise SettingsError(f"Expected num_pair_features >= 0 (got {self.num_pair_features})")
         if not 0 <= self.dropout < 1:
             raise SettingsError(f"Expected dropout in [0, 1) (got {self.dropout})")
 

@@ -121,16 +121,18 @@ class ValidationPair(NamedTuple):
 
 
 class PairDataset(Dataset[ValidationPair]):
-    """The evaluation pairs of a split."""
+    """The evaluation pairs of a split, or ``size`` of them, spread evenly."""
 
-    def __init__(self, split: RelocalizationSplit) -> None:
+    def __init__(self, split: RelocalizationSplit, size: int | None = None) -> None:
         self.split = split
+        size = len(split) if size is None else min(size, len(split))
+        self.chosen = [index * len(split) // size for index in range(size)]
 
     def __len__(self) -> int:
-        return len(self.split)
+        return len(self.chosen)
 
     def __getitem__(self, index: int) -> ValidationPair:
-        query, reference = self.split[index]
+        query, reference = self.split[self.chosen[index]]
         truths = reference.segments_of(query.label) / reference.seconds_per_step
         return ValidationPair(query.features, reference.features, truths)
 
@@ -148,6 +150,7 @@ class RelocalizationData(lightning.LightningDataModule):
         batch_size: episodes a step.
         steps_per_epoch: steps between validations.
         num_workers: processes that prepare episodes.
+        validation_pairs: judge only so many pairs; ``None``: all.
     """
 
     def __init__(
@@ -162,9 +165,11 @@ class RelocalizationData(lightning.LightningDataModule):
         steps_per_epoch: int = 100,
         seed: int = 0,
         num_workers: int = 0,
+        validation_pairs: int | None = None,
     ) -> None:
         super().__init__()
         self.pool = TrainingPool(train)
+        self.validation_pairs = validation_pairs
         self.validation = validation
         self.sampler = sampler
         self.pairing = pairing
@@ -192,4 +197,4 @@ class RelocalizationData(lightning.LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[ValidationPair]:
-        return DataLoader(PairDataset(self.validation), batch_size=None)
+        return DataLoader(PairDataset(self.validation, self.validation_pairs), batch_size=None)

@@ -11,9 +11,7 @@ from torch import Tensor
 from vreloc_pyg.errors import SettingsError
 
 
-def triplet_loss(
-    scores: Tensor, margin: float = 0.5, reduction: Literal["sum", "mean"] = "sum"
-) -> Tensor:
+def triplet_loss(scores: Tensor, margin: float = 0.5, reduction: Literal["sum", "mean"] = "sum") -> Tensor:
     r"""Hinge between a positive proposal and each negative (paper section 4.7.1).
 
     .. math::

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import lightning
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
@@ -25,7 +27,7 @@ class RelocalizationModule(lightning.LightningModule):
     detached and moves the regression head only.
 
     Logs ``train/ranking_loss`` and ``train/regression_loss``, and on the validation pairs
-    ``validation/recall_0.5``, ``validation/recall_0.7`` and ``validation/mean_tiou`` of the best window.
+    ``validation/R@1(0.5)``, ``validation/R@1(0.7)`` and ``validation/mean_tiou`` of the best window.
 
     Args:
         model: the network.
@@ -60,10 +62,14 @@ class RelocalizationModule(lightning.LightningModule):
         if any(id(parameter) in regression for module in trunk for parameter in module.parameters()):
             raise SettingsError("The regression head shares parameters with the trunk or the score head")
 
-    def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[torch.optim.lr_scheduler.LRScheduler]]:
+    def configure_optimizers(
+        self,
+    ) -> tuple[list[torch.optim.Optimizer], list[torch.optim.lr_scheduler.LRScheduler]]:
         chosen = self.settings
         optimizers: list[torch.optim.Optimizer] = [
-            torch.optim.AdamW(self.ranking_parameters, chosen.learning_rate, weight_decay=chosen.weight_decay),
+            torch.optim.AdamW(
+                self.ranking_parameters, chosen.learning_rate, weight_decay=chosen.weight_decay
+            ),
             torch.optim.AdamW(self.regression_parameters, chosen.regression_learning_rate, weight_decay=0.0),
         ]
         schedule = _decay(chosen.epochs * chosen.steps_per_epoch) if chosen.schedule == "decay" else _constant
@@ -74,9 +80,9 @@ class RelocalizationModule(lightning.LightningModule):
         torch.manual_seed(self.settings.seed * 1_000_003 + self.current_epoch)
 
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> None:
-        ranking_optimizer, regression_optimizer = self.optimizers()
+        ranking_optimizer, regression_optimizer = cast(list[LightningOptimizer], self.optimizers())
         pooled = self.model.pool(batch.graphs)
-        scores = self.model.score(pooled, batch.graphs.get("pair_features")).view(batch.overlaps.shape)
+        scores = self.model.score_head(pooled).view(batch.overlaps.shape)
         ranking = self.ranking_loss(scores, batch.overlaps)
         if self.settings.l2_weight:
             ranking = ranking + l2_penalty(self.ranking_parameters, self.settings.l2_weight)
@@ -89,7 +95,7 @@ class RelocalizationModule(lightning.LightningModule):
             self._step(regression_optimizer, regression, self.regression_parameters)
             self.log("train/regression_loss", regression, batch_size=len(batch.overlaps))
         self.log("train/ranking_loss", ranking, prog_bar=True, batch_size=len(batch.overlaps))
-        for scheduler in self.lr_schedulers():
+        for scheduler in cast(list[torch.optim.lr_scheduler.LRScheduler], self.lr_schedulers()):
             scheduler.step()
 
     def ranking_loss(self, scores: Tensor, overlaps: Tensor) -> Tensor:
@@ -116,7 +122,9 @@ class RelocalizationModule(lightning.LightningModule):
         overlap = temporal_iou(answer, batch.truths).max()
         for threshold in (0.5, 0.7):
             hit = (overlap > threshold).float()
-            self.log(f"validation/recall_{threshold}", hit, batch_size=1, prog_bar=threshold == 0.5, sync_dist=True)
+            self.log(
+                f"validation/R@1({threshold})", hit, batch_size=1, prog_bar=threshold == 0.5, sync_dist=True
+            )
         self.log("validation/mean_tiou", overlap.float(), batch_size=1, prog_bar=True, sync_dist=True)
 
 

@@ -83,7 +83,7 @@ def make_preset(
     new_pairing = settings_from_dict(Pairing, {**chosen.pairing.to_dict(), **(pairing or {})})
     given = {
         "in_channels": new_pairing.node_channels(num_features),
-        "num_pair_features": new_pairing.num_pair_features,
+        "pair_features": new_pairing.pair_features,
         **(model or {}),
     }
     return replace(
@@ -112,6 +112,7 @@ def _recommended(num_features: int, proposals: SlidingWindows, skeleton: Skeleto
             num_steps=16,
             fit="resample",
             nodes="relative",
+            pair_features=True,
             context=0.2,
             feature_groups=groups,
             mirror_index=mirror[0],
@@ -129,8 +130,10 @@ def _recommended(num_features: int, proposals: SlidingWindows, skeleton: Skeleto
             regression_overlap=0.4,
             batch_size=16,
             epochs=10,
+            steps_per_epoch=50,
             gradient_clip=2.0,
             ema_decay=0.998,
         ),
         proposals,
+        refine=False,
     )

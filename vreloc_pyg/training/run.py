@@ -7,12 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import lightning
+import pandas as pd
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    ModelCheckpoint,
+    TQDMProgressBar,
+    WeightAveraging,
+)
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from torch import Tensor
 
 from vreloc_pyg.datasets.base import RelocalizationSplit
-from vreloc_pyg.errors import CheckpointError
+from vreloc_pyg.errors import CheckpointError, DataError
 from vreloc_pyg.graphs.pair_data import MultiScaleEdges
 from vreloc_pyg.nn.mgff_net import MGFFNet
 from vreloc_pyg.training.data_module import RelocalizationData
@@ -21,6 +29,24 @@ from vreloc_pyg.training.presets import Preset
 from vreloc_pyg.training.settings import TrainingSettings
 
 MONITOR = "validation/mean_tiou"
+
+
+class WarmedUpAverage:
+    """Exponential moving average whose decay grows to its final value, so that it soon forgets the start.
+
+    .. math::
+        \\bar\\theta \\leftarrow \\delta \\bar\\theta + (1 - \\delta) \\theta, \\qquad
+        \\delta = \\min(\\mathrm{decay}, n / (n + 20))
+
+    at the n-th step.
+    """
+
+    def __init__(self, decay: float) -> None:
+        self.decay = decay
+
+    def __call__(self, average: Tensor, current: Tensor, num_averaged: Tensor | int) -> Tensor:
+        steps = int(num_averaged)
+        return average.lerp(current, 1 - min(self.decay, steps / (steps + 20)))
 
 
 def make_trainer(
@@ -33,22 +59,27 @@ def make_trainer(
     """A Lightning trainer that writes into ``output``.
 
     ``checkpoints/best.ckpt`` is the best by mean tIoU on the validation pairs, ``checkpoints/last.ckpt``
-    the last; ``metrics.csv`` holds the curves.
+    the last; ``curves/version_N/metrics.csv`` are the curves of the N-th start (:func:`merge_curves`).
     """
     output = Path(output)
     keep = ModelCheckpoint(
-        output / "checkpoints", "best", monitor=MONITOR, mode="max", save_last=True, enable_version_counter=False
+        output / "checkpoints",
+        "best",
+        monitor=MONITOR,
+        mode="max",
+        save_last=True,
+        enable_version_counter=False,
     )
     used: list[Callback] = [keep, *callbacks]
     if settings.patience is not None:
         used.append(EarlyStopping(MONITOR, mode="max", patience=settings.patience))
     if settings.ema_decay is not None:
-        used.append(EMAWeightAveraging(decay=settings.ema_decay))
+        used.append(WeightAveraging(avg_fn=WarmedUpAverage(settings.ema_decay), use_buffers=False))
     if progress:
         used.append(TQDMProgressBar(refresh_rate=5))
-    loggers: list[Logger] = [CSVLogger(output, name="", version="")]
+    loggers: list[Logger] = [CSVLogger(output, name="curves")]
     if tensorboard:
-        loggers.append(TensorBoardLogger(output, name="", version="tensorboard"))
+        loggers.append(TensorBoardLogger(output, name="tensorboard", version=""))
     return lightning.Trainer(
         accelerator="auto",
         devices="auto",
@@ -62,6 +93,26 @@ def make_trainer(
         reload_dataloaders_every_n_epochs=1,
         deterministic=True,
     )
+
+
+def merge_curves(output: str | Path) -> Path:
+    """Join the curves of a run and of its resumptions into ``output/metrics.csv``.
+
+    A resumed run starts from its last checkpoint: what an interrupted one logged after that is left out.
+    """
+    output = Path(output)
+    parts = sorted(output.glob("curves/version_*/metrics.csv"), key=lambda path: int(path.parent.name[8:]))
+    if not parts:
+        raise DataError(f"Found no training curves {output / 'curves'}/version_*/metrics.csv")
+    merged = pd.read_csv(parts[0])
+    for part in parts[1:]:
+        later = pd.read_csv(part)
+        merged = pd.concat([merged[merged["epoch"] < later["epoch"].min()], later], ignore_index=True)
+    path = output / "metrics.csv"
+    unfinished = path.with_suffix(".csv.unfinished")
+    merged.to_csv(unfinished, index=False)
+    unfinished.replace(path)
+    return path
 
 
 def train(
@@ -81,7 +132,7 @@ def train(
         preset: everything that decides the run.
         train_split: where episodes are drawn.
         validation_split: whose pairs choose the checkpoint.
-        output: folder for checkpoints and curves.
+        output: folder for ``checkpoints`` and the curves, ``metrics.csv``.
         edges: pass messages over edge sets instead of the closed form.
         resume: continue the run in ``output`` from its last checkpoint, with the same curve as if it had
             not been interrupted.
@@ -110,6 +161,7 @@ def train(
         settings.steps_per_epoch,
         settings.seed,
         num_workers,
+        settings.validation_pairs,
     )
     trainer = make_trainer(settings, output, progress, tensorboard)
     with warnings.catch_warnings():
@@ -121,6 +173,7 @@ def train(
             if not resume:
                 raise
             raise CheckpointError(f"Cannot resume from {last}: {error}") from error
+    merge_curves(output)
     best = torch.load(output / "checkpoints" / "best.ckpt", weights_only=True)
     module.load_state_dict(best["state_dict"])
     return model.eval()

@@ -28,6 +28,7 @@ class TrainingSettings:
         batch_size: episodes a step.
         epochs: validations, at most.
         steps_per_epoch: steps between validations.
+        validation_pairs: judge only so many validation pairs, spread evenly; ``None``: all.
         patience: stop after this many validations without a better one; ``None``: never.
         gradient_clip: greatest norm of a gradient; ``None``: unlimited.
         ema_decay: weights are averaged over steps with this decay; ``None``: not averaged.
@@ -51,19 +52,27 @@ class TrainingSettings:
     batch_size: int = 32
     epochs: int = 100
     steps_per_epoch: int = 100
+    validation_pairs: int | None = None
     patience: int | None = None
     gradient_clip: float | None = None
     ema_decay: float | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
-        choices = {"loss": ("triplet", "listwise"), "reduction": ("sum", "mean"), "schedule": ("constant", "decay")}
+        choices = {
+            "loss": ("triplet", "listwise"),
+            "reduction": ("sum", "mean"),
+            "schedule": ("constant", "decay"),
+        }
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise SettingsError(f"Expected {name} to be one of {known} (got {getattr(self, name)!r})")
         for name in ("batch_size", "epochs", "steps_per_epoch", "learning_rate", "regression_learning_rate"):
             if getattr(self, name) <= 0:
                 raise SettingsError(f"Expected a positive {name} (got {getattr(self, name)})")
+        for name in ("validation_pairs", "patience"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise SettingsError(f"Expected {name} >= 1 or none (got {getattr(self, name)})")
         if self.overlap_temperature <= 0 or min(self.l2_weight, self.weight_decay) < 0:
             raise SettingsError(
                 "Expected overlap_temperature > 0, l2_weight >= 0 and weight_decay >= 0 "
