@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -26,6 +27,8 @@ from vreloc_pyg.workflows import benchmark_rules, proposal_recall, train_localiz
 
 #: The paper trains for 10,000 steps; these fit six minutes on two cores.
 PAPER_TRAINING = {"epochs": 2, "steps_per_epoch": 110, "validation_pairs": 30}
+#: Untrimmed recordings hold some two thousand windows each, composed references some three hundred.
+VALIDATION_PAIRS = {"penn_action": 120, "utkinect": 40}
 SYSTEMS = ("rules", "recommended", "cnn", "paper")
 
 
@@ -36,7 +39,8 @@ def preset(system: str, benchmark: Benchmark, fold: int) -> Preset:
     if system == "paper":
         return make_preset("paper", *parts, training={**PAPER_TRAINING, "seed": fold})
     model = {"aggregate": False} if system == "cnn" else None
-    return make_preset("recommended", *parts, model=model, training={"seed": fold})
+    training = {"seed": fold, "validation_pairs": VALIDATION_PAIRS[benchmark.name]}
+    return make_preset("recommended", *parts, model=model, training=training)
 
 
 def run(system: str, benchmark: Benchmark, fold: int, folder: Path) -> None:
@@ -58,11 +62,11 @@ def run(system: str, benchmark: Benchmark, fold: int, folder: Path) -> None:
     write_text(answers, frame.to_csv(index=False))
 
 
-def tables(output: Path, stem: Path, command: str) -> None:
+def tables(output: Path, stem: Path, systems: Sequence[str], command: str) -> None:
     """Join the answers of all folds into ``STEM.md`` and ``STEM.csv``."""
     frames = [
         pd.read_csv(output / f"fold{fold}" / f"{system}.csv")
-        for system in SYSTEMS
+        for system in systems
         for fold in range(NUM_FOLDS)
     ]
     frame = pd.concat(frames, ignore_index=True)
@@ -119,8 +123,9 @@ def main() -> None:
     if chosen.table is not None:
         script = Path(sys.argv[0]).as_posix()
         made_by = ["python", script, "--benchmark", chosen.benchmark, "--root", chosen.benchmark.upper()]
-        command = f"{shlex.join([*made_by, '--output', 'outputs/' + chosen.benchmark])}"
-        tables(chosen.output, chosen.table, command)
+        made_by += ["--output", f"outputs/{chosen.benchmark}", "--systems", *chosen.systems]
+        command = f"{shlex.join(made_by)}\n{shlex.join([*made_by, '--table', chosen.table.as_posix()])}"
+        tables(chosen.output, chosen.table, chosen.systems, command)
         return
     torch.set_num_threads(chosen.threads)
     for fold in chosen.folds:

@@ -34,8 +34,8 @@ def class_folds(classes: Sequence[str], num_folds: int, num_validation: int, see
     Raises:
         SettingsError: if the classes cannot be divided so.
     """
-    size, rest = divmod(len(classes), num_folds)
-    if rest or size + num_validation >= len(classes):
+    size, rest = divmod(len(classes), num_folds) if num_folds > 0 else (0, 0)
+    if rest or size == 0 or num_validation < 0 or size + num_validation >= len(classes):
         raise SettingsError(
             f"Cannot divide {len(classes)} classes into {num_folds} folds "
             f"with {num_validation} for validation"

@@ -73,7 +73,7 @@ def read_clip(path: Path) -> PoseClip:
     try:
         x, y, visibility = (np.asarray(content[key], dtype=np.float64) for key in ("x", "y", "visibility"))
         label = str(content["action"].item())
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} lacks or damages one of x, y, visibility, action ({error})") from None
     if not (x.shape == y.shape == visibility.shape) or x.ndim != 2 or x.shape[1] != PENN_SKELETON.num_joints:
         raise DataError(
@@ -81,6 +81,8 @@ def read_clip(path: Path) -> PoseClip:
             f"(got {x.shape}, {y.shape}, {visibility.shape})"
         )
     joints: NDArray[np.float64] = np.stack([x, y], axis=-1)[::FRAMES_PER_STEP]
+    if not np.isfinite(joints).all():
+        raise DataError(f"{path}: x or y holds NaN or infinite values")
     visible = visibility[::FRAMES_PER_STEP] > 0
     placed = visible | (joints > 1).any(-1)
     if not placed.any():

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from vreloc_pyg.datasets.base import Query, Reference, RelocalizationSplit
+from vreloc_pyg.errors import DataError
 from vreloc_pyg.features.pose import pose_features
 
 
@@ -101,12 +102,20 @@ def compose_split(
         seed: decides every draw.
         num_distractors: least and most clips of other classes, both inclusive.
         fade_steps: see :func:`join_clips`.
+
+    Raises:
+        DataError: if there are too few classes or clips.
     """
     rng = np.random.default_rng(seed)
     by_class: dict[str, list[PoseClip]] = {}
     for clip in clips:
         by_class.setdefault(clip.label, []).append(clip)
     classes = sorted(by_class)
+    if len(classes) < 2 or min(map(len, by_class.values())) < 2:
+        found = ", ".join(f"{label}: {len(by_class[label])}" for label in classes)
+        raise DataError(
+            f"Split {name!r} needs at least two classes with two clips each (got {found or 'none'})"
+        )
     order = {label: rng.permutation(len(by_class[label])) for label in classes}
     queries, references = [], []
     for number in range(num_references):

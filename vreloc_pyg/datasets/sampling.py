@@ -81,6 +81,20 @@ class TrainingPool:
         matches = self._matches(query)
         return self.split.references[matches[int(rng.integers(len(matches)))]]
 
+    def draw_other(self, query: Query, match: Reference, rng: np.random.Generator) -> tuple[Reference, str]:
+        """A reference other than ``match`` with none of the query's frames, and another class it shows."""
+        labels = [label for label in self.by_label if label != query.label]
+        first = int(rng.integers(len(labels))) if labels else 0
+        for label in labels[first:] + labels[:first]:
+            found = [self.split.references[index] for index in self.by_label[label]]
+            found = [other for other in found if other is not match and not other.comes_from(query.video_id)]
+            if found:
+                return found[int(rng.integers(len(found)))], label
+        raise DataError(
+            f"Split {self.split.name!r} shows no other class than {query.label!r} in a further reference; "
+            "triplets need one"
+        )
+
     def _matches(self, query: Query) -> list[int]:
         return [
             index
@@ -102,11 +116,21 @@ class TripletSampler:
             this share of its length.
         same_reference_negative: probability that the negative is a badly placed proposal (tIoU below .5)
             of the positive reference instead.
+
+    Raises:
+        SettingsError: if a value is impossible.
     """
 
     proposals: Proposals = field(default_factory=SlidingWindows)
     positive_jitter: float = 0.0
     same_reference_negative: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.positive_jitter < 0 or not 0 <= self.same_reference_negative <= 1:
+            raise SettingsError(
+                "Expected positive_jitter >= 0 and same_reference_negative in [0, 1] "
+                f"(got {self.positive_jitter} and {self.same_reference_negative})"
+            )
 
     def draw(self, pool: TrainingPool, rng: np.random.Generator) -> Episode:
         """Draw a triplet; both groups hold one window."""
@@ -127,11 +151,7 @@ class TripletSampler:
             if len(low):
                 negative = windows[low[int(rng.integers(len(low)))]].expand(1, 2)
                 return Episode(query, [*groups, _candidates(reference, negative, instances)])
-        labels = [label for label in pool.by_label if label != query.label]
-        if not labels:
-            raise DataError(f"Split {pool.split.name!r} shows a single class; triplets need at least two")
-        label = labels[int(rng.integers(len(labels)))]
-        other = pool.split.references[pool.by_label[label][int(rng.integers(len(pool.by_label[label])))]]
+        other, label = pool.draw_other(query, reference, rng)
         theirs = other.steps_of(label)
         negative = _best(self.proposals(other.num_steps), theirs[int(rng.integers(len(theirs)))])
         nothing = Candidates(other, negative, negative, torch.zeros(1))

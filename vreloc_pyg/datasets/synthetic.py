@@ -57,6 +57,8 @@ class Synthetic:
     def __post_init__(self) -> None:
         if self.num_features < 2 or self.num_features % 2:
             raise SettingsError(f"Expected an even num_features >= 2 (got {self.num_features})")
+        if self.num_sub_actions < 5:
+            raise SettingsError(f"Expected num_sub_actions >= 5 (got {self.num_sub_actions})")
         for name in ("num_train", "num_validation", "num_test"):
             classes = getattr(self, f"{name}_classes")
             if classes < 2 or getattr(self, name) < classes:

@@ -52,7 +52,7 @@ class UTKinect:
 
     Args:
         root: the folder with the files, or one above it named ``joints``.
-        label_file: annotations; by default ``actionLabel_modified.txt``, with two mistyped frame ids
+        label_file: annotations; by default ``actionLabel_modified.txt``, with mistyped frame ids
             corrected, where it exists, else ``actionLabel.txt``.
 
     Raises:
@@ -116,16 +116,7 @@ def read_recording(
     path: Path, video_id: str, instances: Sequence[ActionInstance], label_path: Path
 ) -> Reference:
     """Read one joint file as an untrimmed reference with its instances in seconds from its first frame."""
-    try:
-        table: NDArray[np.float64] = np.loadtxt(path, ndmin=2)
-    except (OSError, ValueError) as error:
-        raise DataError(f"Cannot read {path}: {error}") from None
-    width = 1 + KINECT_SKELETON.num_joints * KINECT_SKELETON.num_dims
-    if table.shape[1] != width or len(table) < 2:
-        raise DataError(f"{path}: expected at least two lines of {width} numbers (got shape {table.shape})")
-    if not np.isfinite(table).all():
-        line = int(np.flatnonzero(~np.isfinite(table).all(1))[0]) + 1
-        raise DataError(f"{path}, line {line}: holds NaN or infinite values")
+    table = _read_table(path, 1 + KINECT_SKELETON.num_joints * KINECT_SKELETON.num_dims)
     frames, rows = np.unique(table[:, 0], return_index=True)
     grid = np.arange(frames[0], frames[-1] + 1, FRAMES_PER_STEP)
     joints = np.stack([np.interp(grid, frames, column) for column in table[rows, 1:].T], axis=1)
@@ -150,6 +141,30 @@ def read_recording(
         labels=tuple(instance.label for instance in instances),
         video_id=video_id,
     )
+
+
+def _read_table(path: Path, width: int) -> NDArray[np.float64]:
+    """The lines of a joint file, ``[N, width]``."""
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"Cannot read {path}: {error}") from None
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = np.array(line.split(), dtype=np.float64)
+        except ValueError as error:
+            raise DataError(f"{path}, line {number}: {error}") from None
+        if len(row) != width or not np.isfinite(row).all():
+            raise DataError(
+                f"{path}, line {number}: expected {width} finite numbers (got {len(row)} numbers)"
+            )
+        rows.append(row)
+    if len(rows) < 2:
+        raise DataError(f"{path}: expected at least two lines (got {len(rows)})")
+    return np.stack(rows)
 
 
 def cut_query(reference: Reference, index: int) -> Query:

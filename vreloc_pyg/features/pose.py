@@ -57,7 +57,7 @@ class Skeleton:
 #: 13 joints in the image: head, then left/right shoulder, elbow, wrist, hip, knee, ankle.
 PENN_SKELETON = Skeleton(13, 2, (7, 8), (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11))
 
-#: 20 joints of the first Kinect in metres: hip centre, spine, neck, head, left and right arm, left and right leg.
+#: 20 joints of the first Kinect in metres: hip centre, spine, neck, head, both arms, both legs.
 KINECT_SKELETON = Skeleton(
     20,
     3,

@@ -31,7 +31,7 @@ def pair_features(query: Tensor, reference: Tensor, windows: Tensor, speed: floa
         ``[M, 6]`` in the features' dtype.
     """
     start, end = windows.unbind(1)
-    whole = torch.tensor([[0, len(query)]])
+    whole = torch.tensor([[0, len(query)]], device=query.device)
     difference = window_statistics(reference, windows) - window_statistics(query, whole)
     log_length = torch.log((end - start).to(reference.dtype))
     ratio = log_length + math.log(speed / len(query))

@@ -61,8 +61,9 @@ class Pairing:
     Args:
         num_steps: T, the number of nodes of each clip; ``None`` keeps every step (ragged graphs).
         fit: how clips are brought to T, see :func:`vreloc_pyg.features.windows.cut_windows`.
-        nodes: ``"features"`` (paper), or ``"relative"``: see :func:`vreloc_pyg.graphs.relative.relative_nodes`,
-            which needs ``fit="resample"`` and ``feature_groups``.
+        nodes: ``"features"`` (paper), or ``"relative"``, see
+            :func:`vreloc_pyg.graphs.relative.relative_nodes`; needs ``fit="resample"`` and
+            ``feature_groups``.
         context: a window's nodes reach over both its ends by this share of its length, so that the graph
             sees whether the action begins and ends there.
         feature_groups: ranges of feature columns that belong together, such as positions and velocities, for
@@ -137,8 +138,8 @@ class Pairing:
             speed: how much faster the query plays than its number of steps says (augmentation).
         """
         images = torch.stack([query, self.mirrored(query)]) if self.mirror_index else query.unsqueeze(0)
-        whole = torch.tensor([[0, len(query)]])
-        image = torch.zeros(len(windows), dtype=torch.long)
+        whole = torch.tensor([[0, len(query)]], device=query.device)
+        image = torch.zeros(len(windows), dtype=torch.long, device=query.device)
         if len(images) > 1:
             own = torch.cat([window_statistics(features, whole) for features in images])  # [V, 2 F]
             image = torch.cdist(window_statistics(reference, windows), own).argmin(dim=1)
@@ -148,7 +149,8 @@ class Pairing:
         seen = torch.stack([windows[:, 0] - reach, windows[:, 1] + reach], dim=1).clamp(0, len(reference))
         if self.num_steps is None:
             clips = [reference[start:end] for start, end in seen.tolist()]
-            return Pairs(images, image, clips, torch.ones(len(query), dtype=torch.bool), None, numbers)
+            kept = torch.ones(len(query), dtype=torch.bool, device=query.device)
+            return Pairs(images, image, clips, kept, None, numbers)
         proposals, mask = cut_windows(reference, seen, self.num_steps, self.fit)
         cut = [cut_windows(features, whole, self.num_steps, self.fit) for features in images]
         queries, query_mask = torch.cat([clip for clip, _ in cut]), cut[0][1][0]
@@ -159,7 +161,7 @@ class Pairing:
             own_mean = images.mean(dim=1)[image]
             queries = relative_nodes(queries[image], aligned, own_mean, their_mean, self.feature_groups)
             proposals = relative_nodes(proposals, aligned, their_mean, own_mean, self.feature_groups)
-            image = torch.arange(len(windows))
+            image = torch.arange(len(windows), device=query.device)
         return Pairs(queries, image, proposals, query_mask, mask if self.fit == "pad" else None, numbers)
 
     def _pair_features(

@@ -15,6 +15,7 @@ from vreloc_pyg.errors import CheckpointError, FeatureError, GraphError, Setting
 from vreloc_pyg.graphs.pair_data import validate_pair
 from vreloc_pyg.graphs.pair_features import PAIR_FEATURES
 from vreloc_pyg.graphs.weights import WeightKind, edge_weights
+from vreloc_pyg.nn.dense_layout import DenseLayout, masked_mean
 from vreloc_pyg.nn.encoder import ClipEncoder
 from vreloc_pyg.nn.heads import RegressionHead, ScoreHead
 from vreloc_pyg.nn.mgff_layer import MGFFLayer
@@ -175,7 +176,7 @@ class MGFFNet(nn.Module):
             raise FeatureError(
                 f"Expected features of width in_channels = {self.settings.in_channels} (got {data.x.size(1)})"
             )
-        layout = _DenseLayout(data)
+        layout = DenseLayout(data)
         clips = layout.to_dense(data.x)  # [B, Tq + Tp, F]
         query, proposal = clips.split([layout.num_query, layout.num_proposal], dim=1)
         nodes = torch.cat([self.encode_query(query), self.encode_proposal(proposal)], dim=1)
@@ -225,7 +226,7 @@ class MGFFNet(nn.Module):
         normal: Tensor = self.input_norm(clips.flatten(0, 1))
         return normal.clamp(-4, 4).view_as(clips)
 
-    def _pass_messages(self, x: Tensor, data: Data, layout: _DenseLayout, mask: Tensor | None) -> Tensor:
+    def _pass_messages(self, x: Tensor, data: Data, layout: DenseLayout, mask: Tensor | None) -> Tensor:
         edge_indices, weights = [], []
         for k in self.settings.scales:
             edge_index, weight = data[f"edge_index_k{k}"], data.get(f"edge_weight_k{k}")
@@ -285,52 +286,3 @@ class MGFFNet(nn.Module):
         """
         pooled = pool_proposals(self, query, proposals, proposal_mask)
         return self.judge(self.append(pooled, pair_features))
-
-
-def masked_mean(x: Tensor, mask: Tensor | None) -> Tensor:
-    """Mean over the nodes of every graph, ``[B, N, d] -> [B, d]``; ``mask [B, N]`` picks them."""
-    if mask is None:
-        return x.mean(dim=1)
-    kept = mask.unsqueeze(-1).to(x.dtype)
-    return (x * kept).sum(dim=1) / kept.sum(dim=1)
-
-
-class _DenseLayout:
-    """Where the nodes of a batch of pairs lie in ``[B, Tq + Tp, ...]`` with Tq and Tp the longest clips."""
-
-    def __init__(self, data: Data) -> None:
-        queries, proposals = data.num_query.reshape(-1), data.num_proposal.reshape(-1)
-        self.num_graphs = len(queries)
-        self.num_query, self.num_proposal = int(queries.max()), int(proposals.max())
-        width = self.num_query + self.num_proposal
-        device = data.x.device
-        lengths = torch.stack([queries, proposals], dim=1).to(device)  # [B, 2]
-        self.full = bool((lengths == lengths[0]).all())
-        if not self.full:
-            first = torch.tensor([0, self.num_query], device=device)
-            offsets = torch.arange(self.num_graphs, device=device).unsqueeze(1) * width + first
-            clip = torch.arange(2 * self.num_graphs, device=device).repeat_interleave(lengths.flatten())
-            ends = lengths.flatten().cumsum(0)
-            step = torch.arange(len(clip), device=device) - (ends - lengths.flatten())[clip]
-            self.slots = offsets.flatten()[clip] + step
-
-    def to_dense(self, nodes: Tensor) -> Tensor:
-        """``[N_total, F] -> [B, Tq + Tp, F]`` with zeros behind short clips."""
-        width = self.num_query + self.num_proposal
-        if self.full:
-            return nodes.view(self.num_graphs, width, -1)
-        dense = nodes.new_zeros(self.num_graphs * width, *nodes.shape[1:])
-        dense[self.slots] = nodes
-        return dense.view(self.num_graphs, width, -1)
-
-    def to_nodes(self, dense: Tensor) -> Tensor:
-        """The inverse of :meth:`to_dense`."""
-        flat = dense.flatten(0, 1)
-        return flat if self.full else flat[self.slots]
-
-    def valid(self, mask: Tensor | None) -> Tensor | None:
-        """Which slots hold a node that takes part, ``[B, Tq + Tp]``; ``None`` if all do."""
-        if self.full:
-            return None if mask is None else mask.view(self.num_graphs, -1)
-        kept = torch.ones_like(self.slots, dtype=torch.bool) if mask is None else mask
-        return self.to_dense(kept.unsqueeze(-1)).squeeze(-1)

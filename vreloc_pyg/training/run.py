@@ -91,7 +91,7 @@ def make_trainer(
         enable_progress_bar=progress,
         enable_model_summary=False,
         reload_dataloaders_every_n_epochs=1,
-        deterministic=True,
+        deterministic="warn",
     )
 
 

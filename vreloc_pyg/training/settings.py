@@ -67,14 +67,19 @@ class TrainingSettings:
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise SettingsError(f"Expected {name} to be one of {known} (got {getattr(self, name)!r})")
-        for name in ("batch_size", "epochs", "steps_per_epoch", "learning_rate", "regression_learning_rate"):
-            if getattr(self, name) <= 0:
+        positive = ("batch_size", "epochs", "steps_per_epoch", "learning_rate", "regression_learning_rate")
+        for name in (*positive, "overlap_temperature", "score_scale"):
+            if not 0 < getattr(self, name) < float("inf"):
                 raise SettingsError(f"Expected a positive {name} (got {getattr(self, name)})")
+        for name in ("margin", "l2_weight", "weight_decay", "seed"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise SettingsError(f"Expected {name} >= 0 (got {getattr(self, name)})")
         for name in ("validation_pairs", "patience"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise SettingsError(f"Expected {name} >= 1 or none (got {getattr(self, name)})")
-        if self.overlap_temperature <= 0 or min(self.l2_weight, self.weight_decay) < 0:
-            raise SettingsError(
-                "Expected overlap_temperature > 0, l2_weight >= 0 and weight_decay >= 0 "
-                f"(got {self.overlap_temperature}, {self.l2_weight}, {self.weight_decay})"
-            )
+        if self.gradient_clip is not None and not self.gradient_clip > 0:
+            raise SettingsError(f"Expected a positive gradient_clip or none (got {self.gradient_clip})")
+        if not 0 <= self.regression_overlap < 1:
+            raise SettingsError(f"Expected regression_overlap in [0, 1) (got {self.regression_overlap})")
+        if self.ema_decay is not None and not 0 <= self.ema_decay < 1:
+            raise SettingsError(f"Expected ema_decay in [0, 1) or none (got {self.ema_decay})")

@@ -1,0 +1,33 @@
+# `make demo` and `make test` set everything up on a fresh machine with Python 3.10+ and the package registry.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: demo test quick-test lint install clean
+
+demo: $(VENV)/.installed
+	$(BIN)/vreloc demo --output outputs/demo
+
+test: lint
+	$(BIN)/python -m pytest
+
+quick-test: $(VENV)/.installed
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet torch -c constraints.txt
+	$(BIN)/pip install --quiet -e '.[demo,test]' -c constraints.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) outputs build *.egg-info

@@ -1,0 +1,294 @@
+"""Time and memory of five ways to compute A_k X on query/proposal pair graphs, forward and backward.
+
+    python benchmarks/graph_conv.py --output docs/results
+
+prints a Markdown table and writes ``graph_conv.md``, ``graph_conv.csv`` and ``graph_conv.png``. The ways take
+turns in one process, so that whatever else the machine does meets all of them alike; times are medians. On a
+machine shared with others ``--patience 600`` starts a round only while the others rest. Before all that, results
+and gradients are checked against the dense ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import math
+import platform
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+from torch_geometric.nn import SimpleConv
+
+from vreloc_pyg.graphs import multi_scale_edge_index, multi_scale_sums, to_dense_adjacency
+
+Aggregation = Callable[[Tensor], Sequence[Tensor]]
+
+WAYS = {
+    "gather-scatter": "PyG message passing over `edge_index`",
+    "CSR": "PyG message passing over a `torch.sparse_csr` matrix",
+    "dense": "`torch.bmm(A_k.expand(B, N, N), X)` for every scale",
+    "stacked": "dense, with the matrices of all scales stacked into one product",
+    "closed form": "`multi_scale_sums`, without edges or a matrix",
+}
+#: What a way may take at most; beyond it is left out.
+MAX_MESSAGES = 2**27  # numbers that gather-scatter keeps: one row per edge
+MAX_EDGES = 2**22  # of a CSR matrix
+MAX_PRODUCTS = 10**11  # multiplications of the dense way, forward
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One way at T steps per clip and B graphs: milliseconds, MiB beyond the inputs, speed over dense."""
+
+    num_steps: int
+    scales: str
+    batch_size: int
+    way: str
+    median_ms: float
+    fastest_ms: float
+    peak_mib: float
+    times_dense: float
+
+
+def aggregations(
+    num_steps: int, scales: Sequence[int], batch_size: int, channels: int
+) -> dict[str, Aggregation]:
+    """Functions from ``x [B, 2T, d]`` to :math:`A_k x` of all scales; their graphs are built here."""
+    num_nodes = 2 * num_steps
+    matrices = [to_dense_adjacency(num_steps, num_steps, k) for k in scales]
+    stacked = torch.cat(matrices)  # [K * 2T, 2T]
+    ways: dict[str, Aggregation] = {}
+    num_edges = batch_size * sum(int(matrix.count_nonzero()) for matrix in matrices)
+    conv = SimpleConv(aggr="sum")
+
+    def message_passing(graphs: list[Tensor]) -> Aggregation:
+        return lambda x: [conv(x.flatten(0, 1), graph).view_as(x) for graph in graphs]
+
+    if num_edges * channels <= MAX_MESSAGES:
+        shift = num_nodes * torch.arange(batch_size).view(-1, 1, 1)
+        edges = [multi_scale_edge_index(num_steps, num_steps, k) + shift for k in scales]  # [B, 2, E]
+        ways["gather-scatter"] = message_passing([edge.transpose(0, 1).flatten(1) for edge in edges])
+    if num_edges <= MAX_EDGES:
+        ways["CSR"] = message_passing([block_csr(matrix, batch_size) for matrix in matrices])
+    ways["dense"] = lambda x: [torch.bmm(matrix.expand(len(x), -1, -1), x) for matrix in matrices]
+    if len(scales) > 1:
+        ways["stacked"] = lambda x: torch.bmm(stacked.expand(len(x), -1, -1), x).split(num_nodes, dim=1)
+    ways["closed form"] = lambda x: multi_scale_sums(x, num_steps, num_steps, scales)
+    return ways
+
+
+def block_csr(matrix: Tensor, count: int) -> Tensor:
+    """``count`` copies of a matrix along the diagonal of a sparse one."""
+    one, size = matrix.to_sparse_csr(), len(matrix)
+    copy = torch.arange(count).unsqueeze(1)
+    starts = one.crow_indices()[:-1] + copy * len(one.values())  # [B, 2T]
+    starts = torch.cat([starts.flatten(), torch.tensor([count * len(one.values())])])
+    columns = (one.col_indices() + copy * size).flatten()
+    return torch.sparse_csr_tensor(starts, columns, one.values().repeat(count), (count * size,) * 2)
+
+
+class Patience:
+    """Waits for moments in which nobody else computes, ``seconds`` in all (Linux; elsewhere it never waits)."""
+
+    def __init__(self, seconds: float) -> None:
+        self.end = time.monotonic() + seconds
+
+    def wait(self) -> None:
+        while time.monotonic() < self.end and self.idle_share() < 0.9:
+            pass
+
+    @staticmethod
+    def idle_share(interval_s: float = 0.1) -> float:
+        path = Path("/proc/stat")
+        if not path.exists():
+            return 1.0
+        before, after = [], []
+        for ticks in (before, after):
+            ticks += map(int, path.read_text().splitlines()[0].split()[1:])
+            time.sleep(0 if after else interval_s)
+        spent = [b - a for a, b in zip(before, after, strict=True)]
+        return (spent[3] + spent[4]) / max(1, sum(spent))  # idle and waiting for disks
+
+
+def measure(
+    num_steps: int,
+    scales: Sequence[int],
+    batch_size: int,
+    channels: int,
+    repeats: int,
+    patience: Patience,
+) -> list[Measurement]:
+    """Check all ways against the dense one, then time them in turns."""
+    ways = aggregations(num_steps, scales, batch_size, channels)
+    x = torch.randn(batch_size, 2 * num_steps, channels, requires_grad=True)
+    grads = [torch.randn(x.shape) for _ in scales]
+
+    def run(way: str) -> list[Tensor]:
+        sums = ways[way](x)
+        return [*sums, *torch.autograd.grad(sums, x, grads)]
+
+    expected = run("dense")
+    for way in ways:
+        for result, reference in zip(run(way), expected, strict=True):
+            error = float((result - reference).abs().max() / reference.abs().max())
+            if not error < 1e-5:
+                raise RuntimeError(f"{way} differs from dense by {error:.1e} at T = {num_steps}")
+    del expected, result, reference
+    times: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(repeats):
+        patience.wait()
+        for way in ways:
+            start = time.perf_counter()
+            run(way)
+            times[way].append(1e3 * (time.perf_counter() - start))
+    median = {way: statistics.median(values) for way, values in times.items()}
+    label = "+".join(map(str, scales))
+    return [
+        Measurement(
+            num_steps=num_steps,
+            scales=label,
+            batch_size=batch_size,
+            way=way,
+            median_ms=median[way],
+            fastest_ms=min(times[way]),
+            peak_mib=peak_memory(run, way),
+            times_dense=median["dense"] / median[way],
+        )
+        for way in ways
+    ]
+
+
+def peak_memory(run: Callable[[str], list[Tensor]], way: str) -> float:
+    """Largest sum of the memory that PyTorch allocates during one call and has not yet freed, in MiB."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        run(way)
+    with tempfile.TemporaryDirectory() as folder:
+        trace = Path(folder) / "trace.json"
+        profiler.export_chrome_trace(str(trace))
+        events = json.loads(trace.read_text())["traceEvents"]
+    changes = [(event["ts"], event["args"]["Bytes"]) for event in events if event["name"] == "[memory]"]
+    held = peak = 0
+    for _, change in sorted(changes):
+        held += change
+        peak = max(peak, held)
+    return peak / 2**20
+
+
+def markdown(measurements: Sequence[Measurement], channels: int, repeats: int) -> str:
+    """The results as a Markdown page: one line per graph and batch size, one column per way."""
+    lines = [
+        "# Aggregation on pair graphs",
+        "",
+        f"A_k X for X of B x 2T x {channels} float32, forward and backward: milliseconds (median of {repeats}",
+        "runs, the ways in turns), in brackets how many times faster than dense; then MiB allocated at the peak.",
+        "",
+        *(f"- {way}: {what}" for way, what in WAYS.items()),
+        "",
+        f"Left out (-): gather-scatter that would keep more than {MAX_MESSAGES * 4 / 2**20:.0f} MiB of messages,",
+        f"CSR of more than {MAX_EDGES:,} edges, stacking of one scale, and lines whose dense products take more",
+        f"than {MAX_PRODUCTS:.0e} multiplications.",
+        "",
+        f"{platform.machine()}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}.",
+        "",
+        "| T | k | B | " + " | ".join(WAYS) + " |",
+        "|--:|:--|--:|" + "--:|" * len(WAYS),
+    ]
+    lines_of: dict[tuple[int, str, int], dict[str, Measurement]] = {}
+    for one in measurements:
+        lines_of.setdefault((one.num_steps, one.scales, one.batch_size), {})[one.way] = one
+    for key, by_way in lines_of.items():
+        cells = [
+            f"{one.median_ms:.3g} ({one.times_dense:.2g}x), {one.peak_mib:.3g}" if one else "-"
+            for one in map(by_way.get, WAYS)
+        ]
+        lines.append("| " + " | ".join([*map(str, key), *cells]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def plot(measurements: Sequence[Measurement], path: Path) -> None:
+    """Time and memory over T, at the most scales and the middle batch size measured."""
+    from matplotlib.figure import Figure
+
+    scales = max((one.scales for one in measurements), key=len)
+    sizes = sorted({one.batch_size for one in measurements})
+    batch_size = sizes[len(sizes) // 2]
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    for axes, name, label in zip(
+        figure.subplots(1, 2), ("median_ms", "peak_mib"), ("time (ms)", "peak memory (MiB)"), strict=True
+    ):
+        for way in WAYS:
+            points = [
+                (one.num_steps, getattr(one, name))
+                for one in measurements
+                if (one.scales, one.batch_size, one.way) == (scales, batch_size, way)
+            ]
+            if points:
+                axes.loglog(*zip(*points, strict=True), marker="o", label=way)
+        axes.set(xlabel="T (steps per clip)", ylabel=label)
+        axes.grid(alpha=0.3)
+    axes.legend()
+    figure.suptitle(f"A_k X forward and backward, k = {scales}, {batch_size} graphs")
+    figure.savefig(path, dpi=120)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--lengths", type=int, nargs="+", default=[40, 80, 160, 320, 640], help="values of T")
+    parser.add_argument("--scales", type=int, nargs="+", default=[1, 2, 3], help="each alone, then together")
+    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 8, 32, 64])
+    parser.add_argument("--channels", type=int, default=512, help="d")
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--patience", type=float, default=0, help="seconds to wait, in all, for an idle machine"
+    )
+    parser.add_argument("--output", type=Path, default=Path("docs/results"), help="folder of the results")
+    parser.add_argument("--quick", action="store_true", help="T = 40 and 80, B = 8 and 32 only")
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.lengths, options.batch_sizes = [40, 80], [8, 32]
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+    groups = [(k,) for k in options.scales]
+    if len(options.scales) > 1:
+        groups.append(tuple(options.scales))
+    patience = Patience(options.patience)
+    measurements: list[Measurement] = []
+    for num_steps in options.lengths:
+        for scales in groups:
+            for batch_size in options.batch_sizes:
+                products = math.prod([len(scales), batch_size, (2 * num_steps) ** 2, options.channels])
+                if products <= MAX_PRODUCTS:
+                    measurements += measure(
+                        num_steps, scales, batch_size, options.channels, options.repeats, patience
+                    )
+    options.output.mkdir(parents=True, exist_ok=True)
+    page = markdown(measurements, options.channels, options.repeats)
+    print(page)
+    (options.output / "graph_conv.md").write_text(page)
+    with (options.output / "graph_conv.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(Measurement)])
+        writer.writeheader()
+        for one in measurements:
+            writer.writerow({name: _short(value) for name, value in asdict(one).items()})
+    plot(measurements, options.output / "graph_conv.png")
+
+
+def _short(value: float | str) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,348 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vreloc_pyg.datasets.base import Reference
+from vreloc_pyg.datasets.utkinect import (
+    CLASSES,
+    SECONDS_PER_STEP,
+    UTKinect,
+    cut_query,
+    person,
+    read_action_labels,
+    stretches_without,
+    utkinect_folds,
+    utkinect_reloc,
+)
+from vreloc_pyg.errors import DataError
+from vreloc_pyg.features.pose import KINECT_SKELETON, normalize_pose, pose_features
+
+FRAME_IDS = [100, 102, 104, 110, 112, 120, 122, 130, 132, 140, 142, 144]
+
+
+@pytest.fixture
+def folder(tmp_path, write_recording, write_labels):
+    write_recording(tmp_path, "s01_e01", FRAME_IDS)
+    write_labels(tmp_path, {"s01_e01": [("walk", 104, 116), ("carry", 120, 140), ("walk", 140, 144)]})
+    return tmp_path
+
+
+def rewrite(path, line, change):
+    """Change one line, counted from 1, of a text file."""
+    lines = path.read_text().splitlines()
+    lines[line - 1] = change(lines[line - 1])
+    path.write_text("\n".join(lines) + "\n")
+
+
+def interpolated(table):
+    """Joints at every fourth frame id by explicit interpolation; the first of equal frame ids counts."""
+    rows = []
+    for frame in range(int(table[0, 0]), int(table[-1, 0]) + 1, 4):
+        before = max(i for i in range(len(table)) if table[i, 0] <= frame)
+        before = min(i for i in range(len(table)) if table[i, 0] == table[before, 0])
+        later = [i for i in range(len(table)) if table[i, 0] > frame]
+        after = min(later) if later else before
+        gap = table[after, 0] - table[before, 0]
+        share = (frame - table[before, 0]) / gap if gap else 0.0
+        rows.append((1 - share) * table[before, 1:] + share * table[after, 1:])
+    return np.array(rows).reshape(len(rows), 20, 3)
+
+
+@pytest.mark.parametrize(
+    "frame_ids", [FRAME_IDS, [100, 102, 102, 108, 116, 118, 126, 126, 126, 128, 130], [7, 9, 11]]
+)
+def test_steps_are_every_fourth_frame_id(tmp_path, write_recording, write_labels, frame_ids):
+    write_recording(tmp_path, "s01_e01", frame_ids)
+    write_labels(tmp_path, {"s01_e01": []})
+    reference = UTKinect(tmp_path).recordings[0]
+    table = np.loadtxt(tmp_path / "joints_s01_e01.txt")
+    joints = interpolated(table)
+    visible = np.ones(joints.shape[:2], dtype=bool)
+    expected = pose_features(normalize_pose(joints, KINECT_SKELETON), visible)
+    np.testing.assert_allclose(reference.features, expected, atol=1e-5)
+    assert reference.num_steps == (frame_ids[-1] - frame_ids[0]) // 4 + 1
+    assert reference.seconds_per_step == SECONDS_PER_STEP == pytest.approx(4 / 30)
+
+
+def test_instances_are_seconds_from_the_first_frame(folder):
+    data = UTKinect(folder)
+    assert len(data) == 1
+    assert repr(data) == f"UTKinect({str(folder)!r}, 1 recordings)"
+    reference = data.recordings[0]
+    assert reference.video_id == "s01_e01"
+    assert reference.labels == ("walk", "carry", "walk")
+    expected = torch.tensor([[4, 16], [20, 40], [40, 44]], dtype=torch.float64) / 30
+    torch.testing.assert_close(reference.segments, expected)
+
+
+def test_joints_may_lie_in_a_folder_of_their_own(tmp_path, write_recording, write_labels):
+    (tmp_path / "joints").mkdir()
+    write_recording(tmp_path / "joints", "s01_e01", FRAME_IDS)
+    write_labels(tmp_path / "joints", {"s01_e01": [("walk", 104, 116)]})
+    assert UTKinect(tmp_path).recordings[0].labels == ("walk",)
+
+
+def test_corrected_labels_are_preferred_unless_others_are_named(folder, write_labels):
+    write_labels(folder, {"s01_e01": [("push", 104, 116)]}, name="actionLabel_modified.txt")
+    assert UTKinect(folder).recordings[0].labels == ("push",)
+    assert UTKinect(folder, "actionLabel.txt").recordings[0].labels == ("walk", "carry", "walk")
+
+
+def test_instances_with_nan_are_left_out(folder, write_labels):
+    write_labels(folder, {"s01_e01": [("walk", 104, 116), ("carry", "NaN", "NaN"), ("pull", 120, "nan")]})
+    assert UTKinect(folder).recordings[0].labels == ("walk",)
+
+
+def test_blank_lines_and_spaces_do_not_matter(folder):
+    (folder / "actionLabel.txt").write_text("\n s01_e01 \n\nwalk:  104   116 \n\n")
+    path = folder / "joints_s01_e01.txt"
+    path.write_text("\n" + path.read_text().replace(" ", "   "))
+    assert UTKinect(folder).recordings[0].segments.shape == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "line", ["walk 104 116", "walk: 104", "walk: 104 x", "walk: 104 116 120", "s1_e01", "walk: a 116", "???"]
+)
+def test_a_malformed_label_line_is_named(folder, line):
+    rewrite(folder / "actionLabel.txt", 3, lambda _: line)
+    with pytest.raises(DataError, match=r"actionLabel\.txt, line 3: expected 'sNN_eNN' or 'action: first last'"):
+        UTKinect(folder)
+
+
+def test_an_action_before_any_recording_is_malformed(tmp_path):
+    (tmp_path / "actionLabel.txt").write_text("walk: 104 116\n")
+    with pytest.raises(DataError, match="line 1: expected 'sNN_eNN'"):
+        read_action_labels(tmp_path / "actionLabel.txt")
+
+
+@pytest.mark.parametrize("content", ["", "\n\n"])
+def test_labels_without_a_recording(tmp_path, content):
+    (tmp_path / "actionLabel.txt").write_text(content)
+    with pytest.raises(DataError, match=r"actionLabel\.txt names no recording"):
+        UTKinect(tmp_path)
+
+
+def test_missing_files_are_named(folder):
+    (folder / "joints_s01_e01.txt").unlink()
+    with pytest.raises(DataError, match=r"Cannot read .*joints_s01_e01\.txt"):
+        UTKinect(folder)
+    with pytest.raises(DataError, match=r"annotations .*other\.txt"):
+        UTKinect(folder, "other.txt")
+    with pytest.raises(DataError, match=r"annotations .*actionLabel\.txt"):
+        UTKinect(folder / "nowhere")
+
+
+def test_files_that_are_no_text_are_named(folder):
+    (folder / "joints_s01_e01.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DataError, match=r"Cannot read .*joints_s01_e01\.txt"):
+        UTKinect(folder)
+    (folder / "actionLabel.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DataError, match=r"Cannot read .*actionLabel\.txt"):
+        UTKinect(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda line: line + " 1.5", "expected 61 finite numbers"),
+        (lambda line: line.rsplit(" ", 1)[0], "expected 61 finite numbers"),
+        (lambda line: line.rsplit(" ", 1)[0] + " nan", "expected 61 finite numbers"),
+        (lambda line: line.rsplit(" ", 1)[0] + " abc", "could not convert string to float: .*abc"),
+    ],
+)
+def test_a_malformed_joint_line_is_named(folder, change, problem):
+    rewrite(folder / "joints_s01_e01.txt", 5, change)
+    with pytest.raises(DataError, match=rf"joints_s01_e01\.txt, line 5: {problem}"):
+        UTKinect(folder)
+
+
+@pytest.mark.parametrize("num_lines", [0, 1])
+def test_a_joint_file_without_motion(folder, num_lines):
+    path = folder / "joints_s01_e01.txt"
+    path.write_text("\n".join(path.read_text().splitlines()[:num_lines]))
+    with pytest.raises(DataError, match=rf"joints_s01_e01\.txt: expected at least two lines \(got {num_lines}\)"):
+        UTKinect(folder)
+
+
+@pytest.mark.parametrize(("first", "last"), [(98, 110), (110, 110), (120, 110), (160, 170)])
+def test_an_instance_outside_its_recording_is_named(folder, write_labels, first, last):
+    write_labels(folder, {"s01_e01": [("walk", 104, 116), ("push", first, last)]})
+    with pytest.raises(DataError, match=rf"actionLabel\.txt, line 3: push \[{first}, {last}\] lies outside"):
+        UTKinect(folder)
+
+
+def test_an_instance_may_end_a_little_late(folder, write_labels):
+    write_labels(folder, {"s01_e01": [("walk", 104, 150)]})
+    reference = UTKinect(folder).recordings[0]
+    assert float(reference.segments[0, 1]) == pytest.approx(reference.duration_s)
+
+
+def counting_reference(segments, labels, num_steps=30, step=0.5):
+    """A reference whose features tell the number of their step."""
+    features = torch.arange(num_steps, dtype=torch.float32)[:, None]
+    bounds = torch.tensor(segments, dtype=torch.float64).reshape(-1, 2)
+    return Reference(features, step, bounds, tuple(labels), "s04_e01")
+
+
+def test_queries_are_cut_at_their_own_instance():
+    reference = counting_reference([[1.0, 2.0], [3.0, 5.0], [9.0, 12.5]], ["run", "sit", "run"])
+    queries = [cut_query(reference, index) for index in range(3)]
+    steps = [query.features[:, 0].tolist() for query in queries]
+    assert steps == [[2, 3], [6, 7, 8, 9], list(range(18, 25))]
+    assert [query.label for query in queries] == ["run", "sit", "run"]
+    assert {query.video_id for query in queries} == {"s04_e01"}
+
+
+def test_stretches_hand_worked():
+    reference = counting_reference(
+        [[1.0, 2.2], [3.1, 4.0], [4.5, 6.0], [6.0, 8.0], [9.0, 11.0]], ["run", "sit", "run", "run", "sit"]
+    )
+    first, second = stretches_without(reference, ["run"])
+    assert (first.video_id, second.video_id) == ("s04_e01/0", "s04_e01/1")
+    assert first.features[:, 0].tolist() == [0, 1, 2, 3, 4, 5]  # up to 3.0 s
+    assert first.segments.tolist() == [[1.0, pytest.approx(2.2)]]
+    assert second.features[:, 0].tolist() == list(range(8, 18))  # 4.0 s to 9.0 s
+    assert second.segments.tolist() == [[0.5, 2.0], [2.0, 4.0]]
+    assert second.comes_from("s04_e01")
+    assert person(second) == "s04"
+
+
+# Times are multiples of .1 s, so that rounding decides nothing; segments may overlap and nest.
+layouts = st.lists(
+    st.tuples(st.integers(0, 139), st.integers(1, 40), st.sampled_from("abcd")).map(
+        lambda item: (item[0] / 10, min(150, item[0] + item[1]) / 10, item[2])
+    ),
+    max_size=7,
+)
+
+
+@given(layouts, st.sets(st.sampled_from("abcd")))
+def test_stretches_are_the_runs_of_steps_that_show_no_held_out_class(layout, kept):
+    reference = counting_reference([[s, e] for s, e, _ in layout], [label for *_, label in layout])
+    held_out = [(round(10 * s), round(10 * e)) for s, e, label in layout if label not in kept]
+    free = [all(5 * t + 5 <= s or 5 * t >= e for s, e in held_out) for t in range(30)]
+    expected = []
+    for first in range(30):
+        if free[first] and (first == 0 or not free[first - 1]):
+            last = next((t for t in range(first, 30) if not free[t]), 30)
+            inside = [
+                (s - first / 2, e - first / 2, label)
+                for s, e, label in layout
+                if label in kept and first / 2 <= s and e <= last / 2
+            ]
+            if inside:
+                expected.append((list(range(first, last)), inside))
+    parts = stretches_without(reference, sorted(kept))
+    assert [part.features[:, 0].tolist() for part in parts] == [steps for steps, _ in expected]
+    for number, (part, (_, inside)) in enumerate(zip(parts, expected, strict=True)):
+        assert part.labels == tuple(label for *_, label in inside)
+        bounds = torch.tensor([[s, e] for s, e, _ in inside], dtype=torch.float64)
+        torch.testing.assert_close(part.segments, bounds, rtol=0, atol=1e-9)
+        assert part.video_id == f"s04_e01/{number}"
+        assert part.sources == ("s04_e01",)
+
+
+def test_folds_test_every_class_once():
+    folds = utkinect_folds()
+    assert Counter(label for fold in folds for label in fold.test) == dict.fromkeys(CLASSES, 1)
+    assert {(len(fold.train), len(fold.validation), len(fold.test)) for fold in folds} == {(6, 2, 2)}
+
+
+@pytest.fixture
+def recordings(tmp_path, write_recording, write_labels):
+    """Three people who perform every action twice."""
+    frames = list(range(0, 804, 4))
+    actions = [(label, 40 * i, 40 * i + 28) for i, label in enumerate(CLASSES + CLASSES)]
+    ids = ["s01_e01", "s02_e01", "s03_e01"]
+    for seed, video_id in enumerate(ids):
+        write_recording(tmp_path, video_id, frames, seed)
+    write_labels(tmp_path, dict.fromkeys(ids, actions))
+    return UTKinect(tmp_path).recordings
+
+
+def test_pairs_are_of_different_people(recordings):
+    splits = utkinect_reloc(recordings, fold=3, references_per_query=5)
+    fold = utkinect_folds()[3]
+    for name, split in splits.items():
+        assert split.name == f"utkinect-fold3-{name}"
+        assert split.classes == getattr(fold, name)
+        for query, reference in (split[i] for i in range(len(split))):
+            assert query.video_id[:3] != person(reference)
+    # 3 people perform each class twice; there are only 2 other recordings for each query.
+    assert [len(splits[name]) for name in ("validation", "test")] == [2 * 6 * 2] * 2
+    assert len(splits["train"]) == len(splits["train"].queries) == 6 * 6
+    assert all(label in fold.train for part in splits["train"].references for label in part.labels)
+
+
+def test_references_of_a_query_are_distinct(recordings):
+    split = utkinect_reloc(recordings, fold=0, references_per_query=2)["test"]
+    assert len(set(split.pairs)) == len(split.pairs)
+    assert Counter(query for query, _ in split.pairs) == dict.fromkeys(range(len(split.queries)), 2)
+
+
+def test_the_seed_decides_the_pairs(recordings):
+    def draw(seed):
+        splits = utkinect_reloc(recordings, fold=0, references_per_query=1, seed=seed).values()
+        return [
+            (query.label, query.video_id, reference.video_id)
+            for split in splits
+            for query, reference in (split[i] for i in range(len(split)))
+        ]
+
+    assert draw(0) == draw(0)
+    assert draw(0) != draw(1)
+
+
+# On the real data.
+
+
+@pytest.fixture(scope="module")
+def real_recordings(data_root):
+    return UTKinect(data_root / "utkinect").recordings
+
+
+def test_real_recordings(real_recordings):
+    assert len(real_recordings) == 20
+    assert {person(reference) for reference in real_recordings} == {f"s{i:02d}" for i in range(1, 11)}
+    counts = Counter(label for reference in real_recordings for label in reference.labels)
+    # One instance of "carry" is annotated as NaN.
+    assert counts == {**dict.fromkeys(CLASSES, 20), "carry": 19}
+
+
+@pytest.mark.parametrize("fold", range(5))
+def test_real_training_references_show_no_held_out_class(real_recordings, fold):
+    classes = utkinect_folds()[fold]
+    whole = {reference.video_id: reference for reference in real_recordings}
+    references = utkinect_reloc(real_recordings, fold)["train"].references
+    num_instances = 0
+    for part in references:
+        assert set(part.labels) <= set(classes.train)
+        num_instances += len(part.labels)
+        recording = whole[part.sources[0]]
+        first = int((recording.features == part.features[0]).all(1).nonzero()[0, 0])
+        last = first + part.num_steps
+        assert torch.equal(recording.features[first:last], part.features)
+        for (start, end), label in zip(recording.segments.tolist(), recording.labels, strict=True):
+            if label not in classes.train:
+                assert end <= first * SECONDS_PER_STEP + 1e-6 or start >= last * SECONDS_PER_STEP - 1e-6
+    # Few instances share a step with a held-out neighbour and are lost.
+    assert num_instances >= 0.95 * sum(
+        label in classes.train for reference in real_recordings for label in reference.labels
+    )
+
+
+@pytest.mark.parametrize("fold", range(5))
+def test_real_pairs(real_recordings, fold):
+    splits = utkinect_reloc(real_recordings, fold)
+    for name in ("validation", "test"):
+        split = splits[name]
+        assert split.classes == getattr(utkinect_folds()[fold], name)
+        assert len(split) == 5 * len(split.queries)
+        assert len(split.references) == 20
+        for query, reference in (split[i] for i in range(len(split))):
+            assert query.video_id[:3] != person(reference)
+            assert query.label in reference.labels
