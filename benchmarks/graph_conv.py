@@ -3,9 +3,9 @@
     python benchmarks/graph_conv.py --output docs/results
 
 prints a Markdown table and writes ``graph_conv.md``, ``graph_conv.csv`` and ``graph_conv.png``. The ways take
-turns in one process, so that whatever else the machine does meets all of them alike; times are medians. On a
-machine shared with others ``--patience 600`` starts a round only while the others rest. Before all that, results
-and gradients are checked against the dense ones.
+turns in one process, so that whatever else the machine does meets all of them alike; times are medians. With
+``--patience 600`` each round waits until nobody else computes, for 600 seconds in all. Results and gradients
+are first checked against the dense ones.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 from torch_geometric.nn import SimpleConv
 
-from vreloc_pyg.graphs import multi_scale_edge_index, multi_scale_sums, to_dense_adjacency
+from vreloc_pyg.graphs import multi_scale_edge_index, multi_scale_sum, to_dense_adjacency
 
 Aggregation = Callable[[Tensor], Sequence[Tensor]]
 
@@ -37,7 +37,7 @@ WAYS = {
     "CSR": "PyG message passing over a `torch.sparse_csr` matrix",
     "dense": "`torch.bmm(A_k.expand(B, N, N), X)` for every scale",
     "stacked": "dense, with the matrices of all scales stacked into one product",
-    "closed form": "`multi_scale_sums`, without edges or a matrix",
+    "closed form": "`multi_scale_sum`, without edges or a matrix",
 }
 #: What a way may take at most; beyond it is left out.
 MAX_MESSAGES = 2**27  # numbers that gather-scatter keeps: one row per edge
@@ -66,23 +66,24 @@ def aggregations(
     num_nodes = 2 * num_steps
     matrices = [to_dense_adjacency(num_steps, num_steps, k) for k in scales]
     stacked = torch.cat(matrices)  # [K * 2T, 2T]
-    ways: dict[str, Aggregation] = {}
     num_edges = batch_size * sum(int(matrix.count_nonzero()) for matrix in matrices)
     conv = SimpleConv(aggr="sum")
 
     def message_passing(graphs: list[Tensor]) -> Aggregation:
         return lambda x: [conv(x.flatten(0, 1), graph).view_as(x) for graph in graphs]
 
+    ways: dict[str, Aggregation] = {
+        "closed form": lambda x: [multi_scale_sum(x, num_steps, num_steps, k) for k in scales],
+        "dense": lambda x: [torch.bmm(matrix.expand(len(x), -1, -1), x) for matrix in matrices],
+    }
+    if len(scales) > 1:
+        ways["stacked"] = lambda x: torch.bmm(stacked.expand(len(x), -1, -1), x).split(num_nodes, dim=1)
+    if num_edges <= MAX_EDGES:
+        ways["CSR"] = message_passing([block_csr(matrix, batch_size) for matrix in matrices])
     if num_edges * channels <= MAX_MESSAGES:
         shift = num_nodes * torch.arange(batch_size).view(-1, 1, 1)
         edges = [multi_scale_edge_index(num_steps, num_steps, k) + shift for k in scales]  # [B, 2, E]
         ways["gather-scatter"] = message_passing([edge.transpose(0, 1).flatten(1) for edge in edges])
-    if num_edges <= MAX_EDGES:
-        ways["CSR"] = message_passing([block_csr(matrix, batch_size) for matrix in matrices])
-    ways["dense"] = lambda x: [torch.bmm(matrix.expand(len(x), -1, -1), x) for matrix in matrices]
-    if len(scales) > 1:
-        ways["stacked"] = lambda x: torch.bmm(stacked.expand(len(x), -1, -1), x).split(num_nodes, dim=1)
-    ways["closed form"] = lambda x: multi_scale_sums(x, num_steps, num_steps, scales)
     return ways
 
 
@@ -93,30 +94,39 @@ def block_csr(matrix: Tensor, count: int) -> Tensor:
     starts = one.crow_indices()[:-1] + copy * len(one.values())  # [B, 2T]
     starts = torch.cat([starts.flatten(), torch.tensor([count * len(one.values())])])
     columns = (one.col_indices() + copy * size).flatten()
-    return torch.sparse_csr_tensor(starts, columns, one.values().repeat(count), (count * size,) * 2)
+    values, shape = one.values().repeat(count), (count * size,) * 2
+    return torch.sparse_csr_tensor(starts, columns, values, shape, check_invariants=True)
 
 
 class Patience:
-    """Waits for moments in which nobody else computes, ``seconds`` in all (Linux; elsewhere it never waits)."""
+    """Waits until nobody else computes, ``seconds`` in all; on Linux only, elsewhere it never waits."""
 
     def __init__(self, seconds: float) -> None:
-        self.end = time.monotonic() + seconds
+        self.seconds_left = seconds
+        self.num_rounds = self.num_idle = 0
 
     def wait(self) -> None:
-        while time.monotonic() < self.end and self.idle_share() < 0.9:
-            pass
+        start, idle = time.monotonic(), False
+        while not idle and time.monotonic() - start < self.seconds_left:
+            idle = idle_share() >= 0.9
+        self.seconds_left -= time.monotonic() - start
+        self.num_rounds += 1
+        self.num_idle += idle
 
-    @staticmethod
-    def idle_share(interval_s: float = 0.1) -> float:
-        path = Path("/proc/stat")
-        if not path.exists():
-            return 1.0
-        before, after = [], []
-        for ticks in (before, after):
-            ticks += map(int, path.read_text().splitlines()[0].split()[1:])
-            time.sleep(0 if after else interval_s)
-        spent = [b - a for a, b in zip(before, after, strict=True)]
-        return (spent[3] + spent[4]) / max(1, sum(spent))  # idle and waiting for disks
+
+def idle_share(interval_s: float = 0.1) -> float:
+    """Share of its processors that the machine leaves idle in the next ``interval_s`` seconds."""
+    path = Path("/proc/stat")
+    if not path.exists():
+        return 1.0
+
+    def ticks() -> list[int]:
+        return [int(number) for number in path.read_text().splitlines()[0].split()[1:]]
+
+    before = ticks()
+    time.sleep(interval_s)
+    spent = [after - earlier for after, earlier in zip(ticks(), before, strict=True)]
+    return (spent[3] + spent[4]) / max(1, sum(spent))  # idle, and waiting for disks
 
 
 def measure(
@@ -134,7 +144,7 @@ def measure(
 
     def run(way: str) -> list[Tensor]:
         sums = ways[way](x)
-        return [*sums, *torch.autograd.grad(sums, x, grads)]
+        return [*(one.detach() for one in sums), *torch.autograd.grad(sums, x, grads)]
 
     expected = run("dense")
     for way in ways:
@@ -183,21 +193,24 @@ def peak_memory(run: Callable[[str], list[Tensor]], way: str) -> float:
     return peak / 2**20
 
 
-def markdown(measurements: Sequence[Measurement], channels: int, repeats: int) -> str:
+def markdown(measurements: Sequence[Measurement], channels: int, repeats: int, patience: Patience) -> str:
     """The results as a Markdown page: one line per graph and batch size, one column per way."""
+    machine = f"{platform.machine()}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}"
+    if patience.num_idle:
+        machine += f", {patience.num_idle / patience.num_rounds:.0%} of the rounds begun on an idle machine"
     lines = [
         "# Aggregation on pair graphs",
         "",
-        f"A_k X for X of B x 2T x {channels} float32, forward and backward: milliseconds (median of {repeats}",
-        "runs, the ways in turns), in brackets how many times faster than dense; then MiB allocated at the peak.",
+        f"A_k X for X of B x 2T x {channels} float32, forward and backward: milliseconds (median of",
+        f"{repeats} runs, the ways in turns), times faster than dense, and MiB allocated at the peak.",
         "",
         *(f"- {way}: {what}" for way, what in WAYS.items()),
         "",
-        f"Left out (-): gather-scatter that would keep more than {MAX_MESSAGES * 4 / 2**20:.0f} MiB of messages,",
-        f"CSR of more than {MAX_EDGES:,} edges, stacking of one scale, and lines whose dense products take more",
-        f"than {MAX_PRODUCTS:.0e} multiplications.",
+        f"Left out: gather-scatter of more than {MAX_MESSAGES * 4 / 2**20:.0f} MiB of messages, CSR of more",
+        f"than {MAX_EDGES:,} edges, stacking of one scale, and lines whose dense products take more than",
+        f"{MAX_PRODUCTS:.0e} multiplications.",
         "",
-        f"{platform.machine()}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}.",
+        f"{machine}.",
         "",
         "| T | k | B | " + " | ".join(WAYS) + " |",
         "|--:|:--|--:|" + "--:|" * len(WAYS),
@@ -275,7 +288,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                         num_steps, scales, batch_size, options.channels, options.repeats, patience
                     )
     options.output.mkdir(parents=True, exist_ok=True)
-    page = markdown(measurements, options.channels, options.repeats)
+    page = markdown(measurements, options.channels, options.repeats, patience)
     print(page)
     (options.output / "graph_conv.md").write_text(page)
     with (options.output / "graph_conv.csv").open("w", newline="") as file:

@@ -19,6 +19,11 @@ def pytest_configure():
     torch.set_num_threads(1)  # the tensors of tests are small, and other processes share the machine
 
 
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def data_root():
     """Folder of the public data sets, or a skip where it is absent."""

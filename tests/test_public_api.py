@@ -3,7 +3,10 @@ import sys
 
 import vreloc_pyg
 
-HEAVY = ("lightning", "pytorch_lightning", "torchmetrics", "jsonargparse", "matplotlib", "scipy", "sklearn")
+HEAVY = (
+    "lightning", "pytorch_lightning", "torchmetrics", "jsonargparse", "matplotlib", "scipy", "sklearn",
+    "h5py", "av", "tensorboard",
+)  # fmt: skip
 CODE = f"""
 import warnings
 warnings.simplefilter("ignore")
@@ -11,7 +14,7 @@ import vreloc_pyg
 from vreloc_pyg import MGFFNet
 MGFFNet(in_channels=4, hidden_channels=4)
 import sys
-print(*[name for name in {HEAVY + ("h5py", "av", "tensorboard")} if name in sys.modules])
+print(*[name for name in {HEAVY} if name in sys.modules])
 """
 
 

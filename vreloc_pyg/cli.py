@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
@@ -16,7 +16,9 @@ from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
 import vreloc_pyg
 from vreloc_pyg.datasets.benchmark import Benchmark, BenchmarkName, load_benchmark
 from vreloc_pyg.errors import VrelocError
-from vreloc_pyg.training.presets import Preset, make_preset
+
+if TYPE_CHECKING:
+    from vreloc_pyg.training.presets import Preset
 
 PresetName = Literal["paper", "recommended"]
 Override = dict[str, Any]
@@ -167,6 +169,8 @@ def _preset(
     pairing: Override | None = None,
     training: Override | None = None,
 ) -> Preset:
+    from vreloc_pyg.training.presets import make_preset
+
     width = benchmark.splits["train"].num_features
     return make_preset(name, width, benchmark.proposals, benchmark.skeleton, model, pairing, training)
 

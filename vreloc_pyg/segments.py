@@ -24,8 +24,8 @@ class Segments:
         scores: one score per segment, higher is better, ``[M]`` float64; ``None`` if unranked.
 
     Raises:
-        SegmentError: if ``bounds`` has another shape, a segment is not finite, reversed or empty, or ``scores``
-            has another length.
+        SegmentError: if ``bounds`` has another shape, a segment is not finite, reversed or empty, or
+            ``scores`` has another length.
     """
 
     bounds: Tensor

@@ -16,7 +16,7 @@ def settings_from_dict(cls: type[Settings], values: Mapping[str, Any]) -> Settin
     """Settings of a mapping with the dataclass's keys or fewer.
 
     Raises:
-        SettingsError: for a key that is not a setting, naming those that are, and for a value of another type.
+        SettingsError: for a key that is not a setting, naming those that are, or a value of another type.
     """
     known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
     unknown = sorted(set(values) - set(known))
@@ -49,4 +49,5 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def _shown(hint: Any) -> str:
-    return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint).replace("typing.", "")
+    plain = isinstance(hint, type) and not get_args(hint)
+    return hint.__name__ if plain else str(hint).replace("typing.", "")

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -25,8 +26,9 @@ from vreloc_pyg.evaluation import (
     save_table,
     to_markdown,
 )
+from vreloc_pyg.evaluation.recall import best_tiou, passes
 from vreloc_pyg.localization import Localizer
-from vreloc_pyg.segments import Segments, steps_to_seconds, temporal_iou
+from vreloc_pyg.segments import Segments, steps_to_seconds
 from vreloc_pyg.training.presets import Preset
 from vreloc_pyg.training.run import train
 
@@ -61,8 +63,9 @@ def proposal_recall(
     best = []
     for query, reference in (split[index] for index in range(len(split))):
         windows = steps_to_seconds(benchmark.proposals(reference.num_steps), reference.seconds_per_step)
-        best.append(float(temporal_iou(windows, reference.segments_of(query.label)).max()))
-    return {f"{threshold:g}": 100 * float(np.mean(np.array(best) > threshold)) for threshold in thresholds}
+        best.append(best_tiou(windows, reference.segments_of(query.label)).max())
+    recall = 100 * passes(torch.stack(best), thresholds).double().mean(0)
+    return {f"{threshold:g}": value for threshold, value in zip(thresholds, recall.tolist(), strict=True)}
 
 
 def evaluate_benchmark(
@@ -114,10 +117,11 @@ def read_features(path: str | Path) -> torch.Tensor:
         DataError: if the file cannot be read or holds no matrix of numbers.
     """
     try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        with open(path, "rb") as file:
+            array = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise DataError(f"Cannot read the features {path}: {error}") from None
-    if not isinstance(array, np.ndarray) or array.ndim != 2 or not np.issubdtype(array.dtype, np.number):
+    if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind not in "fiu":
         raise DataError(f"Expected a matrix [num_steps, F] of numbers in {path}")
     return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
 

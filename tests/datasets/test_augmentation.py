@@ -59,7 +59,9 @@ def test_a_clip_that_plays_faster_has_the_velocities_of_fewer_steps():
     fast = start + motion * change.speed * np.arange(12)[:, None, None]
     velocities = slice(JOINTS * 2, 4 * JOINTS)
     expected = features_of(fast, visible)[:, velocities]
-    torch.testing.assert_close(change(features_of(slow, visible))[:, velocities], expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        change(features_of(slow, visible))[:, velocities], expected, rtol=1e-4, atol=1e-4
+    )
 
 
 def test_without_distributions_nothing_changes():

@@ -45,7 +45,9 @@ def test_refuses_features_of_another_shape(shape):
         lambda: Query(features, 0.5, "run", "v7"),
         lambda: Reference(features, 0.5, torch.empty(0, 2), (), "v7"),
     ):
-        with pytest.raises(FeatureError, match=r"'v7' as \[num_steps, F\] with at least one step \(got shape"):
+        with pytest.raises(
+            FeatureError, match=r"'v7' as \[num_steps, F\] with at least one step \(got shape"
+        ):
             build()
 
 
@@ -81,7 +83,11 @@ def test_refuses_as_many_labels_as_there_are_not_segments():
 
 @pytest.mark.parametrize(
     ("segment", "problem"),
-    [([1.0, 1.0], "empty or reversed"), ([0.0, float("nan")], "not finite"), ([0.0, 2.5], "outside its video")],
+    [
+        ([1.0, 1.0], "empty or reversed"),
+        ([0.0, float("nan")], "not finite"),
+        ([0.0, 2.5], "outside its video"),
+    ],
 )
 def test_refuses_impossible_annotations(segment, problem):
     with pytest.raises(SegmentError, match=f"annotation of 'r' 1 = .*{problem}"):

@@ -40,7 +40,9 @@ def test_a_clip_as_a_query(clips):
 
 
 def test_cross_fade_hand_worked():
-    joined = join_clips([still(0, 6, seen=True), still(5, 8, seen=False, label="jump")], 0.5, "v", fade_steps=4)
+    joined = join_clips(
+        [still(0, 6, seen=True), still(5, 8, seen=False, label="jump")], 0.5, "v", fade_steps=4
+    )
     # fade = min(4, 8 // 2, 6 // 2) = 3 steps, with weights 1/4, 2/4, 3/4 of the new clip
     expected = [0.0, 0.0, 0.0, 1.25, 2.5, 3.75, 5.0, 5.0, 5.0, 5.0, 5.0]
     np.testing.assert_allclose(positions(joined), expected)

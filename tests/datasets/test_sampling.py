@@ -96,7 +96,9 @@ def test_overlaps_and_truths_of_the_first_group_are_those_of_the_answers(sampler
         assert answers
         assert len(group.windows) == len(group.truths) == len(group.overlaps)
         assert group.overlaps.dtype == torch.float32
-        for window, truth, value in zip(group.windows.tolist(), group.truths.tolist(), group.overlaps, strict=True):
+        for window, truth, value in zip(
+            group.windows.tolist(), group.truths.tolist(), group.overlaps, strict=True
+        ):
             assert 0 <= window[0] < window[1] <= group.reference.num_steps
             assert float(value) == pytest.approx(best_overlap(window, answers))
             assert truth in answers
@@ -150,7 +152,10 @@ def test_the_negative_is_of_every_other_class(pool):
         if episode.query.label == query:
             negative = episode.candidates[1]
             for label in negative.reference.labels:
-                if best_overlap(negative.windows[0].tolist(), negative.reference.steps_of(label).tolist()) > 0.7:
+                if (
+                    best_overlap(negative.windows[0].tolist(), negative.reference.steps_of(label).tolist())
+                    > 0.7
+                ):
                     seen.add(label)
     assert seen >= set(pool.by_label) - {query}
 
@@ -233,7 +238,9 @@ def test_a_pool_uses_queries_that_another_video_answers():
 
 def test_a_pool_without_a_usable_query():
     split = make_split([("a", "q0")], [("r0", ("q0",), [("a", 0, 9)]), ("r1", (), [("b", 0, 9)])])
-    with pytest.raises(DataError, match="No query of split 'train' has a reference of its class from another"):
+    with pytest.raises(
+        DataError, match="No query of split 'train' has a reference of its class from another"
+    ):
         TrainingPool(split)
 
 

@@ -40,7 +40,9 @@ def cut_by_loops(features, window, num_steps, fit):
     start, end = window
     length = end - start
     if fit == "pad" and length <= num_steps:
-        rows = [features[start + t] if t < length else torch.zeros(features.size(1)) for t in range(num_steps)]
+        rows = [
+            features[start + t] if t < length else torch.zeros(features.size(1)) for t in range(num_steps)
+        ]
         return torch.stack(rows), [t < length for t in range(num_steps)]
     steps = equidistant_steps(torch.tensor([length]), num_steps)[0].tolist()
     return torch.stack([features[start + step] for step in steps]), [True] * num_steps

@@ -3,13 +3,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-import vreloc_pyg.graphs.multi_scale as multi_scale
 from vreloc_pyg.errors import GraphError, SettingsError
 from vreloc_pyg.graphs import (
     multi_scale_degree,
     multi_scale_edge_index,
     multi_scale_sum,
-    multi_scale_sums,
     to_dense_adjacency,
 )
 
@@ -74,63 +72,36 @@ def test_number_of_edges_of_the_papers_graphs(k, num_edges):
     assert to_dense_adjacency(40, 40, k).count_nonzero() == num_edges
 
 
-@given(lengths, lengths, scales, st.integers(0, 2**16))
-def test_closed_form_equals_dense(num_query, num_proposal, k, seed):
-    x = torch.randn(
-        2, num_query + num_proposal, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
-    )
-    expected = to_dense_adjacency(num_query, num_proposal, k).double() @ x
-    torch.testing.assert_close(multi_scale_sum(x, num_query, num_proposal, k), expected)
-
-
-@given(lengths, lengths, st.lists(scales, min_size=1, max_size=4, unique=True), st.booleans(), st.data())
-def test_several_scales_at_once_with_gradients(num_query, num_proposal, ks, masked, data):
-    num_nodes = num_query + num_proposal
-    generator = torch.Generator().manual_seed(data.draw(st.integers(0, 2**16)))
-    x = torch.randn(2, num_nodes, 3, dtype=torch.float64, generator=generator, requires_grad=True)
-    weights = torch.randn(len(ks), 2, num_nodes, 3, dtype=torch.float64, generator=generator)
-    mask = torch.rand(2, num_nodes, generator=generator) < 0.7 if masked else None
-    sums = multi_scale_sums(x, num_query, num_proposal, ks, mask)
-    dense = [to_dense_adjacency(num_query, num_proposal, k).double() for k in ks]
-    if mask is not None:
-        dense = [mask.unsqueeze(2) * adjacency * mask.unsqueeze(1) for adjacency in dense]
-    expected = [adjacency @ x for adjacency in dense]
-    for result, one in zip(sums, expected, strict=True):
-        torch.testing.assert_close(result, one)
-    (grad,) = torch.autograd.grad(sums, x, list(weights))
-    (expected_grad,) = torch.autograd.grad(expected, x, list(weights))
+@given(lengths, lengths, scales, st.booleans(), st.integers(0, 2**16))
+def test_closed_form_and_gradient_equal_dense(num_query, num_proposal, k, masked, seed):
+    generator = torch.Generator().manual_seed(seed)
+    shape = (2, num_query + num_proposal, 3)
+    x = torch.randn(shape, dtype=torch.float64, generator=generator, requires_grad=True)
+    weight = torch.randn(shape, dtype=torch.float64, generator=generator)
+    adjacency = to_dense_adjacency(num_query, num_proposal, k).double()
+    mask = None
+    if masked:
+        mask = torch.rand(shape[:2], generator=generator) < 0.7
+        adjacency = mask.unsqueeze(2) * adjacency * mask.unsqueeze(1)
+    result, expected = multi_scale_sum(x, num_query, num_proposal, k, mask), adjacency @ x
+    torch.testing.assert_close(result, expected)
+    (grad,) = torch.autograd.grad(result, x, weight)
+    (expected_grad,) = torch.autograd.grad(expected, x, weight)
     torch.testing.assert_close(grad, expected_grad)
 
 
+@pytest.mark.parametrize("k", [1, 3])
 @pytest.mark.parametrize(("num_query", "num_proposal"), [(5, 5), (3, 6), (6, 2), (1, 1)])
-def test_gradients_of_first_and_second_order(num_query, num_proposal):
+def test_gradients_of_first_and_second_order(num_query, num_proposal, k):
     num_nodes = num_query + num_proposal
     x = torch.randn(2, num_nodes, 2, dtype=torch.float64, requires_grad=True)
     mask = torch.rand(2, num_nodes) < 0.8
 
-    def sums(x):
-        return multi_scale_sums(x, num_query, num_proposal, (3, 1, 2), mask)
+    def aggregate(x):
+        return multi_scale_sum(x, num_query, num_proposal, k, mask)
 
-    assert torch.autograd.gradcheck(sums, x)
-    assert torch.autograd.gradgradcheck(sums, x)
-
-
-def test_gradient_where_some_scales_are_not_used():
-    x = torch.randn(2, 9, 3, dtype=torch.float64, requires_grad=True)
-    _, used, _ = multi_scale_sums(x, 4, 5, (1, 2, 3))
-    (grad,) = torch.autograd.grad(used.sum(), x)
-    torch.testing.assert_close(grad, multi_scale_degree(4, 5, 2).double().view(1, 9, 1).expand(2, 9, 3))
-
-
-def test_the_batch_may_be_cut_into_parts(monkeypatch):
-    x = torch.randn(7, 10, 4, requires_grad=True)
-    whole = multi_scale_sums(x, 5, 5, (1, 3))
-    (whole_grad,) = torch.autograd.grad(whole, x, whole)
-    monkeypatch.setattr(multi_scale, "_PART_NUMEL", 100)  # 3 parts: 3, 3 and 1 graphs
-    parts = multi_scale_sums(x, 5, 5, (1, 3))
-    (parts_grad,) = torch.autograd.grad(parts, x, parts)
-    for a, b in zip((*whole, whole_grad), (*parts, parts_grad), strict=True):
-        torch.testing.assert_close(a, b)
+    assert torch.autograd.gradcheck(aggregate, x)
+    assert torch.autograd.gradgradcheck(aggregate, x)
 
 
 @pytest.mark.parametrize("shape", [(9, 4), (3, 9, 4), (2, 3, 9, 4), (0, 9, 4), (3, 9, 0)])
@@ -152,8 +123,9 @@ def test_strided_input_is_read_and_kept():
 
 def test_float32_at_the_papers_size():
     x = torch.randn(4, 80, 64)
-    for k, result in zip((1, 2, 3), multi_scale_sums(x, 40, 40, (1, 2, 3)), strict=True):
+    for k in (1, 2, 3):
         exact = to_dense_adjacency(40, 40, k).double() @ x.double()
+        result = multi_scale_sum(x, 40, 40, k)
         torch.testing.assert_close(result.double(), exact, rtol=1e-5, atol=1e-5)
 
 
@@ -207,9 +179,5 @@ def test_impossible_sums():
         multi_scale_sum(x, 4, 4, 1, torch.ones(2, 8))
     with pytest.raises(GraphError, match=r"got torch.bool \(2, 7\)"):
         multi_scale_sum(x, 4, 4, 1, torch.ones(2, 7, dtype=torch.bool))
-    with pytest.raises(SettingsError, match=r"distinct scales \(got \(\)\)"):
-        multi_scale_sums(x, 4, 4, ())
-    with pytest.raises(SettingsError, match=r"got \(2, 1, 2\)"):
-        multi_scale_sums(x, 4, 4, (2, 1, 2))
-    with pytest.raises(SettingsError, match=r"got -1"):
-        multi_scale_sums(x, 4, 4, (1, -1))
+    with pytest.raises(SettingsError, match=r"k >= 1 \(got -1\)"):
+        multi_scale_sum(x, 4, 4, -1)

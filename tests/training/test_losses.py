@@ -26,9 +26,7 @@ def close(dtype):
 @pytest.mark.parametrize("margin", [0.5, 2.0])
 def test_triplet_loss_is_the_loop_over_queries_and_negatives(dtype, size, margin):
     scores = values(*size, dtype=dtype)
-    terms = [
-        max(0.0, margin - row[0] + negative) for row in scores.double().tolist() for negative in row[1:]
-    ]
+    terms = [max(0.0, margin - row[0] + negative) for row in scores.double().tolist() for negative in row[1:]]
     summed, mean = triplet_loss(scores, margin), triplet_loss(scores, margin, "mean")
     assert summed.dtype == dtype
     assert summed.shape == ()
@@ -66,13 +64,19 @@ def test_triplet_loss_of_one_candidate_is_zero():
 
 @pytest.mark.parametrize("reduction", ["none", "", None])
 def test_unknown_reductions_are_quoted(reduction):
-    with pytest.raises(SettingsError, match=rf"^Expected reduction to be 'sum' or 'mean' \(got {reduction!r}\)$"):
+    with pytest.raises(
+        SettingsError, match=rf"^Expected reduction to be 'sum' or 'mean' \(got {reduction!r}\)$"
+    ):
         triplet_loss(torch.zeros(1, 2), reduction=reduction)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_l2_penalty_is_the_loop_over_all_numbers(dtype):
-    tensors = [values(3, 2, dtype=dtype), values(4, dtype=dtype, seed=1), values(1, 1, 2, dtype=dtype, seed=2)]
+    tensors = [
+        values(3, 2, dtype=dtype),
+        values(4, dtype=dtype, seed=1),
+        values(1, 1, 2, dtype=dtype, seed=2),
+    ]
     expected = 0.03 * sum(x * x for tensor in tensors for x in tensor.flatten().tolist())
     assert l2_penalty(iter(tensors), 0.03).item() == pytest.approx(expected, **close(dtype))
 

@@ -47,7 +47,7 @@ def load_benchmark(
         seed: decides the folds and all draws.
 
     Raises:
-        SettingsError: if the name or fold does not exist, or ``root`` is missing.
+        SettingsError: if the name or fold does not exist, ``root`` is missing or ``seed`` is negative.
         DataError: if the files cannot be read.
     """
     if name not in ("synthetic", "penn_action", "utkinect"):
@@ -55,6 +55,8 @@ def load_benchmark(
     num_folds = 1 if name == "synthetic" else NUM_FOLDS
     if not 0 <= fold < num_folds:
         raise SettingsError(f"Benchmark {name!r} has folds 0 to {num_folds - 1} (got {fold})")
+    if seed < 0:
+        raise SettingsError(f"Expected seed >= 0 (got {seed})")
     if name == "synthetic":
         return Benchmark(name, Synthetic(seed=seed).splits(), SlidingWindows(shortest=5, longest=64))
     if root is None:

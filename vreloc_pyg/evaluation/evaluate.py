@@ -57,29 +57,30 @@ def evaluate(
     if len(split) == 0:
         raise DataError(f"Split {split.name!r} has no pairs to evaluate")
     rows = []
-    bar = tqdm(total=len(localizers) * len(split), unit="query", disable=not progress, mininterval=0.5)
-    for localizer in localizers:
-        bar.set_description(localizer.name, refresh=False)
-        for pair in range(len(split)):
-            query, reference = split[pair]
-            asked = unlabelled(query), unannotated(reference)
-            truths = reference.segments_of(query.label)
-            row = {
-                "system": localizer.name,
-                "kind": "answer",
-                "pair": pair,
-                "query_id": query.video_id,
-                "reference_id": reference.video_id,
-                "label": query.label,
-            }
-            if isinstance(localizer, Chance):
-                row["kind"] = "expected"
-                row |= judged_chance(localizer, *asked, truths, thresholds)
-            else:
-                row |= judged_answer(localizer, *asked, truths, thresholds)
-            rows.append(row)
-            bar.update()
-    bar.close()
+    total = len(localizers) * len(split)
+    # Closed on an error too, so that its message begins a line of its own.
+    with tqdm(total=total, unit="query", disable=not progress, mininterval=0.5) as bar:
+        for localizer in localizers:
+            bar.set_description(localizer.name, refresh=False)
+            for pair in range(len(split)):
+                query, reference = split[pair]
+                asked = unlabelled(query), unannotated(reference)
+                truths = reference.segments_of(query.label)
+                row = {
+                    "system": localizer.name,
+                    "kind": "answer",
+                    "pair": pair,
+                    "query_id": query.video_id,
+                    "reference_id": reference.video_id,
+                    "label": query.label,
+                }
+                if isinstance(localizer, Chance):
+                    row["kind"] = "expected"
+                    row |= judged_chance(localizer, *asked, truths, thresholds)
+                else:
+                    row |= judged_answer(localizer, *asked, truths, thresholds)
+                rows.append(row)
+                bar.update()
     return pd.DataFrame(rows)
 
 

@@ -4,7 +4,6 @@ from vreloc_pyg.graphs.multi_scale import (
     multi_scale_degree,
     multi_scale_edge_index,
     multi_scale_sum,
-    multi_scale_sums,
     to_dense_adjacency,
 )
 from vreloc_pyg.graphs.pair_data import MultiScaleEdges, fit_length, pair_data, validate_pair
@@ -19,7 +18,6 @@ __all__ = [
     "multi_scale_degree",
     "multi_scale_edge_index",
     "multi_scale_sum",
-    "multi_scale_sums",
     "pair_data",
     "to_dense_adjacency",
     "validate_pair",

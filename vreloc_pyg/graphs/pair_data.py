@@ -12,6 +12,7 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import BaseTransform
 
 from vreloc_pyg.errors import FeatureError, GraphError, SettingsError
+from vreloc_pyg.features.windows import equidistant_steps
 from vreloc_pyg.graphs.multi_scale import check_scale, multi_scale_edge_index
 from vreloc_pyg.graphs.weights import WeightKind, check_weight, edge_weights
 
@@ -44,8 +45,8 @@ def fit_length(features: Tensor, num_steps: int, how: Fit) -> tuple[Tensor, int]
         return features, length
     if how == "pad" and length < num_steps:
         return torch.nn.functional.pad(features, (0, 0, 0, num_steps - length)), length
-    steps = torch.linspace(0, length - 1, num_steps, dtype=torch.float64).round().long()
-    return features[steps.to(features.device)], num_steps
+    steps = equidistant_steps(torch.tensor([length], device=features.device), num_steps)[0]
+    return features[steps], num_steps
 
 
 def pair_data(

@@ -30,6 +30,9 @@ class Localizer:
         nms_threshold: largest tIoU two answers may have.
         name: the row in a table.
 
+    Raises:
+        SettingsError: if model and pairing disagree on pair features, or ``nms_threshold`` is impossible.
+
     Example:
         >>> model = MGFFNet(in_channels=8, hidden_channels=8)
         >>> localizer = Localizer(model, Pairing())
@@ -53,6 +56,8 @@ class Localizer:
                 f"Expected pair_features of model and pairing to agree (got {model.settings.pair_features} "
                 f"and {pairing.pair_features})"
             )
+        if not 0 <= nms_threshold <= 1:
+            raise SettingsError(f"Expected nms_threshold in [0, 1] (got {nms_threshold})")
         self.model = model.eval()
         self.pairing = pairing
         self.proposals = SlidingWindows() if proposals is None else proposals

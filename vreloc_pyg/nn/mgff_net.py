@@ -8,11 +8,11 @@ from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.data import Data
+from torch_geometric.data import Batch, Data
 
 import vreloc_pyg.nn.checkpoint as checkpoint
 from vreloc_pyg.errors import CheckpointError, FeatureError, GraphError, SettingsError
-from vreloc_pyg.graphs.pair_data import validate_pair
+from vreloc_pyg.graphs.pair_data import MultiScaleEdges, validate_pair
 from vreloc_pyg.graphs.pair_features import PAIR_FEATURES
 from vreloc_pyg.graphs.weights import WeightKind, edge_weights
 from vreloc_pyg.nn.dense_layout import DenseLayout, masked_mean
@@ -22,6 +22,7 @@ from vreloc_pyg.nn.mgff_layer import MGFFLayer
 from vreloc_pyg.nn.ranking import pool_proposals
 from vreloc_pyg.nn.relevance import Relevance
 from vreloc_pyg.nn.settings import MGFFSettings, preset_settings
+from vreloc_pyg.settings import settings_from_dict
 
 
 class MGFFNet(nn.Module):
@@ -138,7 +139,7 @@ class MGFFNet(nn.Module):
         """
         config = checkpoint.read_config(folder)
         try:
-            model = cls(**config["model"])
+            model = cls(**settings_from_dict(MGFFSettings, config["model"]).to_dict())
         except (KeyError, TypeError, SettingsError) as error:
             path = Path(folder) / checkpoint.CONFIG_NAME
             raise CheckpointError(f"The settings 'model' in {path} are unusable: {error}") from None
@@ -177,6 +178,10 @@ class MGFFNet(nn.Module):
                 f"Expected features of width in_channels = {self.settings.in_channels} (got {data.x.size(1)})"
             )
         layout = DenseLayout(data)
+        if self.settings.weight == "exponential" and not (with_edges or layout.full):
+            # These weights depend on node numbers, which differ from those of the layout.
+            edges = MultiScaleEdges(scales, "exponential", self.settings.bandwidth)
+            data, with_edges = Batch.from_data_list([edges(graph) for graph in data.to_data_list()]), True
         clips = layout.to_dense(data.x)  # [B, Tq + Tp, F]
         query, proposal = clips.split([layout.num_query, layout.num_proposal], dim=1)
         nodes = torch.cat([self.encode_query(query), self.encode_proposal(proposal)], dim=1)

@@ -131,9 +131,15 @@ def _rank_some(
     model: MGFFNet, pairing: Pairing, query: Tensor, reference: Tensor, windows: Tensor
 ) -> Relevance:
     pairs = pairing.pair(query, reference, windows)
-    if len(pairs.queries) == len(windows) > 1 and isinstance(pairs.proposals, Tensor):
-        # Every window has a version of the query of its own (relative nodes): nothing to share.
-        pooled = model.pool_clips(pairs.queries[pairs.version], pairs.proposals)
+    mask = None
+    if model.settings.mask_padding and pairs.proposal_mask is not None:
+        mask = torch.cat([pairs.query_mask.expand(len(windows), -1), pairs.proposal_mask], dim=1)
+    # With relative nodes every window has a version of the query of its own, and there is nothing to share;
+    # and where weights depend on node numbers, padding cannot be cut off the query.
+    if isinstance(pairs.proposals, Tensor) and (
+        pairing.nodes == "relative" or (mask is not None and model.settings.weight == "exponential")
+    ):
+        pooled = model.pool_clips(pairs.queries[pairs.version], pairs.proposals, mask)
         return model.judge(model.append(pooled, pairs.pair_features))
     score, offsets = query.new_empty(len(windows)), query.new_empty(len(windows), 2)
     for version, clip in enumerate(pairs.queries):
@@ -163,4 +169,7 @@ def refine_windows(windows: Tensor, offsets: Tensor, num_steps: int) -> Tensor:
         offsets: ``[M, 2]``.
         num_steps: length of the video; a refined window is at least one step long.
     """
-    return clip_segments(decode_offsets(windows.double(), offsets.double()), float(num_steps), 1.0)
+    shift, stretch = offsets.double().unbind(-1)
+    # Of a stretch by e^10 nothing is left but the bounds below, and e^1000 is no number.
+    offsets = torch.stack([shift, stretch.clamp(-10, 10)], dim=-1)
+    return clip_segments(decode_offsets(windows.double(), offsets), float(num_steps), 1.0)

@@ -42,6 +42,8 @@ class MGFFSettings:
                 "Expected in_channels, hidden_channels and num_layers >= 1 "
                 f"(got {self.in_channels}, {self.hidden_channels} and {self.num_layers})"
             )
+        if min(self.head_channels, default=1) < 1:
+            raise SettingsError(f"Expected head_channels >= 1 (got {self.head_channels})")
         if self.pool not in ("all", "separate"):
             raise SettingsError(f"Expected pool to be 'all' or 'separate' (got {self.pool!r})")
         if not 0 <= self.dropout < 1:

@@ -75,9 +75,13 @@ class RelocalizationModule(lightning.LightningModule):
         schedule = _decay(chosen.epochs * chosen.steps_per_epoch) if chosen.schedule == "decay" else _constant
         return optimizers, [torch.optim.lr_scheduler.LambdaLR(o, schedule) for o in optimizers]
 
-    def on_train_epoch_start(self) -> None:
-        # Dropout of an epoch depends on its number alone, so that a resumed run draws the same.
-        torch.manual_seed(self.settings.seed * 1_000_003 + self.current_epoch)
+    def on_train_batch_start(self, batch: TrainingBatch, batch_idx: int) -> None:
+        # Dropout of an epoch depends on its number alone, so that a resumed run draws the same. Not seeded at
+        # the epoch's start, since a data loader draws a number before it in a run's first epoch, then after.
+        if batch_idx == 0:
+            torch.manual_seed(self.settings.seed * 1_000_003 + self.current_epoch)
+            if self.current_epoch > 0:
+                torch.empty((), dtype=torch.long).random_()  # the loader's, as in the runs of docs/results
 
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> None:
         ranking_optimizer, regression_optimizer = cast(list[LightningOptimizer], self.optimizers())

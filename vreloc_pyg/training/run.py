@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,15 +63,12 @@ def make_trainer(
     the last; ``curves/version_N/metrics.csv`` are the curves of the N-th start (:func:`merge_curves`).
     """
     output = Path(output)
-    keep = ModelCheckpoint(
-        output / "checkpoints",
-        "best",
-        monitor=MONITOR,
-        mode="max",
-        save_last=True,
-        enable_version_counter=False,
-    )
-    used: list[Callback] = [keep, *callbacks]
+    folder = output / "checkpoints"
+    # Of two callbacks, since save_last=True writes last.ckpt only when best.ckpt is written. The best comes
+    # first: the last then knows of it.
+    best = ModelCheckpoint(folder, "best", monitor=MONITOR, mode="max", enable_version_counter=False)
+    last = ModelCheckpoint(folder, "last", enable_version_counter=False)
+    used: list[Callback] = [best, last, *callbacks]
     if settings.patience is not None:
         used.append(EarlyStopping(MONITOR, mode="max", patience=settings.patience))
     if settings.ema_decay is not None:
@@ -115,6 +113,23 @@ def merge_curves(output: str | Path) -> Path:
     return path
 
 
+def check_resumable(last: Path, module: RelocalizationModule) -> None:
+    """Raise :class:`CheckpointError` unless a checkpoint can be read and fits the module."""
+    if not last.exists():
+        raise CheckpointError(f"Nothing to resume: {last} does not exist")
+    try:
+        checkpoint = torch.load(last, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError):
+        raise CheckpointError(f"Cannot resume from {last}: it is truncated or no checkpoint") from None
+    if not isinstance(checkpoint, dict) or not {"state_dict", "loops"} <= checkpoint.keys():
+        raise CheckpointError(f"Cannot resume from {last}: it is no checkpoint of a training run")
+    expected, state = module.state_dict(), checkpoint["state_dict"]
+    wrong = sorted(expected.keys() ^ state.keys())
+    wrong = wrong or [name for name in expected if expected[name].shape != state[name].shape]
+    if wrong:
+        raise CheckpointError(f"Cannot resume from {last}: it is of another model ({wrong[0]} does not fit)")
+
+
 def train(
     preset: Preset,
     train_split: RelocalizationSplit,
@@ -145,11 +160,11 @@ def train(
     """
     settings, output = preset.training, Path(output)
     last = output / "checkpoints" / "last.ckpt"
-    if resume and not last.exists():
-        raise CheckpointError(f"Nothing to resume: {last} does not exist")
     torch.manual_seed(settings.seed)
     model = MGFFNet(**preset.model.to_dict())
     module = RelocalizationModule(model, preset.pairing, settings, preset.proposals, preset.refine)
+    if resume:
+        check_resumable(last, module)
     data = RelocalizationData(
         train_split,
         validation_split,
@@ -167,13 +182,8 @@ def train(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
-        try:
-            trainer.fit(module, datamodule=data, ckpt_path=last if resume else None, weights_only=True)
-        except (RuntimeError, KeyError, EOFError) as error:
-            if not resume:
-                raise
-            raise CheckpointError(f"Cannot resume from {last}: {error}") from error
+        trainer.fit(module, datamodule=data, ckpt_path=last if resume else None, weights_only=True)
     merge_curves(output)
-    best = torch.load(output / "checkpoints" / "best.ckpt", weights_only=True)
+    best = torch.load(output / "checkpoints" / "best.ckpt", map_location="cpu", weights_only=True)
     module.load_state_dict(best["state_dict"])
     return model.eval()

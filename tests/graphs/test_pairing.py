@@ -1,0 +1,278 @@
+import json
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch_geometric.data import Batch
+
+from vreloc_pyg.errors import SettingsError
+from vreloc_pyg.features.windows import equidistant_steps
+from vreloc_pyg.graphs import Pairing, pair_data
+from vreloc_pyg.graphs.pair_data import validate_pair
+from vreloc_pyg.graphs.pair_features import pair_features
+from vreloc_pyg.graphs.relative import relative_nodes
+from vreloc_pyg.settings import settings_from_dict
+
+WIDTH, LENGTH = 4, 24
+GROUPS = ((0, 2), (2, 4))
+MIRROR = {"mirror_index": (1, 0, 2, 3), "mirror_sign": (1.0, 1.0, -1.0, 1.0)}
+
+#: Pairings of every kind; contexts are multiples of 1/4, so that rounding is exact.
+PAIRINGS = {
+    "paper": Pairing(num_steps=8),
+    "resample": Pairing(num_steps=8, fit="resample"),
+    "ragged": Pairing(num_steps=None),
+    "context": Pairing(num_steps=8, fit="pad", context=0.25),
+    "ragged context": Pairing(num_steps=None, context=0.5, **MIRROR),
+    "mirror": Pairing(num_steps=8, pair_features=True, **MIRROR),
+    "single step": Pairing(num_steps=1, fit="resample", pair_features=True),
+    "relative": Pairing(num_steps=6, fit="resample", nodes="relative", feature_groups=GROUPS, context=0.25),
+    "recommended": Pairing(
+        num_steps=6,
+        fit="resample",
+        nodes="relative",
+        feature_groups=GROUPS,
+        context=0.25,
+        pair_features=True,
+        **MIRROR,
+    ),
+}
+every_pairing = pytest.mark.parametrize("pairing", PAIRINGS.values(), ids=PAIRINGS)
+
+windows_of_the_video = st.lists(
+    st.tuples(st.integers(0, LENGTH - 1), st.integers(1, LENGTH)).map(
+        lambda w: [w[0], min(LENGTH, w[0] + w[1])]
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+def clip(num_steps, seed):
+    return torch.randn(num_steps, WIDTH, generator=torch.Generator().manual_seed(seed))
+
+
+def fitted(pairing, features):
+    """A clip brought to the pairing's length, and which of its steps are no padding."""
+    if pairing.num_steps is None:
+        return features, [True] * len(features)
+    if pairing.fit == "pad" and len(features) <= pairing.num_steps:
+        missing = pairing.num_steps - len(features)
+        padded = torch.cat([features, torch.zeros(missing, WIDTH)])
+        return padded, [True] * len(features) + [False] * missing
+    steps = equidistant_steps(torch.tensor([len(features)]), pairing.num_steps)[0]
+    return features[steps], [True] * pairing.num_steps
+
+
+def image_of(pairing, features):
+    columns = [
+        sign * features[:, column]
+        for column, sign in zip(pairing.mirror_index, pairing.mirror_sign, strict=True)
+    ]
+    return torch.stack(columns, dim=1)
+
+
+def statistics(features):
+    return torch.cat([features.double().mean(0), features.double().std(0, correction=0)])
+
+
+def pair_by_hand(pairing, query, reference, window, speed):
+    """Query, proposal, masks and pair features of one window, by the text of :class:`Pairing`."""
+    start, end = window
+    exact = reference[start:end]
+    if pairing.mirror_index:
+        query = min(
+            (query, image_of(pairing, query)),
+            key=lambda image: float(torch.dist(statistics(image), statistics(exact))),
+        )
+    reach = round(pairing.context * (end - start))
+    seen = reference[max(0, start - reach) : min(len(reference), end + reach)]
+    own, own_mask = fitted(pairing, query)
+    theirs, their_mask = fitted(pairing, seen)
+    if pairing.nodes == "relative":
+        aligned = (own - fitted(pairing, exact)[0]).unsqueeze(0)
+        own_mean, their_mean = query.mean(0, keepdim=True), exact.mean(0, keepdim=True)
+        own, theirs = (
+            relative_nodes(own.unsqueeze(0), aligned, own_mean, their_mean, GROUPS)[0],
+            relative_nodes(theirs.unsqueeze(0), aligned, their_mean, own_mean, GROUPS)[0],
+        )
+    numbers = None
+    if pairing.pair_features:
+        numbers = pair_features(query, reference, torch.tensor([window]), speed)[0]
+    return own, own_mask, theirs, their_mask, numbers
+
+
+@every_pairing
+@given(
+    windows=windows_of_the_video,
+    num_query=st.integers(1, 12),
+    speed=st.floats(0.5, 2),
+    seed=st.integers(0, 999),
+)
+def test_every_window_is_paired_as_by_hand(pairing, windows, num_query, speed, seed):
+    query, reference = clip(num_query, seed), clip(LENGTH, seed + 1)
+    pairs = pairing.pair(query, reference, torch.tensor(windows), speed)
+    assert len(pairs.version) == len(pairs.proposals) == len(windows)
+    for index, window in enumerate(windows):
+        own, own_mask, theirs, their_mask, numbers = pair_by_hand(pairing, query, reference, window, speed)
+        torch.testing.assert_close(pairs.queries[pairs.version[index]], own, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(pairs.proposals[index], theirs, rtol=1e-4, atol=1e-5)
+        assert pairs.query_mask.tolist() == own_mask
+        if pairing.num_steps is not None and pairing.fit == "pad":
+            assert pairs.proposal_mask[index].tolist() == their_mask
+        else:
+            assert pairs.proposal_mask is None
+        if numbers is None:
+            assert pairs.pair_features is None
+        else:
+            torch.testing.assert_close(pairs.pair_features[index], numbers, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("fit", ["pad", "resample"])
+@pytest.mark.parametrize("num_steps", [None, 1, 8])
+def test_graphs_are_those_of_pair_data(fit, num_steps):
+    pairing = Pairing(num_steps=num_steps, fit=fit)
+    query, reference = clip(6, 0), clip(LENGTH, 1)
+    windows = torch.tensor([[0, 3], [5, 13], [2, 24]])
+    for graph, (start, end) in zip(
+        pairing.pair(query, reference, windows).graphs(), windows.tolist(), strict=True
+    ):
+        expected = pair_data(query, reference[start:end], num_steps=num_steps, fit=fit)
+        assert set(graph.keys()) == set(expected.keys())
+        for name in expected.keys():  # noqa: SIM118 - a Data iterates over pairs
+            assert torch.equal(graph[name], expected[name]), name
+
+
+@pytest.mark.parametrize(("num_query", "num_steps"), [(46, 11), (62, 15)])
+def test_graphs_are_those_of_pair_data_where_positions_are_half_way(num_query, num_steps):
+    query, reference = clip(num_query, 0), clip(num_query, 1)
+    pairing = Pairing(num_steps=num_steps, fit="resample")
+    (graph,) = pairing.pair(query, reference, torch.tensor([[0, num_query]])).graphs()
+    assert torch.equal(graph.x, pair_data(query, reference, num_steps=num_steps).x)
+
+
+@every_pairing
+def test_graphs_are_valid_and_batch(pairing):
+    windows = torch.tensor([[0, 3], [5, 13], [2, 24], [9, 10]])
+    pairs = pairing.pair(clip(6, 0), clip(LENGTH, 1), windows)
+    graphs = pairs.graphs()
+    batch = validate_pair(Batch.from_data_list(graphs))
+    assert batch.x.size(1) == pairing.node_channels(WIDTH)
+    assert batch.num_query.tolist() == [len(pairs.queries[0])] * 4
+    assert batch.num_proposal.tolist() == [len(proposal) for proposal in pairs.proposals]
+    for graph, again in zip(graphs, batch.to_data_list(), strict=True):
+        assert torch.equal(graph.x, again.x)
+    if pairing.pair_features:
+        assert torch.equal(batch.pair_features, pairs.pair_features)
+    if pairing.fit == "pad" and pairing.num_steps is not None:
+        assert batch.mask.shape == (4 * 16,)
+
+
+def test_of_query_and_mirror_image_the_nearer_is_chosen():
+    pairing = Pairing(num_steps=8, fit="resample", **MIRROR)
+    query = clip(8, 0)
+    image = image_of(pairing, query)
+    reference = torch.cat([query + 0.01, image - 0.01, query - 0.01])
+    pairs = pairing.pair(query, reference, torch.tensor([[0, 8], [8, 16], [16, 24]]))
+    assert torch.equal(pairs.queries, torch.stack([query, image]))
+    assert pairs.version.tolist() == [0, 1, 0]
+
+
+def test_pair_features_are_of_the_chosen_image():
+    pairing = Pairing(num_steps=8, pair_features=True, **MIRROR)
+    query = clip(8, 0)
+    reference = torch.cat([query, image_of(pairing, query)])
+    pairs = pairing.pair(query, reference, torch.tensor([[0, 8], [8, 16]]))
+    torch.testing.assert_close(pairs.pair_features[:, 0], torch.zeros(2), rtol=0, atol=1e-3)
+
+
+def test_a_mirrored_query_is_paired_as_the_query_is():
+    pairing = PAIRINGS["recommended"]
+    query, reference, windows = clip(8, 0), clip(LENGTH, 1), torch.tensor([[0, 8], [3, 20]])
+    first = pairing.pair(query, reference, windows)
+    second = pairing.pair(pairing.mirrored(query), reference, windows)
+    torch.testing.assert_close(second.queries, first.queries)
+    torch.testing.assert_close(second.proposals, first.proposals)
+    torch.testing.assert_close(second.pair_features, first.pair_features)
+
+
+@pytest.mark.parametrize("name", ["relative", "recommended"])
+def test_relative_nodes_do_not_change_when_groups_are_turned(name):
+    turn = torch.zeros(WIDTH, WIDTH)
+    for seed, (low, high) in enumerate(GROUPS):
+        generator = torch.Generator().manual_seed(seed)
+        turn[low:high, low:high] = torch.linalg.qr(torch.randn(high - low, high - low, generator=generator))[
+            0
+        ]
+    pairing = Pairing(num_steps=6, fit="resample", nodes="relative", feature_groups=GROUPS, context=0.25)
+    query, reference, windows = clip(8, 0), clip(LENGTH, 1), torch.tensor([[0, 8], [3, 20]])
+    plain = pairing.pair(query, reference, windows)
+    turned = pairing.pair(query @ turn, reference @ turn, windows)
+    torch.testing.assert_close(turned.queries, plain.queries, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(turned.proposals, plain.proposals, rtol=1e-4, atol=1e-5)
+
+
+def test_context_is_cut_at_the_ends_of_the_video():
+    reference = torch.arange(10.0)[:, None]
+    pairing = Pairing(num_steps=None, context=0.5)
+    pairs = pairing.pair(torch.zeros(3, 1), reference, torch.tensor([[0, 4], [3, 7], [6, 10], [4, 5]]))
+    assert [proposal[:, 0].tolist() for proposal in pairs.proposals] == [
+        [0, 1, 2, 3, 4, 5],
+        [1, 2, 3, 4, 5, 6, 7, 8],
+        [4, 5, 6, 7, 8, 9],
+        [4],  # half a step rounds to none
+    ]
+
+
+def test_mirroring_twice_is_the_identity():
+    features = torch.randn(2, 5, WIDTH)
+    pairing = PAIRINGS["mirror"]
+    assert torch.equal(pairing.mirrored(features)[1], image_of(pairing, features[1]))
+    assert torch.equal(pairing.mirrored(pairing.mirrored(features)), features)
+
+
+@every_pairing
+def test_survives_json(pairing):
+    assert settings_from_dict(Pairing, json.loads(json.dumps(pairing.to_dict()))) == pairing
+
+
+def test_width_of_nodes():
+    assert Pairing().node_channels(65) == 65
+    assert PAIRINGS["relative"].node_channels(WIDTH) == 10
+
+
+def test_the_defaults_are_the_papers():
+    assert Pairing() == Pairing(num_steps=40, fit="pad", nodes="features", context=0.0, pair_features=False)
+    assert Pairing().mirror_index == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"num_steps": 0}, r"num_steps >= 1 \(got 0\)"),
+        ({"fit": "crop"}, r"'resample' or 'pad' \(got 'crop'\)"),
+        ({"nodes": "joints"}, r"'features' or 'relative' \(got 'joints'\)"),
+        ({"context": -0.5}, r"context >= 0 \(got -0.5\)"),
+        ({"feature_groups": ((2, 2),)}, r"feature_groups as ranges of columns \(got \(\(2, 2\),\)\)"),
+        ({"feature_groups": ((-1, 2),)}, "feature_groups as ranges"),
+        (
+            {"nodes": "relative", "feature_groups": GROUPS},
+            "needs num_steps, fit='resample' and feature_groups",
+        ),
+        ({"nodes": "relative", "fit": "resample"}, "needs num_steps, fit='resample' and feature_groups"),
+        (
+            {"nodes": "relative", "fit": "resample", "num_steps": None, "feature_groups": GROUPS},
+            "needs num_steps",
+        ),
+        ({"mirror_index": (0, 1)}, r"mirror_index and mirror_sign of one length \(got 2 and 0\)"),
+    ],
+)
+def test_refuses_impossible_settings(settings, problem):
+    with pytest.raises(SettingsError, match=problem):
+        Pairing(**settings)
+
+
+def test_refuses_features_the_mirror_image_is_not_of():
+    with pytest.raises(SettingsError, match=r"mirror image is defined for 4 features \(got 3\)"):
+        PAIRINGS["mirror"].pair(torch.randn(5, 3), torch.randn(9, 3), torch.tensor([[0, 4]]))

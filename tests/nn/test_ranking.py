@@ -1,0 +1,152 @@
+import pytest
+import torch
+from torch_geometric.data import Batch
+
+from vreloc_pyg.errors import FeatureError, GraphError
+from vreloc_pyg.graphs import Pairing
+from vreloc_pyg.nn import rank_windows
+from vreloc_pyg.nn.ranking import refine_windows
+
+MIRROR = {"mirror_index": (1, 0, 2, 3, 4), "mirror_sign": (1.0, 1.0, -1.0, 1.0, 1.0)}
+RELATIVE = {"fit": "resample", "nodes": "relative", "feature_groups": ((0, 3), (3, 5)), "context": 0.25}
+PAIRINGS = {
+    "pad": Pairing(num_steps=10),
+    "pad mirror": Pairing(num_steps=10, **MIRROR),
+    "resample mirror": Pairing(num_steps=6, fit="resample", pair_features=True, **MIRROR),
+    "ragged mirror": Pairing(num_steps=None, pair_features=True, **MIRROR),
+    "relative": Pairing(num_steps=6, **RELATIVE),
+    "relative mirror": Pairing(num_steps=6, pair_features=True, **RELATIVE, **MIRROR),
+}
+WINDOWS = torch.tensor([[0, 3], [4, 12], [9, 10], [2, 22], [14, 20]])
+
+
+def video(num_steps, seed, width=5):
+    return torch.randn(num_steps, width, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(scope="module")
+def reference():
+    """A video that shows the query and its mirror image, so that both are chosen."""
+    query = video(7, 0)
+    image = query[:, list(MIRROR["mirror_index"])] * torch.tensor(MIRROR["mirror_sign"])
+    return torch.cat([query, image, video(10, 1)])
+
+
+@pytest.mark.parametrize("pairing", PAIRINGS.values(), ids=PAIRINGS)
+@pytest.mark.parametrize("weight", ["binary", "exponential", "row"])
+@pytest.mark.parametrize("mask_padding", [False, True])
+@torch.no_grad()
+def test_windows_score_as_their_graphs(
+    make_model, assert_relevance_close, reference, pairing, weight, mask_padding
+):
+    """Whatever the number of windows, and into however many parts they are split."""
+    model = make_model(
+        in_channels=pairing.node_channels(5),
+        weight=weight,
+        mask_padding=mask_padding,
+        pair_features=pairing.pair_features,
+        residual=True,
+    )
+    query = video(7, 0)
+    for count in (1, 2, 3, 5):
+        windows = WINDOWS[:count]
+        graphs = pairing.pair(query, reference, windows).graphs()
+        expected = model(Batch.from_data_list(graphs))
+        assert_relevance_close(rank_windows(model, pairing, query, reference, windows), expected)
+        for chunk in (1, 2):
+            assert_relevance_close(rank_windows(model, pairing, query, reference, windows, chunk), expected)
+
+
+@torch.no_grad()
+def test_both_images_of_the_query_are_used(make_model, assert_relevance_close):
+    query, model = video(7, 0), make_model()
+    plain = Pairing(num_steps=10)
+    mirror = Pairing(num_steps=10, **MIRROR)
+    image = mirror.mirrored(query)
+    reference = torch.cat([query, image])
+    windows = torch.tensor([[7, 14], [0, 7], [8, 14]])
+    result = rank_windows(model, mirror, query, reference, windows)
+    as_query = rank_windows(model, plain, query, reference, windows)
+    as_image = rank_windows(model, plain, image, reference, windows)
+    torch.testing.assert_close(
+        result.score, torch.stack([as_image.score[0], as_query.score[1], as_image.score[2]])
+    )
+    assert not torch.allclose(as_query.score, as_image.score, atol=1e-3)
+
+
+@torch.no_grad()
+def test_ranking_takes_a_tensor_or_a_list(make_model, assert_relevance_close):
+    model = make_model(weight="row")
+    query, clips = video(7, 0), torch.stack([video(9, seed) for seed in range(3)])
+    assert_relevance_close(model.rank(query, list(clips)), model.rank(query, clips))
+
+
+@pytest.mark.parametrize("weight", ["binary", "exponential", "laplacian", "row"])
+@torch.no_grad()
+def test_a_mask_is_what_cuts_the_proposals(make_model, assert_relevance_close, weight):
+    """Padded proposals with a mask score as the clips without padding."""
+    model = make_model(weight=weight, mask_padding=True)
+    query = video(7, 0)
+    clips = [video(length, seed) for seed, length in enumerate((4, 9, 1))]
+    padded = torch.nn.utils.rnn.pad_sequence(clips, batch_first=True)
+    mask = torch.arange(9) < torch.tensor([[4], [9], [1]])
+    assert_relevance_close(model.rank(query, padded, mask), model.rank(query, clips))
+    literal = make_model(weight=weight, mask_padding=False)
+    literal.load_state_dict(model.state_dict())
+    assert_relevance_close(literal.rank(query, padded, mask), literal.rank(query, padded))
+    assert not torch.allclose(literal.rank(query, padded).score, model.rank(query, clips).score, atol=1e-3)
+
+
+@pytest.mark.parametrize("num_layers", [1, 2, 3])
+@pytest.mark.parametrize("residual", [False, True])
+@torch.no_grad()
+def test_any_number_of_layers(make_model, assert_relevance_close, num_layers, residual):
+    model = make_model(num_layers=num_layers, residual=residual, pool="separate", scales=(2,))
+    query, reference, pairing = video(7, 0), video(24, 1), Pairing(num_steps=None)
+    expected = model(Batch.from_data_list(pairing.pair(query, reference, WINDOWS).graphs()))
+    assert_relevance_close(rank_windows(model, pairing, query, reference, WINDOWS), expected)
+
+
+@pytest.mark.parametrize(
+    ("query", "proposals", "problem"),
+    [
+        (video(7, 0, 4), [video(9, 1)], r"the query as \[T >= 1, 5\] \(got \(7, 4\)\)"),
+        (video(7, 0), [video(9, 1), video(9, 2, 4)], r"proposal 1 as \[T >= 1, 5\] \(got \(9, 4\)\)"),
+        (torch.zeros(0, 5), [video(9, 1)], "the query as"),
+        (video(7, 0), [torch.zeros(0, 5)], "proposal 0 as"),
+        (video(7, 0)[0], [video(9, 1)], "the query as"),
+        (video(7, 0), torch.zeros(2, 0, 5), "proposal 0 as"),
+        (video(7, 0), [], "at least one proposal"),
+        (video(7, 0) * float("nan"), [video(9, 1)], "NaN or infinite"),
+        (video(7, 0), [video(9, 1), video(4, 1) / 0], "NaN or infinite"),
+    ],
+)
+def test_refuses_impossible_features(make_model, query, proposals, problem):
+    with pytest.raises(FeatureError, match=problem):
+        make_model().rank(query, proposals)
+
+
+def test_refuses_to_rank_without_the_pair_features_it_reads(make_model):
+    with pytest.raises(GraphError, match=r"pair_features as \(1, 6\) \(got None\)"):
+        make_model(pair_features=True).rank(video(7, 0), [video(9, 1)])
+    with pytest.raises(GraphError, match="pair_features"):
+        rank_windows(make_model(pair_features=True), Pairing(), video(7, 0), video(24, 1), WINDOWS)
+
+
+def test_refined_windows_hand_worked():
+    windows = torch.tensor([[10, 30], [0, 8], [4, 6], [38, 40]])
+    offsets = torch.tensor(
+        [
+            [0.3, 0.6931472],  # the example of 4.7.2: back to [12, 22]
+            [0.5, -0.6931472],  # [-12, 4] is cut at the start of the video
+            [0.0, 3.0],  # shorter than a step: widened about its centre
+            [-9.0, 0.0],  # beyond the end of the video
+        ]
+    )
+    expected = torch.tensor([[12.0, 22.0], [0.0, 4.0], [4.5, 5.5], [39.0, 40.0]], dtype=torch.float64)
+    refined = refine_windows(windows, offsets, num_steps=40)
+    torch.testing.assert_close(refined, expected, rtol=0, atol=1e-5)
+
+
+def test_windows_without_offsets_stay():
+    assert torch.equal(refine_windows(WINDOWS, torch.zeros(5, 2), num_steps=24), WINDOWS.double())
