@@ -246,6 +246,9 @@ def plot(measurements: Sequence[Measurement], path: Path) -> None:
             ]
             if points:
                 axes.loglog(*zip(*points, strict=True), marker="o", label=way)
+        lengths = sorted({one.num_steps for one in measurements})
+        axes.set_xticks(lengths, map(str, lengths))
+        axes.set_xticks([], minor=True)
         axes.set(xlabel="T (steps per clip)", ylabel=label)
         axes.grid(alpha=0.3)
     axes.legend()

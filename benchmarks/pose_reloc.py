@@ -32,6 +32,12 @@ from vreloc_pyg.workflows import benchmark_rules, proposal_recall, train_localiz
 PAPER_TRAINING = {"epochs": 2, "steps_per_epoch": 110, "validation_pairs": 30}
 #: Scoring one reference with 500 channels takes seconds on a CPU: only so many test queries a fold.
 PAPER_QUERIES = 70
+NOTES = {
+    "penn_action": "References are composed of clips, and in slow actions the cross-fades are the fastest "
+    "motion: part of what is learned at high tIoU is where clips were joined. The row *cut detector* shows "
+    "what joins alone are worth, the row *query of another class* that the answers depend on the query.",
+    "utkinect": "References are untrimmed recordings: nothing was joined.",
+}
 PAPER, CNN = "MGFFNet (paper)", "CNN (recommended without graphs)"
 #: Untrimmed recordings hold some two thousand windows each, composed references some three hundred.
 VALIDATION_PAIRS = {"penn_action": 120, "utkinect": 40}
@@ -117,6 +123,7 @@ def tables(output: Path, stem: Path, systems: Sequence[str], command: str) -> No
         f"{int(table['N'].iloc[0])} test queries of all five class folds, in brackets 95 % intervals from "
         "resampling folds and the queries within them. Every class is a test class exactly once; one seed a "
         "fold. Chance is the exact expectation, ± the standard deviation of a single run.",
+        NOTES[stem.name],
         "Made by",
         f"```sh\n{command}\n```",
         "## All thresholds",
@@ -131,11 +138,12 @@ def tables(output: Path, stem: Path, systems: Sequence[str], command: str) -> No
         chosen = frame[frame["system"].isin(learned)]
         parts.append(to_markdown(format_intervals(difference_table(chosen, rival, level="folds"))))
     if "paper" in systems:
+        paper_steps = PAPER_TRAINING["epochs"] * PAPER_TRAINING["steps_per_epoch"]
         fewer = everything[everything["pair"] < PAPER_QUERIES]
         parts += [
             "## The paper's preset",
             f"All systems on the first {PAPER_QUERIES} test queries of each fold; this preset was trained "
-            f"for {PAPER_TRAINING['epochs'] * PAPER_TRAINING['steps_per_epoch']} of the paper's 10,000 steps.",
+            f"for {paper_steps} of the paper's 10,000 steps.",
             to_markdown(format_intervals(result_table(fewer, level="folds"))),
             "Differences from it, in percentage points:",
             to_markdown(format_intervals(difference_table(fewer, PAPER, level="folds"))),

@@ -20,7 +20,7 @@ def main() -> None:
     with torch.no_grad():
         for batch in DataLoader(graphs, batch_size=4):
             score, offsets = model(batch)
-            print("message passing:", score.tolist())
+            print("message passing:", score.tolist(), offsets.shape)
 
         # Without edges the standard graph is used in closed form: same scores, no edge lists.
         clips = torch.stack([graph.x[40:] for graph in graphs])

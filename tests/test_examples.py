@@ -22,7 +22,7 @@ def test_quickstart_prints_equal_scores_of_both_forms(tmp_path: Path) -> None:
     output = run(str(ROOT / "examples/quickstart.py"), folder=tmp_path)
     assert "edge_index_k1=[2, 3436], edge_index_k2=[2, 1988], edge_index_k3=[2, 1604]" in output
     passed, closed = (
-        [float(number) for number in re.findall(r"-?\d\.\d+(?:e-?\d+)?", line.split(":")[1])]
+        [float(number) for number in re.findall(r"-?\d\.\d+(?:e-?\d+)?", line.split("[")[1].split("]")[0])]
         for line in output.splitlines()[1:3]
     )
     assert len(passed) == 4

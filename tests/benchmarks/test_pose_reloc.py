@@ -156,13 +156,13 @@ def test_tables_hold_every_system_and_difference(script, answers, tmp_path, monk
     stem = tmp_path / "results" / "penn_action"
     call(script, monkeypatch, "--output", answers, "--table", stem)
     names = [rule.name for rule in benchmark_rules(small_benchmark(0))]
-    ours = [LEARNED[system] for system in script.SYSTEMS if system != "rules"]
+    ours = [LEARNED[system] for system in ("recommended", "wrong_query", "cnn")]
     table = pd.read_csv(stem.with_suffix(".csv"))
     assert table["system"].tolist() == names + ours
     assert (table["N"] == 4 * NUM_FOLDS).all()
     frames = [
         pd.read_csv(answers / f"fold{fold}" / f"{system}.csv")
-        for system in script.SYSTEMS
+        for system in ("rules", "recommended", "wrong_query", "cnn")
         for fold in range(NUM_FOLDS)
     ]
     mean = pd.concat(frames).groupby("system")["tiou"].mean()
@@ -180,7 +180,6 @@ def test_tables_hold_every_system_and_difference(script, answers, tmp_path, monk
     for rival in ("window rule", STRONGEST_RULE, LEARNED["cnn"]):
         shown = rows(found[f"Differences from: {rival}"])
         assert f"{LEARNED['recommended']} − {rival}" in shown
-        assert f"{LEARNED['paper']} − {rival}" in shown
         assert all(row.endswith(f" − {rival}") for row in shown)
     recall = pd.concat(
         [
@@ -194,6 +193,51 @@ def test_tables_hold_every_system_and_difference(script, answers, tmp_path, monk
     assert [float(cell) for cell in cells[2].strip("| ").split(" | ")] == pytest.approx(
         recall.tolist(), abs=0.051
     )
+
+
+def test_the_papers_preset_is_compared_on_the_pairs_it_answered(script, answers, tmp_path, monkeypatch):
+    monkeypatch.setattr(script, "PAPER_QUERIES", 3)
+    stem = tmp_path / "penn_action"
+    call(
+        script,
+        monkeypatch,
+        "--output",
+        answers,
+        "--table",
+        stem,
+        "--systems",
+        "rules",
+        "recommended",
+        "paper",
+    )
+    section = sections(stem.with_suffix(".md"))["The paper's preset"]
+    assert "the first 3 test queries" in section
+    table, differences = section.split("Differences from it")
+    names = [rule.name for rule in benchmark_rules(small_benchmark(0))]
+    others = [*names, LEARNED["recommended"]]
+    assert rows(table) == [*others, LEARNED["paper"]]
+    frames = [pd.read_csv(answers / f"fold{fold}" / "paper.csv") for fold in range(NUM_FOLDS)]
+    tiou = pd.concat([frame[frame["pair"] < 3] for frame in frames])["tiou"]
+    last = [line for line in table.splitlines() if line.startswith("|")][-1]
+    assert f"{100 * tiou.mean():.1f} [" in last
+    assert rows(differences) == [f"{name} − {LEARNED['paper']}" for name in others]
+
+
+def test_the_papers_preset_answers_the_first_pairs(script, tmp_path, monkeypatch):
+    monkeypatch.setattr(script, "PAPER_QUERIES", 3)
+    script.run("paper", small_benchmark(0), 0, tmp_path)
+    assert pd.read_csv(tmp_path / "paper.csv")["pair"].tolist() == [0, 1, 2]
+
+
+def test_a_trained_model_is_not_trained_again(script, tmp_path, monkeypatch):
+    benchmark = small_benchmark(0)
+    script.run("recommended", benchmark, 0, tmp_path)
+    first = pd.read_csv(tmp_path / "recommended.csv").drop(columns="seconds")
+    (tmp_path / "recommended.csv").unlink()
+    monkeypatch.delattr(script, "train_localizer")
+    script.run("recommended", benchmark, 0, tmp_path)
+    second = pd.read_csv(tmp_path / "recommended.csv").drop(columns="seconds")
+    pd.testing.assert_frame_equal(first, second)
 
 
 def test_tables_of_some_systems(script, answers, tmp_path, monkeypatch):

@@ -80,8 +80,6 @@ class RelocalizationModule(lightning.LightningModule):
         # the epoch's start, since a data loader draws a number before it in a run's first epoch, then after.
         if batch_idx == 0:
             torch.manual_seed(self.settings.seed * 1_000_003 + self.current_epoch)
-            if self.current_epoch > 0:
-                torch.empty((), dtype=torch.long).random_()  # the loader's, as in the runs of docs/results
 
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> None:
         ranking_optimizer, regression_optimizer = cast(list[LightningOptimizer], self.optimizers())
