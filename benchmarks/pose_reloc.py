@@ -23,10 +23,11 @@ from vreloc_pyg.baselines import STRONGEST_RULE, LocalizerProtocol
 from vreloc_pyg.datasets import Query, Reference, RelocalizationSplit, load_benchmark
 from vreloc_pyg.datasets.benchmark import NUM_FOLDS, Benchmark
 from vreloc_pyg.evaluation import difference_table, evaluate, format_intervals, result_table, to_markdown
+from vreloc_pyg.files import write_text
 from vreloc_pyg.localization import Localizer
 from vreloc_pyg.segments import Segments
 from vreloc_pyg.training import Preset, make_preset
-from vreloc_pyg.workflows import benchmark_rules, proposal_recall, train_localizer, write_text
+from vreloc_pyg.workflows import benchmark_rules, proposal_recall, train_localizer
 
 #: The paper trains for 10,000 steps; these take about ten minutes on one core.
 PAPER_TRAINING = {"epochs": 2, "steps_per_epoch": 110, "validation_pairs": 30}

@@ -220,7 +220,7 @@ def _write_settings(chosen: Namespace, name: str, output: str | None) -> None:
     """Write the resolved settings beside the output, in the form ``--config`` reads."""
     if output is None:
         return
-    from vreloc_pyg.workflows import write_text
+    from vreloc_pyg.files import write_text
 
     place = Path(output)
     path = place.with_name(place.stem + ".settings.yaml") if place.suffix else place / f"{name}.yaml"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from vreloc_pyg.evaluation import (
     to_markdown,
 )
 from vreloc_pyg.evaluation.recall import best_tiou, passes
+from vreloc_pyg.files import write_text
 from vreloc_pyg.localization import Localizer
 from vreloc_pyg.segments import Segments, steps_to_seconds
 from vreloc_pyg.training.presets import Preset
@@ -96,8 +96,7 @@ def evaluate_benchmark(
     print(", ".join(f"{value:.1f} at {threshold}" for threshold, value in recall.items()))
     rules = benchmark_rules(benchmark)
     frame = evaluate([*rules, *localizers], pairs, thresholds, progress)
-    output.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(output / "per_query.csv", index=False)
+    write_text(output / "per_query.csv", frame.to_csv(index=False))
     table = result_table(frame, thresholds)
     save_table(table, output / "results")
     save_table(difference_table(frame, STRONGEST_RULE, thresholds), output / "differences")
@@ -165,19 +164,6 @@ def clock(seconds: float) -> str:
     milliseconds = round(1000 * seconds)
     minutes, rest = divmod(milliseconds, 60_000)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest // 1000:02d}.{rest % 1000:03d}"
-
-
-def write_text(path: str | Path, text: str) -> Path:
-    """Write a file whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
 
 
 def write_json(path: str | Path, values: dict[str, Any]) -> Path:

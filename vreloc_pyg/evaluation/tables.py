@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.evaluation.bootstrap import Interval, Level, bootstrap_interval, paired_bootstrap
 from vreloc_pyg.evaluation.recall import AVERAGE_THRESHOLDS, THRESHOLDS, recall_column, single_run_std
+from vreloc_pyg.files import write_text
 
 AVERAGE = "R@1 avg"
 MEAN_TIOU = "mean tIoU"
@@ -186,7 +186,7 @@ def to_markdown(table: pd.DataFrame, digits: int = 1) -> str:
 def save_table(table: pd.DataFrame, path_stem: str | Path, digits: int = 1) -> tuple[Path, Path]:
     """Write a table for reading to ``STEM.md`` and with all its columns and digits to ``STEM.csv``.
 
-    Each file appears whole or not at all: it is written beside its place and then renamed.
+    Each file appears whole or not at all.
 
     Args:
         table: for example of :func:`result_table`; intervals are merged into cells in the Markdown.
@@ -194,19 +194,9 @@ def save_table(table: pd.DataFrame, path_stem: str | Path, digits: int = 1) -> t
         digits: decimals in the Markdown.
     """
     stem = Path(path_stem)
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    contents = {
-        ".md": to_markdown(format_intervals(table, digits), digits),
-        ".csv": table.to_csv(index=False, lineterminator="\n"),
-    }
-    paths = []
-    for suffix, content in contents.items():
-        path = stem.with_name(stem.name + suffix)
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            unfinished.write_text(content, encoding="utf-8")
-            os.replace(unfinished, path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-        paths.append(path)
-    return paths[0], paths[1]
+    markdown = write_text(
+        stem.with_name(stem.name + ".md"), to_markdown(format_intervals(table, digits), digits)
+    )
+    return markdown, write_text(
+        stem.with_name(stem.name + ".csv"), table.to_csv(index=False, lineterminator="\n")
+    )

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from vreloc_pyg.datasets.base import RelocalizationSplit
 from vreloc_pyg.errors import CheckpointError, DataError
+from vreloc_pyg.files import write_text
 from vreloc_pyg.graphs.pair_data import MultiScaleEdges
 from vreloc_pyg.nn.mgff_net import MGFFNet
 from vreloc_pyg.training.data_module import RelocalizationData
@@ -79,7 +80,7 @@ def make_trainer(
     if tensorboard:
         loggers.append(TensorBoardLogger(output, name="tensorboard", version=""))
     return lightning.Trainer(
-        accelerator="auto",
+        accelerator="cuda" if torch.cuda.is_available() else "cpu",
         devices="auto",
         max_epochs=settings.epochs,
         callbacks=used,
@@ -106,11 +107,7 @@ def merge_curves(output: str | Path) -> Path:
     for part in parts[1:]:
         later = pd.read_csv(part)
         merged = pd.concat([merged[merged["epoch"] < later["epoch"].min()], later], ignore_index=True)
-    path = output / "metrics.csv"
-    unfinished = path.with_suffix(".csv.unfinished")
-    merged.to_csv(unfinished, index=False)
-    unfinished.replace(path)
-    return path
+    return write_text(output / "metrics.csv", merged.to_csv(index=False))
 
 
 def check_resumable(last: Path, module: RelocalizationModule) -> None:
