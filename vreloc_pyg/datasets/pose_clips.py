@@ -46,9 +46,9 @@ def join_clips(
     """Join clips into one reference by cross-fades in normalised joint space.
 
     The last ``fade_steps`` poses of a clip are blended into the first of the next, and velocities are
-    computed after joining, so that no step betrays a join by standing still or by a jump. Visibility is
-    taken from the clip of the larger weight. A clip's segment runs from the middle of the fade before it
-    to the middle of the fade after it.
+    computed after joining, so that no step stands still or jumps at a join. In slow actions the fade can
+    still be the fastest motion. Visibility is taken from the clip of the larger weight. A clip's segment
+    runs from the middle of the fade before it to the middle of the fade after it.
 
     Args:
         clips: at least one clip; every one becomes an annotated instance.

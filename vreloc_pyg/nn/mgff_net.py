@@ -56,7 +56,7 @@ class MGFFNet(nn.Module):
             nodes, and start the score head from the window rule.
 
     Raises:
-        SettingsError: for an impossible or unknown setting.
+        SettingsError: for an impossible setting.
 
     Example:
         >>> from vreloc_pyg.graphs import pair_data
