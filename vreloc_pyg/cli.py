@@ -24,13 +24,13 @@ PresetName = Literal["paper", "recommended"]
 Override = dict[str, Any]
 
 
-def demo(output: str = "outputs/demo", epochs: int = 6, pictures: int = 6, seed: int = 0) -> None:
+def demo(output: str = "outputs/demo", epochs: int = 6, pictures: int = 100, seed: int = 0) -> None:
     """Train on synthetic data, evaluate beside the rules, and draw what happened.
 
     Args:
         output: folder for tables, curves, pictures and the model.
         epochs: validations, each after 50 training steps.
-        pictures: number of timeline pictures.
+        pictures: number of timeline pictures, at most; there are 100 queries.
         seed: decides data, weights and draws.
     """
     from vreloc_pyg.workflows import print_table, run_demo

@@ -171,7 +171,7 @@ def write_json(path: str | Path, values: dict[str, Any]) -> Path:
     return write_text(path, json.dumps(values, indent=2) + "\n")
 
 
-def run_demo(benchmark: Benchmark, preset: Preset, output: str | Path, pictures: int = 6) -> pd.DataFrame:
+def run_demo(benchmark: Benchmark, preset: Preset, output: str | Path, pictures: int = 100) -> pd.DataFrame:
     """Train, evaluate beside the rules, and draw: everything the package does, on one benchmark.
 
     Writes ``results.md/.csv``, ``differences.md/.csv``, ``per_query.csv``, ``metrics.csv``, ``curves.png``,
