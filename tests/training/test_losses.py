@@ -82,7 +82,7 @@ def test_l2_penalty_is_the_loop_over_all_numbers(dtype):
 
 
 def test_l2_gradient_is_that_of_adam_with_weight_decay_of_twice_lambda():
-    """SPEC A14: lambda = 5e-3 of the formula is weight_decay = .01 of Adam."""
+    """Paper section 4.7.1: lambda = 5e-3 of the formula is weight_decay = .01 of Adam."""
     start = values(5, 3)
     literal, decayed = start.clone().requires_grad_(), start.clone().requires_grad_()
     l2_penalty([literal]).backward()

@@ -17,7 +17,7 @@ POSE = SKELETON.num_features
 
 
 def test_paper_is_the_literal_reading():
-    """SPEC 9.1 and 9.2, A4 to A17."""
+    """Paper sections 4.2 to 4.7 and 5.2.2, read literally."""
     preset = make_preset("paper", 500)
     assert preset.model.to_dict() == {
         "in_channels": 500,

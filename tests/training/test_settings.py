@@ -8,7 +8,7 @@ from vreloc_pyg.training import TrainingSettings
 
 
 def test_the_defaults_are_the_papers():
-    """Sections 4.7 and 5.2.2; SPEC A14, A15, A17."""
+    """Paper sections 4.7 and 5.2.2."""
     chosen = TrainingSettings()
     assert (chosen.loss, chosen.margin, chosen.reduction) == ("triplet", 0.5, "sum")
     assert chosen.l2_weight == 5e-3

@@ -8,6 +8,7 @@ import torch
 
 from vreloc_pyg.baselines.base import check_top_n
 from vreloc_pyg.datasets.base import Query, Reference, check_features
+from vreloc_pyg.features.pose import mirror_image
 from vreloc_pyg.features.statistics import window_statistics
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.segments import Segments, steps_to_seconds
@@ -53,8 +54,7 @@ class WindowRule:
         candidates = window_statistics(reference.features, windows)  # [M, 2 F]
         images = [query.features]
         if self.mirror is not None:
-            index, sign = self.mirror
-            images.append(query.features[:, list(index)] * query.features.new_tensor(sign))
+            images.append(mirror_image(query.features, *self.mirror))
         whole = torch.tensor([[0, query.num_steps]])
         wanted = torch.cat([window_statistics(image, whole) for image in images])  # [V, 2 F]
         distance = (candidates[:, None] - wanted).norm(dim=2).amin(dim=1)

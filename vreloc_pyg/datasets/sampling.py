@@ -77,7 +77,7 @@ class TrainingPool:
         return self.split.queries[self.usable[int(rng.integers(len(self.usable)))]]
 
     def draw_match(self, query: Query, rng: np.random.Generator) -> Reference:
-        """A reference that shows the query's class and none of its frames (SPEC A23)."""
+        """A reference that shows the query's class and none of its frames."""
         matches = self._matches(query)
         return self.split.references[matches[int(rng.integers(len(matches)))]]
 

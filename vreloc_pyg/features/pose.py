@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
-from vreloc_pyg.errors import FeatureError
+from vreloc_pyg.errors import FeatureError, SettingsError
 
 FloatArray = NDArray[np.float64]
 
@@ -64,6 +66,19 @@ KINECT_SKELETON = Skeleton(
     (12, 16),
     (0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 16, 17, 18, 19, 12, 13, 14, 15),
 )
+
+
+def mirror_image(features: Tensor, index: Sequence[int], sign: Sequence[float]) -> Tensor:
+    """The mirror image of features ``[..., F]``, see :meth:`Skeleton.mirror_features`.
+
+    Raises:
+        SettingsError: if ``index`` is not of length F.
+    """
+    if features.size(-1) != len(index):
+        raise SettingsError(
+            f"The mirror image is defined for {len(index)} features (got {features.size(-1)})"
+        )
+    return features[..., list(index)] * features.new_tensor(sign)
 
 
 def fill_missing(joints: FloatArray, visible: NDArray[np.bool_]) -> FloatArray:

@@ -12,7 +12,7 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import BaseTransform
 
 from vreloc_pyg.errors import FeatureError, GraphError, SettingsError
-from vreloc_pyg.features.windows import equidistant_steps
+from vreloc_pyg.features.windows import cut_windows
 from vreloc_pyg.graphs.multi_scale import check_scale, multi_scale_edge_index
 from vreloc_pyg.graphs.weights import WeightKind, check_weight, edge_weights
 
@@ -40,13 +40,9 @@ def fit_length(features: Tensor, num_steps: int, how: Fit) -> tuple[Tensor, int]
     """
     _check_fit(num_steps, how)
     _check_clip(features, "clip")
-    length = features.size(0)
-    if length == num_steps:
-        return features, length
-    if how == "pad" and length < num_steps:
-        return torch.nn.functional.pad(features, (0, 0, 0, num_steps - length)), length
-    steps = equidistant_steps(torch.tensor([length], device=features.device), num_steps)[0]
-    return features[steps], num_steps
+    whole = torch.tensor([[0, features.size(0)]], device=features.device)
+    clips, valid = cut_windows(features, whole, num_steps, how)
+    return clips[0], int(valid.sum())
 
 
 def pair_data(

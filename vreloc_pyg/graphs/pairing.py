@@ -10,6 +10,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from vreloc_pyg.errors import SettingsError
+from vreloc_pyg.features.pose import mirror_image
 from vreloc_pyg.features.statistics import window_statistics
 from vreloc_pyg.features.windows import cut_windows
 from vreloc_pyg.graphs.pair_features import PAIR_FEATURES, pair_features
@@ -122,11 +123,7 @@ class Pairing:
 
     def mirrored(self, features: Tensor) -> Tensor:
         """The mirror image of features ``[..., F]``."""
-        if features.size(-1) != len(self.mirror_index):
-            raise SettingsError(
-                f"The mirror image is defined for {len(self.mirror_index)} features (got {features.size(-1)})"
-            )
-        return features[..., list(self.mirror_index)] * features.new_tensor(self.mirror_sign)
+        return mirror_image(features, self.mirror_index, self.mirror_sign)
 
     def pair(self, query: Tensor, reference: Tensor, windows: Tensor, speed: float = 1.0) -> Pairs:
         """Pair a query with windows of a reference.
@@ -140,9 +137,10 @@ class Pairing:
         images = torch.stack([query, self.mirrored(query)]) if self.mirror_index else query.unsqueeze(0)
         whole = torch.tensor([[0, len(query)]], device=query.device)
         image = torch.zeros(len(windows), dtype=torch.long, device=query.device)
+        theirs = window_statistics(reference, windows)  # [M, 2 F]
         if len(images) > 1:
             own = torch.cat([window_statistics(features, whole) for features in images])  # [V, 2 F]
-            image = torch.cdist(window_statistics(reference, windows), own).argmin(dim=1)
+            image = torch.cdist(theirs, own).argmin(dim=1)
         numbers = self._pair_features(images, image, reference, windows, speed)
         lengths = windows[:, 1] - windows[:, 0]
         reach = (self.context * lengths).round().long()
@@ -157,7 +155,7 @@ class Pairing:
         if self.nodes == "relative":
             exact, _ = cut_windows(reference, windows, self.num_steps, self.fit)
             aligned = queries[image] - exact  # [M, T, F]
-            their_mean = window_statistics(reference, windows).chunk(2, dim=1)[0]
+            their_mean = theirs.chunk(2, dim=1)[0]
             own_mean = images.mean(dim=1)[image]
             queries = relative_nodes(queries[image], aligned, own_mean, their_mean, self.feature_groups)
             proposals = relative_nodes(proposals, aligned, their_mean, own_mean, self.feature_groups)
