@@ -137,10 +137,9 @@ class Pairing:
         images = torch.stack([query, self.mirrored(query)]) if self.mirror_index else query.unsqueeze(0)
         whole = torch.tensor([[0, len(query)]], device=query.device)
         image = torch.zeros(len(windows), dtype=torch.long, device=query.device)
-        theirs = window_statistics(reference, windows)  # [M, 2 F]
         if len(images) > 1:
             own = torch.cat([window_statistics(features, whole) for features in images])  # [V, 2 F]
-            image = torch.cdist(theirs, own).argmin(dim=1)
+            image = torch.cdist(window_statistics(reference, windows), own).argmin(dim=1)
         numbers = self._pair_features(images, image, reference, windows, speed)
         lengths = windows[:, 1] - windows[:, 0]
         reach = (self.context * lengths).round().long()
@@ -155,7 +154,7 @@ class Pairing:
         if self.nodes == "relative":
             exact, _ = cut_windows(reference, windows, self.num_steps, self.fit)
             aligned = queries[image] - exact  # [M, T, F]
-            their_mean = theirs.chunk(2, dim=1)[0]
+            their_mean = window_statistics(reference, windows).chunk(2, dim=1)[0]
             own_mean = images.mean(dim=1)[image]
             queries = relative_nodes(queries[image], aligned, own_mean, their_mean, self.feature_groups)
             proposals = relative_nodes(proposals, aligned, their_mean, own_mean, self.feature_groups)
