@@ -27,7 +27,7 @@ from vreloc_pyg.files import write_text
 from vreloc_pyg.localization import Localizer
 from vreloc_pyg.segments import Segments
 from vreloc_pyg.training import Preset, make_preset
-from vreloc_pyg.workflows import benchmark_rules, proposal_recall, train_localizer
+from vreloc_pyg.workflows import benchmark_rules, candidate_recall, train_localizer
 
 #: The paper trains for 10,000 steps; these take about ten minutes on one core.
 PAPER_TRAINING = {"epochs": 2, "steps_per_epoch": 110, "validation_pairs": 30}
@@ -42,6 +42,10 @@ NOTES = {
 PAPER, CNN = "MGFFNet (paper)", "CNN (recommended without graphs)"
 #: Untrimmed recordings hold some two thousand windows each, composed references some three hundred.
 VALIDATION_PAIRS = {"penn_action": 120, "utkinect": 40}
+ACTIONNESS_NOTE = (
+    "Candidates of every system are the groups of a class-agnostic actionness classifier that was trained "
+    "on the fold's training classes and chosen on its validation classes."
+)
 SYSTEMS = ("rules", "recommended", "wrong_query", "cnn", "paper")
 
 
@@ -71,10 +75,12 @@ def preset(system: str, benchmark: Benchmark, fold: int) -> Preset:
     width = benchmark.splits["train"].num_features
     parts = (width, benchmark.proposals, benchmark.skeleton)
     if system == "paper":
-        return make_preset("paper", *parts, training={**PAPER_TRAINING, "seed": fold})
+        return make_preset(
+            "paper", *parts, training={**PAPER_TRAINING, "seed": fold}, shortest=benchmark.shortest
+        )
     model = {"aggregate": False} if system == "cnn" else None
     training = {"seed": fold, "validation_pairs": VALIDATION_PAIRS[benchmark.name]}
-    return make_preset("recommended", *parts, model=model, training=training)
+    return make_preset("recommended", *parts, model=model, training=training, shortest=benchmark.shortest)
 
 
 def run(system: str, benchmark: Benchmark, fold: int, folder: Path) -> None:
@@ -101,12 +107,14 @@ def run(system: str, benchmark: Benchmark, fold: int, folder: Path) -> None:
         pairs = replace(pairs, pairs=pairs.pairs[:PAPER_QUERIES])
     frame = evaluate(localizers, pairs).assign(fold=fold)
     if system == "rules":
-        recall = proposal_recall(benchmark.splits["test"], benchmark)
+        recall = candidate_recall(benchmark.splits["test"], benchmark.proposals)
         pd.Series(recall).to_csv(folder / "proposal_recall.csv", header=False)
     write_text(answers, frame.to_csv(index=False))
 
 
-def tables(output: Path, stem: Path, systems: Sequence[str], command: str) -> None:
+def tables(
+    name: str, output: Path, stem: Path, systems: Sequence[str], command: str, actionness: bool = False
+) -> None:
     """Join the answers of all folds into ``STEM.md`` and ``STEM.csv``."""
     frames = [
         pd.read_csv(output / f"fold{fold}" / f"{system}.csv")
@@ -119,14 +127,14 @@ def tables(output: Path, stem: Path, systems: Sequence[str], command: str) -> No
     by_fold = frame.pivot_table(index="system", columns="fold", values="R@1(0.5)", sort=False) * 100
     by_fold.columns = [f"fold {fold}" for fold in by_fold.columns]
     parts = [
-        f"# Results on {stem.name.replace('_', '-')}-reloc",
+        f"# Results on {name.replace('_', '-')}-reloc" + ", TAG proposals" * actionness,
         "Pose features, not C3D: not comparable with published numbers. R@1 in % at strict tIoU, "
         f"{int(table['N'].iloc[0])} test queries of all five class folds, in brackets 95 % intervals from "
         "resampling folds and the queries within them. Every class is a test class exactly once; one seed a "
         "fold. Chance is the exact expectation, ± the standard deviation of a single run. The recommended "
         "settings were chosen on classes held out in some fold of penn-action-reloc: no model was trained or "
         "selected on its own test classes, but over all folds every class has informed the settings.",
-        NOTES[stem.name],
+        NOTES[name] + f" {ACTIONNESS_NOTE}" * actionness,
         "Made by",
         f"```sh\n{command}\n```",
         "## All thresholds",
@@ -177,19 +185,34 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder for models and answers")
     parser.add_argument("--folds", type=int, nargs="+", default=list(range(NUM_FOLDS)))
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
+    parser.add_argument(
+        "--actionness",
+        type=Path,
+        help="folder of saved classifiers, fold0 to fold4, whose groups are the candidates",
+    )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--table", type=Path, help="write the tables to this path without suffix and stop")
     chosen = parser.parse_args()
     if chosen.table is not None:
         script = Path(sys.argv[0]).as_posix()
         made_by = ["python", script, "--benchmark", chosen.benchmark, "--root", chosen.benchmark.upper()]
-        made_by += ["--output", f"outputs/{chosen.benchmark}", "--systems", *chosen.systems]
+        made_by += ["--output", f"outputs/{chosen.table.stem}", "--systems", *chosen.systems]
+        if chosen.actionness is not None:
+            made_by += ["--actionness", "outputs/actionness"]
         command = f"{shlex.join(made_by)}\n{shlex.join([*made_by, '--table', chosen.table.as_posix()])}"
-        tables(chosen.output, chosen.table, chosen.systems, command)
+        tables(
+            chosen.benchmark,
+            chosen.output,
+            chosen.table,
+            chosen.systems,
+            command,
+            chosen.actionness is not None,
+        )
         return
     torch.set_num_threads(chosen.threads)
     for fold in chosen.folds:
-        benchmark = load_benchmark(chosen.benchmark, chosen.root, fold)
+        actionness = None if chosen.actionness is None else chosen.actionness / f"fold{fold}"
+        benchmark = load_benchmark(chosen.benchmark, chosen.root, fold, proposals=actionness)
         for system in chosen.systems:
             run(system, benchmark, fold, chosen.output / f"fold{fold}")
 

@@ -11,8 +11,7 @@ import yaml
 
 import vreloc_pyg
 from vreloc_pyg import cli
-from vreloc_pyg.datasets import Synthetic
-from vreloc_pyg.datasets.benchmark import Benchmark, load_benchmark
+from vreloc_pyg.datasets import Synthetic, benchmark
 from vreloc_pyg.errors import VrelocError
 from vreloc_pyg.localization import Localizer
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
@@ -25,17 +24,19 @@ TINY = [
 ]
 
 
+def make_small(monkeypatch):
+    def small(seed):
+        return Synthetic(4, 2, 2, num_train=12, num_validation=4, num_test=4, num_features=8, seed=seed)
+
+    windows = SlidingWindows(shortest=5, longest=40, ratio=2.0, overlap=0.5)
+    monkeypatch.setattr(benchmark, "Synthetic", small)
+    monkeypatch.setitem(benchmark.WINDOWS, "synthetic", windows)
+
+
 @pytest.fixture(autouse=True)
 def small_benchmark(monkeypatch):
-    """The synthetic benchmark is made small; its name, fold and root are checked as they are."""
-
-    def load(name, root=None, fold=0, seed=0):
-        if name != "synthetic" or fold != 0 or seed < 0:
-            return load_benchmark(name, root, fold, seed)
-        task = Synthetic(4, 2, 2, num_train=12, num_validation=4, num_test=4, num_features=8, seed=seed)
-        return Benchmark(name, task.splits(), SlidingWindows(shortest=5, longest=40, ratio=2.0, overlap=0.5))
-
-    monkeypatch.setattr(cli, "load_benchmark", load)
+    """The synthetic benchmark is made small."""
+    make_small(monkeypatch)
     mode = torch.get_deterministic_debug_mode()
     yield
     torch.set_deterministic_debug_mode(mode)
@@ -45,11 +46,7 @@ def small_benchmark(monkeypatch):
 def trained(tmp_path_factory):
     """Folder of a trained model."""
     with pytest.MonkeyPatch.context() as patched:
-        task = Synthetic(4, 2, 2, num_train=12, num_validation=4, num_test=4, num_features=8)
-        windows = SlidingWindows(shortest=5, longest=40, ratio=2.0, overlap=0.5)
-        patched.setattr(
-            cli, "load_benchmark", lambda *_, **__: Benchmark("synthetic", task.splits(), windows)
-        )
+        make_small(patched)
         folder = tmp_path_factory.mktemp("trained") / "run"
         assert cli.main(["train", "--output", str(folder), *TINY]) == 0
     return folder
@@ -83,7 +80,10 @@ def test_help_names_every_command(capsys):
         cli.main(["--help"])
     assert stopped.value.code == 0
     text = capsys.readouterr().out
-    assert list(cli.COMMANDS) == ["demo", "train", "evaluate", "localize"]
+    assert list(cli.COMMANDS) == [
+        *("demo", "train", "evaluate", "localize"),
+        *("validate", "split", "pca", "train-actionness", "proposals"),
+    ]
     for name in cli.COMMANDS:
         assert re.search(rf"^    {name} +\S", text, flags=re.MULTILINE)
 
@@ -93,6 +93,11 @@ DEFAULTS = {
     "train": {"data": "synthetic", "fold": 0, "preset": "recommended", "resume": False, "num_workers": 0},
     "evaluate": {"split": "test", "thresholds": None, "seed": 0},
     "localize": {"top_n": 5, "output": None},
+    "validate": {"features": None},
+    "split": {"seed": 0},
+    "pca": {"components": 500, "basis": None},
+    "train-actionness": {"data": "synthetic", "seed": 0},
+    "proposals": {"split": "test", "candidates": "all"},
 }
 
 
@@ -104,7 +109,7 @@ def test_help_shows_what_every_argument_means_and_its_default(name, capsys):
     text = " ".join(capsys.readouterr().out.split())
     command = cli.COMMANDS[name]
     for argument in command.__annotations__:
-        if argument != "return":
+        if argument not in ("return", "benchmark", "seed"):
             assert f"--{argument}" in text
             documented = re.search(rf"^        {argument}: (.*)$", command.__doc__, flags=re.MULTILINE)
             assert " ".join(documented[1].split()[:5]) in text, argument
@@ -373,8 +378,7 @@ def test_bad_settings_of_an_evaluation(trained, tmp_path, capsys):
 
 def test_a_model_for_other_features(trained, tmp_path, capsys, monkeypatch):
     task = Synthetic(4, 2, 2, num_train=12, num_validation=4, num_test=4, num_features=6)
-    benchmark = Benchmark("synthetic", task.splits(), SlidingWindows(shortest=5, longest=40))
-    monkeypatch.setattr(cli, "load_benchmark", lambda *_: benchmark)
+    monkeypatch.setattr(benchmark, "Synthetic", lambda seed: task)
     assert cli.main(["evaluate", "--checkpoint", str(trained / "model"), "--output", str(tmp_path)]) == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("vreloc")]
     assert lines == ["vreloc evaluate: Expected features of query 'test-query-0000' with F = 8 (got F = 6)"]
@@ -404,7 +408,7 @@ def test_an_output_that_cannot_be_written(trained, tmp_path, clips, capsys, comm
         ["fly"],
         ["train"],
         ["train", "--output", "x", "--fold", "first"],
-        ["train", "--output", "x", "--data", "activitynet"],
+        ["train", "--output", "x", "--data", "kinetics"],
         ["train", "--output", "x", "--preset", "small"],
         ["train", "--output", "x", "--depth", "3"],
         ["evaluate", "--checkpoint", "x", "--output", "y", "--split", "train"],
@@ -428,10 +432,10 @@ def test_unknown_keys_in_a_config(tmp_path, capsys):
 
 
 def test_errors_of_the_program_itself_are_not_hidden(tmp_path, monkeypatch):
-    def broken(*_, **__):
+    def broken(seed):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(cli, "load_benchmark", broken)
+    monkeypatch.setattr(benchmark, "Synthetic", broken)
     with pytest.raises(ZeroDivisionError):
         cli.main(["train", "--output", str(tmp_path)])
 

@@ -110,7 +110,7 @@ def test_evaluation_of_a_split_at_thresholds(benchmark, tmp_path, capsys):
     assert "R@1(0.7)" not in table
     frame = pd.read_csv(tmp_path / "out" / "per_query.csv")
     assert set(frame["query_id"]) == {query.video_id for query in benchmark.splits["validation"].queries}
-    recall = workflows.proposal_recall(benchmark.splits["validation"], benchmark, (0.3, 0.5))
+    recall = workflows.candidate_recall(benchmark.splits["validation"], benchmark.proposals, (0.3, 0.5))
     printed = capsys.readouterr().out
     assert f"{recall['0.3']:.1f} at 0.3, {recall['0.5']:.1f} at 0.5" in printed
 
@@ -128,7 +128,7 @@ def test_rules_mind_mirror_images_where_there_are_any(benchmark, skeleton):
     assert strongest.mirror == (None if skeleton is None else skeleton.mirror_features())
 
 
-def test_proposal_recall_is_the_loop_over_windows(benchmark):
+def test_candidate_recall_is_the_loop_over_windows(benchmark):
     split, thresholds = benchmark.splits["test"], (0.3, 0.5, 0.7, 0.75, 0.9)
     best = []
     for query, reference in (split[index] for index in range(len(split))):
@@ -138,7 +138,7 @@ def test_proposal_recall_is_the_loop_over_windows(benchmark):
                 shared = max(0.0, min(end * step, high) - max(start * step, low))
                 overlaps.append(shared / ((end - start) * step + high - low - shared))
         best.append(max(overlaps))
-    recall = workflows.proposal_recall(split, benchmark, thresholds)
+    recall = workflows.candidate_recall(split, benchmark.proposals, thresholds)
     assert list(recall) == ["0.3", "0.5", "0.7", "0.75", "0.9"]
     for threshold in thresholds:
         assert recall[f"{threshold:g}"] == pytest.approx(100 * sum(b > threshold for b in best) / len(best))
@@ -154,9 +154,9 @@ def test_a_window_at_the_threshold_does_not_count(benchmark):
     truth = torch.tensor([[1 * step_s, 11 * step_s]], dtype=torch.float64)
     reference = Reference(torch.zeros(13, 2), step_s, truth, ("run",), "r")
     split = RelocalizationSplit("test", [query], [reference], [(0, 0)])
-    halves = Benchmark("halves", {}, SlidingWindows(shortest=5, longest=5, overlap=0.9))
+    halves = SlidingWindows(shortest=5, longest=5, overlap=0.9)
     for threshold, expected in ((0.499, 100.0), (0.5, 0.0)):
-        assert workflows.proposal_recall(split, halves, (threshold,)) == {f"{threshold:g}": expected}
+        assert workflows.candidate_recall(split, halves, (threshold,)) == {f"{threshold:g}": expected}
 
 
 def test_tables_are_printed_as_markdown(capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import sys
@@ -14,7 +15,7 @@ import yaml
 from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
 
 import vreloc_pyg
-from vreloc_pyg.datasets.benchmark import Benchmark, BenchmarkName, load_benchmark
+from vreloc_pyg.datasets.benchmark import AnnotatedName, Benchmark, load_benchmark, open_annotations
 from vreloc_pyg.errors import VrelocError
 
 if TYPE_CHECKING:
@@ -50,10 +51,8 @@ def demo(output: str = "outputs/demo", epochs: int = 6, pictures: int = 100, see
 
 
 def train(
+    benchmark: Benchmark,
     output: str,
-    data: BenchmarkName = "synthetic",
-    root: str | None = None,
-    fold: int = 0,
     preset: PresetName = "recommended",
     model: Override | None = None,
     pairing: Override | None = None,
@@ -67,10 +66,8 @@ def train(
     """Train MGFFNet; the best model on the validation classes is saved in OUTPUT/model.
 
     Args:
+        benchmark: see :func:`load_benchmark`.
         output: folder for checkpoints, curves, settings and the model.
-        data: the benchmark.
-        root: folder of the data set's files, in its official layout; not for synthetic.
-        fold: class fold, 0 to 4.
         preset: the paper's literal settings, or those that did best on validation classes.
         model: settings of MGFFNet to replace, such as --model.hidden_channels 64.
         pairing: settings of pair graphs to replace, such as --pairing.num_steps 24.
@@ -79,11 +76,10 @@ def train(
         resume: continue the run in OUTPUT from its last checkpoint.
         tensorboard: log for TensorBoard too.
         num_workers: processes that prepare training episodes.
-        seed: decides folds, weights and draws.
+        seed: decides weights and draws.
     """
     from vreloc_pyg.workflows import train_localizer
 
-    benchmark = load_benchmark(data, root, fold, seed)
     chosen = _preset(preset, benchmark, model, pairing, {"seed": seed, **(training or {})})
     train_localizer(
         benchmark,
@@ -100,33 +96,25 @@ def train(
 
 
 def evaluate(
+    benchmark: Benchmark,
     checkpoint: str,
     output: str,
-    data: BenchmarkName = "synthetic",
-    root: str | None = None,
-    fold: int = 0,
     split: Literal["validation", "test"] = "test",
     thresholds: list[float] | None = None,
-    seed: int = 0,
 ) -> None:
     """Evaluate a trained model beside Chance, the query-blind rules and the window rules.
 
     Args:
+        benchmark: see :func:`load_benchmark`; its proposals replace those of the checkpoint where given.
         checkpoint: folder of a saved model, such as OUTPUT/model of train.
         output: folder for the tables.
-        data: the benchmark.
-        root: folder of the data set's files, in its official layout; not for synthetic.
-        fold: class fold, 0 to 4.
         split: whose pairs are answered.
         thresholds: tIoU a hit must exceed (default: .5 .6 .7 .75 .8 .85 .9 .95).
-        seed: decides folds and draws.
     """
     from vreloc_pyg.evaluation import THRESHOLDS
-    from vreloc_pyg.localization import Localizer
-    from vreloc_pyg.workflows import evaluate_benchmark, print_table
+    from vreloc_pyg.workflows import evaluate_benchmark, load_localizer, print_table
 
-    localizer = Localizer.from_pretrained(checkpoint)
-    benchmark = load_benchmark(data, root, fold, seed)
+    localizer = load_localizer(checkpoint, benchmark)
     table = evaluate_benchmark(benchmark, [localizer], output, split, thresholds or THRESHOLDS)
     print_table(table)
     print(f"\nTables are in {output}")
@@ -162,6 +150,93 @@ def localize(
         print(f"Written to {write_json(output, answer)}")
 
 
+def train_actionness(
+    benchmark: Benchmark,
+    output: str,
+    network: Override | None = None,
+    training: Override | None = None,
+    grouping: Override | None = None,
+    seed: int = 0,
+) -> None:
+    """Train the actionness classifier whose groups are proposals; the best by AUC on validation classes.
+
+    Args:
+        benchmark: see :func:`load_benchmark`.
+        output: folder for the classifier, to be given as --proposals, and its curves.
+        network: settings of the classifier to replace, such as --network.num_layers 3.
+        training: settings of the run to replace, such as --training.epochs 5.
+        grouping: settings of temporal actionness grouping to replace, such as --grouping.smoothing 2.
+        seed: decides weights and draws.
+    """
+    from vreloc_pyg.workflows import train_proposals
+
+    _, auc = train_proposals(benchmark, output, network, {"seed": seed, **(training or {})}, grouping)
+    print(f"AUC on validation classes: {auc:.3f}. Saved in {output}; use it with --proposals {output}")
+
+
+def proposals(
+    benchmark: Benchmark, output: str, split: Literal["train", "validation", "test"] = "test"
+) -> None:
+    """Write the candidate windows of a split's references as a proposal list, and print their recall.
+
+    Args:
+        benchmark: see :func:`load_benchmark`.
+        output: list to write, .txt in the layout of SSN's lists.
+        split: whose references.
+    """
+    from vreloc_pyg.workflows import print_table, write_proposals
+
+    print_table(write_proposals(benchmark, output, split))
+    print(f"\nRecall in % of instances and of videos. Written to {output}")
+
+
+def split(data: AnnotatedName, root: str, output: str, seed: int = 0) -> None:
+    """Draw training, validation and test classes, and write them to a file to be given as --classes.
+
+    Args:
+        data: the data set.
+        root: folder of its files, or a file of annotations.
+        output: JSON file to write.
+        seed: decides the draw.
+    """
+    classes = open_annotations(data, root).class_split(seed)
+    classes.save(output, name=data, seed=seed)
+    counts = f"{len(classes.train)} training, {len(classes.validation)} validation, {len(classes.test)} test"
+    print(f"Written to {output}: {counts} classes")
+
+
+def validate(annotations: str, features: str | None = None) -> int:
+    """List every problem of a CSV of annotations, with line numbers; exit code 2 if there is an error.
+
+    Args:
+        annotations: CSV with the columns video, start_s, end_s and label.
+        features: feature store that must hold the videos.
+    """
+    from vreloc_pyg.datasets.folder import validate_csv
+    from vreloc_pyg.features.store import open_store
+
+    found = validate_csv(annotations, None if features is None else open_store(features))
+    for problem in found:
+        print(f"{annotations}, line {problem.line}: {problem.severity}: {problem.message}")
+    errors = sum(problem.severity == "error" for problem in found)
+    print(f"{errors} errors, {len(found) - errors} warnings")
+    return 2 if errors else 0
+
+
+def pca(features: str, output: str, basis: str | None = None, components: int = 500) -> None:
+    """Reduce the features of a store by principal component analysis.
+
+    Args:
+        features: feature store to read, an HDF5 file or a folder.
+        output: feature store to write, HDF5; a basis that was fitted is written beside it.
+        basis: a basis of an earlier run, or ActivityNet's published HDF5; by default one is fitted.
+        components: number of components to fit.
+    """
+    from vreloc_pyg.workflows import reduce_features
+
+    print(f"Written to {output}, the basis is {reduce_features(features, output, basis, components)}")
+
+
 def _preset(
     name: str,
     benchmark: Benchmark,
@@ -172,14 +247,20 @@ def _preset(
     from vreloc_pyg.training.presets import make_preset
 
     width = benchmark.splits["train"].num_features
-    return make_preset(name, width, benchmark.proposals, benchmark.skeleton, model, pairing, training)
+    parts = (width, benchmark.proposals, benchmark.skeleton)
+    return make_preset(name, *parts, model, pairing, training, benchmark.shortest)
 
 
-COMMANDS: dict[str, Callable[..., None]] = {
+COMMANDS: dict[str, Callable[..., int | None]] = {
     "demo": demo,
     "train": train,
     "evaluate": evaluate,
     "localize": localize,
+    "validate": validate,
+    "split": split,
+    "pca": pca,
+    "train-actionness": train_actionness,
+    "proposals": proposals,
 }
 
 
@@ -191,7 +272,11 @@ def make_parser() -> ArgumentParser:
         doc = (command.__doc__ or "").split("\n\n")[0]
         sub = ArgumentParser(description=doc)
         sub.add_argument("--config", action=ActionConfigFile, help="YAML file with these settings.")
-        sub.add_function_arguments(command, as_group=False)
+        skip: set[str | int] = set()
+        if "benchmark" in inspect.signature(command).parameters:
+            sub.add_function_arguments(load_benchmark, as_group=False)
+            skip |= {"benchmark", "seed"} & set(inspect.signature(command).parameters)
+        sub.add_function_arguments(command, as_group=False, skip=skip)
         commands.add_subcommand(name, sub, help=doc)
     return parser
 
@@ -206,14 +291,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = chosen[name].clone()
         settings.pop("config", None)
         _write_settings(chosen, name, settings.get("output"))
-        COMMANDS[name](**settings.as_dict())
+        return _run(COMMANDS[name], settings.as_dict()) or 0
     except VrelocError as error:
         print(f"vreloc {name}: {error}", file=sys.stderr)
         return 2
     except OSError as error:
         print(f"vreloc {name}: {error.strerror}: {error.filename}", file=sys.stderr)
         return 2
-    return 0
+
+
+def _run(command: Callable[..., int | None], values: dict[str, Any]) -> int | None:
+    """Call a command; its benchmark is loaded from the arguments of :func:`load_benchmark`."""
+    parameters = inspect.signature(command).parameters
+    if "benchmark" in parameters:
+        data = {key: values.pop(key) for key in inspect.signature(load_benchmark).parameters}
+        if "seed" in parameters:
+            values["seed"] = data["seed"]
+        values["benchmark"] = load_benchmark(**data)
+        for note in values["benchmark"].notes:
+            print(f"Note: {note}")
+    return command(**values)
 
 
 def _write_settings(chosen: Namespace, name: str, output: str | None) -> None:

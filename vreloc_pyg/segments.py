@@ -14,6 +14,8 @@ from torch import Tensor
 
 from vreloc_pyg.errors import SegmentError
 
+_NMS_BLOCK = 512
+
 
 @dataclass(frozen=True)
 class Segments:
@@ -120,13 +122,20 @@ def temporal_nms(segments: Tensor, scores: Tensor, threshold: float, max_kept: i
         max_kept: stop once this many are kept.
     """
     order = torch.argsort(scores, descending=True, stable=True)
-    kept: list[Tensor] = []
-    while len(order) and (max_kept is None or len(kept) < max_kept):
-        best, order = order[0], order[1:]
-        kept.append(best)
-        overlap = temporal_iou(segments[best].unsqueeze(0), segments[order]).squeeze(0)
-        order = order[overlap <= threshold]
-    return torch.stack(kept) if kept else order[:0]
+    ranked = segments[order]
+    kept = torch.zeros(len(order), dtype=torch.bool)
+    # In blocks: overlaps of a block with itself and with what is kept are two matrices, whatever M is.
+    for first in range(0, len(order), _NMS_BLOCK):
+        block = ranked[first : first + _NMS_BLOCK]
+        dropped = (temporal_iou(ranked[:first][kept[:first]], block) > threshold).any(0).cpu().numpy()
+        drops = (temporal_iou(block, block) > threshold).cpu().numpy()
+        for row in range(len(block)):
+            if not dropped[row]:
+                dropped[row + 1 :] |= drops[row, row + 1 :]
+        kept[first : first + len(block)] = torch.from_numpy(~dropped)
+        if max_kept is not None and int(kept.sum()) >= max_kept:
+            break
+    return order[kept.to(order.device)][:max_kept]
 
 
 def encode_offsets(proposals: Tensor, truths: Tensor) -> Tensor:

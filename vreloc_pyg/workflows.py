@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -26,9 +26,19 @@ from vreloc_pyg.evaluation import (
     to_markdown,
 )
 from vreloc_pyg.evaluation.recall import best_tiou, passes
+from vreloc_pyg.features.metadata import check_metadata
+from vreloc_pyg.features.pca import PCA, fit_pca, transform_store
+from vreloc_pyg.features.store import open_store
 from vreloc_pyg.files import write_text
 from vreloc_pyg.localization import Localizer
+from vreloc_pyg.proposals.actionness import ActionnessProposals, ActionnessSettings
+from vreloc_pyg.proposals.lists import VideoProposals, write_proposal_list
+from vreloc_pyg.proposals.recall import proposal_recall
+from vreloc_pyg.proposals.source import ProposalSource
+from vreloc_pyg.proposals.tag import TAGSettings
 from vreloc_pyg.segments import Segments, steps_to_seconds
+from vreloc_pyg.settings import settings_from_dict
+from vreloc_pyg.training.actionness import ActionnessTraining, train_actionness
 from vreloc_pyg.training.presets import Preset
 from vreloc_pyg.training.run import train
 
@@ -44,7 +54,12 @@ def train_localizer(benchmark: Benchmark, preset: Preset, output: str | Path, **
     """
     model = train(preset, benchmark.splits["train"], benchmark.splits["validation"], output, **options)
     localizer = Localizer(
-        model, preset.pairing, preset.proposals, preset.refine, name=f"MGFFNet ({preset.name})"
+        model,
+        preset.pairing,
+        preset.proposals,
+        preset.refine,
+        name=f"MGFFNet ({preset.name})",
+        features=benchmark.features,
     )
     localizer.save_pretrained(Path(output) / "model")
     return localizer
@@ -56,16 +71,30 @@ def benchmark_rules(benchmark: Benchmark) -> list[LocalizerProtocol]:
     return standard_rules(benchmark.splits["train"], benchmark.proposals, mirror)
 
 
-def proposal_recall(
-    split: RelocalizationSplit, benchmark: Benchmark, thresholds: Sequence[float] = THRESHOLDS
+def candidate_recall(
+    split: RelocalizationSplit, proposals: ProposalSource, thresholds: Sequence[float] = THRESHOLDS
 ) -> dict[str, float]:
     """Share of pairs for which some candidate window passes each threshold, in percent: the oracle's R@1."""
     best = []
     for query, reference in (split[index] for index in range(len(split))):
-        windows = steps_to_seconds(benchmark.proposals(reference.num_steps), reference.seconds_per_step)
+        windows = steps_to_seconds(proposals.propose(reference), reference.seconds_per_step)
         best.append(best_tiou(windows, reference.segments_of(query.label)).max())
     recall = 100 * passes(torch.stack(best), thresholds).double().mean(0)
     return {f"{threshold:g}": value for threshold, value in zip(thresholds, recall.tolist(), strict=True)}
+
+
+def load_localizer(checkpoint: str | Path, benchmark: Benchmark) -> Localizer:
+    """A trained model for a benchmark; its own proposals, unless the benchmark was given some.
+
+    Raises:
+        FeatureError: if it was trained on features made in another way than the benchmark's.
+        CheckpointError: if it cannot be read, or holds no proposals and none were given.
+    """
+    given = benchmark.proposals if benchmark.proposals_given else None
+    localizer = Localizer.from_pretrained(checkpoint, given)
+    if localizer.features is not None and benchmark.features is not None:
+        check_metadata(localizer.features, benchmark.features, f"the features of {benchmark.name}")
+    return localizer
 
 
 def evaluate_benchmark(
@@ -91,7 +120,7 @@ def evaluate_benchmark(
     """
     output = Path(output)
     pairs = benchmark.splits[split]
-    recall = proposal_recall(pairs, benchmark, thresholds)
+    recall = candidate_recall(pairs, benchmark.proposals, thresholds)
     print("Recall of the candidate windows, % of queries: ", end="")
     print(", ".join(f"{value:.1f} at {threshold}" for threshold, value in recall.items()))
     rules = benchmark_rules(benchmark)
@@ -101,6 +130,88 @@ def evaluate_benchmark(
     save_table(table, output / "results")
     save_table(difference_table(frame, STRONGEST_RULE, thresholds), output / "differences")
     return table
+
+
+def train_proposals(
+    benchmark: Benchmark,
+    output: str | Path,
+    network: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
+    grouping: Mapping[str, Any] | None = None,
+    progress: bool = True,
+) -> tuple[ActionnessProposals, float]:
+    """Train the actionness classifier of a benchmark and save its proposals into ``output``.
+
+    Args:
+        benchmark: its training classes are learnt, its validation classes choose.
+        output: folder for the proposals, checkpoints and curves.
+        network, training, grouping: settings to replace in
+            :class:`~vreloc_pyg.proposals.actionness.ActionnessSettings`,
+            :class:`~vreloc_pyg.training.actionness.ActionnessTraining` and
+            :class:`~vreloc_pyg.proposals.tag.TAGSettings`.
+        progress: show a progress bar.
+
+    Returns:
+        The proposals, and the area under the ROC curve on the validation classes.
+    """
+    train_split, validation = benchmark.splits["train"], benchmark.splits["validation"]
+    width = train_split.num_features
+    classifier, auc = train_actionness(
+        train_split,
+        validation,
+        output,
+        settings_from_dict(ActionnessSettings, {"in_channels": width, **(network or {})}),
+        settings_from_dict(ActionnessTraining, training or {}),
+        progress=progress,
+    )
+    metadata = None if benchmark.features is None else benchmark.features.to_dict()
+    about = {"classes": list(train_split.classes), "features": metadata, "validation_auc": auc}
+    groups = settings_from_dict(TAGSettings, grouping or {})
+    found = ActionnessProposals(classifier, groups, about=about)
+    found.save_pretrained(output)
+    return found, auc
+
+
+def write_proposals(benchmark: Benchmark, output: str | Path, split: str = "test") -> pd.DataFrame:
+    """Write the candidates of a split's references as a list in SSN's layout; return their recall.
+
+    Bounds are shares of the duration of a reference. Recall is that of the split's own classes.
+    """
+    chosen = benchmark.splits[split]
+    listed, found, wanted = [], {}, {}
+    for reference in chosen.references:
+        windows = benchmark.proposals.propose(reference)
+        ours = [i for i, label in enumerate(reference.labels) if label in chosen.classes]
+        found[reference.video_id] = steps_to_seconds(windows, reference.seconds_per_step)
+        wanted[reference.video_id] = reference.segments[ours]
+        listed.append(
+            VideoProposals(
+                reference.video_id,
+                windows.double() / reference.num_steps,
+                instances=reference.segments / reference.duration_s,
+                labels=reference.labels,
+            )
+        )
+    write_proposal_list(output, listed, digits=6)
+    return proposal_recall(found, wanted)
+
+
+def reduce_features(
+    features: str | Path, output: str | Path, basis: str | Path | None = None, components: int = 500
+) -> Path:
+    """Reduce a feature store by PCA into ``output``; fit the basis where none is given.
+
+    Returns:
+        The basis that was used.
+    """
+    store = open_store(features)
+    if basis is not None:
+        path, pca = Path(basis), PCA.load(basis)
+    else:
+        pca = fit_pca(store, components, batch_rows=max(2048, components))
+        path = pca.save(Path(output).with_suffix(".pca.safetensors"))
+    transform_store(pca, store, output)
+    return path
 
 
 def print_table(table: pd.DataFrame, columns: Sequence[str] = ()) -> None:

@@ -13,7 +13,7 @@ from vreloc_pyg.datasets.benchmark import NUM_FOLDS, Benchmark
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.segments import Segments
 from vreloc_pyg.training import make_preset
-from vreloc_pyg.workflows import benchmark_rules, proposal_recall
+from vreloc_pyg.workflows import benchmark_rules, candidate_recall
 
 PATH = Path(__file__).parents[2] / "benchmarks" / "pose_reloc.py"
 WINDOWS = SlidingWindows(shortest=5, longest=40, ratio=2.0, overlap=0.5)
@@ -43,10 +43,11 @@ def small_benchmark(fold):
 def small(script, monkeypatch):
     """Presets are made small: their names, and what sets the CNN apart, stay."""
 
-    def make(name, *parts, model=None, training=None):
+    def make(name, *parts, model=None, training=None, shortest=None):
         tiny = {"epochs": 1, "steps_per_epoch": 1, "batch_size": 2, "validation_pairs": 2}
         model = {"hidden_channels": 8, **(model or {})}
-        return make_preset(name, *parts, model=model, training={**(training or {}), **tiny})
+        training = {**(training or {}), **tiny}
+        return make_preset(name, *parts, model=model, training=training, shortest=shortest)
 
     monkeypatch.setattr(script, "make_preset", make)
     threads, mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
@@ -82,7 +83,7 @@ def test_a_folds_answers(script, tmp_path):
         assert (frame.groupby("system")["pair"].nunique() == 4).all()
         assert set(frame["query_id"]) == {query.video_id for query in benchmark.splits["test"].queries}
     recall = pd.read_csv(tmp_path / "fold" / "proposal_recall.csv", header=None, index_col=0)[1]
-    expected = proposal_recall(benchmark.splits["test"], benchmark)
+    expected = candidate_recall(benchmark.splits["test"], benchmark.proposals)
     assert recall.tolist() == pytest.approx(list(expected.values()))
     for system in ("recommended", "cnn", "paper"):
         assert (tmp_path / "fold" / system / "model" / "model.safetensors").exists()
@@ -252,7 +253,8 @@ def test_tables_of_some_systems(script, answers, tmp_path, monkeypatch):
 def test_folds_and_systems_asked_for_are_run(script, tmp_path, monkeypatch):
     loaded = []
 
-    def load(name, root, fold):
+    def load(name, root, fold, proposals):
+        assert proposals is None
         loaded.append((name, root, fold))
         return small_benchmark(fold)
 

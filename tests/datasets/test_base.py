@@ -1,8 +1,17 @@
 import pytest
 import torch
 
-from vreloc_pyg.datasets.base import Query, Reference, RelocalizationSplit, check_features, check_step
+from vreloc_pyg.datasets.base import (
+    Query,
+    Reference,
+    RelocalizationSplit,
+    StoredQuery,
+    StoredReference,
+    check_features,
+    check_step,
+)
 from vreloc_pyg.errors import DataError, FeatureError, SegmentError
+from vreloc_pyg.features.lazy import AbsentFeatures
 
 
 def make_query(label="run", video_id="q"):
@@ -114,3 +123,70 @@ def test_refuses_pairs_outside_the_lists(pair):
 def test_refuses_pairs_without_an_answer():
     with pytest.raises(DataError, match=r"Pair 0 of split 'test': reference 'r' holds no instance of 'sit'"):
         RelocalizationSplit("test", [make_query("sit")], [make_reference()], [(0, 0)])
+
+
+class Counted:
+    """Stored features that count how often they are read."""
+
+    def __init__(self, features, num_features=3):
+        self.features, self.num_features, self.reads = features, num_features, 0
+
+    @property
+    def num_steps(self):
+        return len(self.features)
+
+    def read(self):
+        self.reads += 1
+        return self.features
+
+
+def test_stored_clips_read_their_features_only_when_asked():
+    stored = Counted(torch.arange(12.0).view(4, 3))
+    reference = StoredReference(stored, 0.5, torch.tensor([[0.0, 1.0]]), ("run",), "r/0", ("r",), 7.5)
+    query = StoredQuery(stored, 0.5, "run", "q")
+    assert isinstance(reference, Reference)
+    assert isinstance(query, Query)
+    assert (reference.num_steps, reference.duration_s, reference.offset_s) == (4, 2.0, 7.5)
+    assert (query.num_steps, query.duration_s) == (4, 2.0)
+    assert reference.steps_of("run").tolist() == [[0, 2]]
+    assert reference.comes_from("r")
+    split = RelocalizationSplit("test", [query], [reference], [(0, 0)])
+    assert split.classes == ("run",)
+    assert "r/0" in repr(reference)
+    assert "'q'" in repr(query)
+    assert stored.reads == 0
+    assert torch.equal(split[0][1].features, stored.features)
+    assert split.num_features == 3
+    assert stored.reads == 2
+
+
+@pytest.mark.parametrize("make", ["query", "reference"])
+def test_stored_features_are_checked_when_they_are_read(make):
+    def clip(features, num_features=3):
+        stored = Counted(features, num_features)
+        if make == "query":
+            return StoredQuery(stored, 0.5, "run", "v")
+        return StoredReference(stored, 0.5, torch.empty(0, 2), (), "v")
+
+    with pytest.raises(FeatureError, match=f"{make} 'v' hold NaN"):
+        _ = clip(torch.tensor([[0.0, float("nan"), 1.0]])).features
+    with pytest.raises(FeatureError, match=f"{make} 'v' with F = 5"):
+        _ = clip(torch.zeros(2, 3), 5).features
+    with pytest.raises(FeatureError, match=f"{make} 'v' with at least one step"):
+        clip(torch.zeros(0, 3))
+
+
+def test_stored_references_check_their_annotations():
+    with pytest.raises(SegmentError, match="outside its video"):
+        StoredReference(AbsentFeatures(4), 0.5, torch.tensor([[0.0, 2.5]]), ("run",), "r")
+    with pytest.raises(DataError, match="1 segments but 0 labels"):
+        StoredReference(AbsentFeatures(4), 0.5, torch.tensor([[0.0, 1.0]]), (), "r")
+    with pytest.raises(DataError, match="positive seconds_per_step"):
+        StoredQuery(AbsentFeatures(4), 0.0, "run", "q")
+
+
+def test_absent_features_say_so():
+    query = StoredQuery(AbsentFeatures(4), 0.5, "run", "q")
+    assert query.num_steps == 4
+    with pytest.raises(FeatureError, match="without a feature store"):
+        _ = query.features

@@ -9,17 +9,34 @@ from vreloc_pyg.baselines import standard_rules
 from vreloc_pyg.datasets import PennAction, Query, Reference, Synthetic
 from vreloc_pyg.errors import CheckpointError, FeatureError, SettingsError
 from vreloc_pyg.evaluation import evaluate, result_table
+from vreloc_pyg.features.metadata import FeatureMetadata
 from vreloc_pyg.graphs.pairing import Pairing
 from vreloc_pyg.localization import Localizer
 from vreloc_pyg.nn import MGFFNet
 from vreloc_pyg.nn.ranking import rank_windows
+from vreloc_pyg.proposals.actionness import ActionnessClassifier, ActionnessProposals, ActionnessSettings
+from vreloc_pyg.proposals.cache import CachedProposals
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
+from vreloc_pyg.proposals.tag import TAGSettings
 from vreloc_pyg.segments import temporal_iou
 from vreloc_pyg.training import make_preset
 
 SKELETON = PennAction.skeleton
 POSE = SKELETON.num_features
 WINDOWS = SlidingWindows(shortest=4, longest=30, ratio=2.5, overlap=0.4)
+
+
+class Fixed:
+    """The same candidates for every video."""
+
+    def __init__(self, windows):
+        self.windows = windows
+
+    def propose(self, video):
+        return self.windows
+
+    def fingerprint(self):
+        return f"fixed {self.windows.tolist()}"
 
 
 def trained_like(model, seed=0):
@@ -58,7 +75,7 @@ def make_pair(query_steps=12, reference_steps=60, width=8, step_s=0.25, seed=0):
 
 def every_window(localizer, query, reference):
     """Windows, scores and offsets, one pair graph at a time."""
-    windows = localizer.proposals(reference.num_steps)
+    windows = localizer.proposals.propose(reference)
     scores, offsets = [], []
     with torch.no_grad():
         for window in windows:
@@ -147,7 +164,7 @@ def test_window_scores_are_those_of_the_pair_graphs(localizer):
 @pytest.mark.parametrize("chunk", [1, 2, 7])
 def test_chunks_do_not_change_what_is_ranked(localizer, chunk):
     query, reference = pair_for(localizer, 12, 40)
-    windows = localizer.proposals(reference.num_steps)
+    windows = localizer.proposals.propose(reference)
     arguments = localizer.model, localizer.pairing, query.features, reference.features, windows
     with torch.no_grad():
         whole, parts = rank_windows(*arguments), rank_windows(*arguments, chunk=chunk)
@@ -161,7 +178,7 @@ def test_few_windows_of_mirrored_and_padded_clips(num_windows):
     index, sign = SKELETON.mirror_features()
     model = trained_like(MGFFNet(in_channels=POSE, hidden_channels=8, mask_padding=True))
     windows = torch.tensor([[0, 9], [3, 30], [20, 34]])[:num_windows]
-    localizer = Localizer(model, Pairing(mirror_index=index, mirror_sign=sign), lambda num_steps: windows)
+    localizer = Localizer(model, Pairing(mirror_index=index, mirror_sign=sign), Fixed(windows))
     query, reference = make_pair(12, 40, POSE)
     windows, scores, offsets = every_window(localizer, query, reference)
     with torch.no_grad():
@@ -289,7 +306,7 @@ def test_the_score_curve_is_the_best_of_the_windows_over_each_step():
 
 def test_steps_that_no_window_covers_have_the_least_score():
     localizer = make_localizer("paper")
-    localizer.proposals = lambda num_steps: torch.tensor([[3, 6]])
+    localizer.proposals = Fixed(torch.tensor([[3, 6]]))
     curve = localizer.score_curve(*make_pair(5, 10))
     assert (curve[[0, 1, 2, 6, 7, 8, 9]] == -1).all()
     assert (curve[3:6] > -1).all()
@@ -350,8 +367,10 @@ def test_a_saved_localizer_gives_identical_answers(localizer, tmp_path):
 def test_the_files_are_json_and_safetensors(tmp_path):
     folder = make_localizer("recommended").save_pretrained(tmp_path)
     config = json.loads((folder / "config.json").read_text())
-    assert set(config) == {"model", "pairing", "proposals", "localizer"}
-    assert config["proposals"] == {"shortest": 4, "longest": 30, "ratio": 2.5, "overlap": 0.4}
+    assert set(config) == {"model", "pairing", "proposals", "localizer", "features"}
+    windows = {"shortest": 4, "longest": 30, "ratio": 2.5, "overlap": 0.4}
+    assert config["proposals"] == {"sliding_windows": windows}
+    assert config["features"] is None
     content = (folder / "model.safetensors").read_bytes()
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     assert "score_head.mlp.0.weight" in header
@@ -366,13 +385,30 @@ def test_saving_over_an_old_model_replaces_it(tmp_path):
     assert torch.equal(loaded.bounds, localizer.localize(query, reference).bounds)
 
 
-def test_other_proposals_cannot_be_saved(tmp_path):
-    localizer = Localizer(
-        MGFFNet(in_channels=8, hidden_channels=8), Pairing(), lambda n: torch.tensor([[0, n]])
-    )
-    with pytest.raises(SettingsError, match=r"^Expected proposals to be SlidingWindows"):
-        localizer.save_pretrained(tmp_path)
-    assert list(tmp_path.iterdir()) == []
+def test_proposals_of_a_list_must_be_given_again(tmp_path):
+    model, fixed = MGFFNet(in_channels=8, hidden_channels=8), Fixed(torch.tensor([[0, 9]]))
+    folder = Localizer(model, Pairing(), fixed).save_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match=r"that no checkpoint holds \(fixed .*give them again"):
+        Localizer.from_pretrained(folder)
+    assert Localizer.from_pretrained(folder, fixed).proposals is fixed
+
+
+def test_proposals_of_an_actionness_classifier_are_saved_with_it(tmp_path):
+    proposals = ActionnessProposals(ActionnessClassifier(ActionnessSettings(8, 4)), TAGSettings.paper(), 7)
+    cached = CachedProposals(proposals, tmp_path / "cache")
+    localizer = Localizer(MGFFNet(in_channels=8, hidden_channels=8), Pairing(), cached)
+    loaded = Localizer.from_pretrained(localizer.save_pretrained(tmp_path / "model"))
+    assert loaded.proposals.fingerprint() == proposals.fingerprint()
+    query, reference = make_pair()
+    answers = [one.localize(query, reference, 3).bounds for one in (localizer, loaded)]
+    assert torch.equal(*answers)
+
+
+def test_a_localizer_remembers_what_its_features_were_made_with(tmp_path):
+    metadata = FeatureMetadata("c3d", 8, 16.0, pca="abc")
+    model = MGFFNet(in_channels=8, hidden_channels=8)
+    folder = Localizer(model, Pairing(), features=metadata).save_pretrained(tmp_path)
+    assert Localizer.from_pretrained(folder).features == metadata
 
 
 @pytest.fixture
@@ -445,8 +481,8 @@ def test_settings_with_unknown_missing_or_impossible_parts(folder, part):
         ("pairing", "fit", "stretch"),
         ("pairing", "pair_features", False),
         ("pairing", "feature_groups", [[3, 1]]),
-        ("proposals", "shortest", 0),
-        ("proposals", "ratio", "x"),
+        ("proposals", "sliding_windows", {"shortest": 0}),
+        ("proposals", "sliding_windows", {"ratio": "x"}),
         ("localizer", "nms_threshold", "x"),
         ("localizer", "nms_threshold", 2.0),
     ],

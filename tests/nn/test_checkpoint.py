@@ -5,11 +5,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-import vreloc_pyg.nn.checkpoint as checkpoint
+import vreloc_pyg.checkpoint as checkpoint
+from vreloc_pyg.checkpoint import CONFIG_NAME, WEIGHTS_NAME, load_weights, read_config, save_model
 from vreloc_pyg.errors import CheckpointError
 from vreloc_pyg.graphs import pair_data
 from vreloc_pyg.nn import MGFFNet
-from vreloc_pyg.nn.checkpoint import CONFIG_NAME, WEIGHTS_NAME, load_weights, read_config, save_model
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vreloc_pyg.datasets import Reference
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.proposals.sliding_window import SlidingWindows, sliding_windows, window_lengths
 
@@ -79,3 +80,14 @@ def test_refuses_impossible_settings(settings):
 def test_refuses_impossible_arguments(arguments):
     with pytest.raises(SettingsError, match=r"got"):
         sliding_windows(*arguments)
+
+
+def test_windows_of_a_video_are_those_of_its_length():
+    windows = SlidingWindows(shortest=3, longest=9)
+    video = Reference(torch.zeros(20, 2), 0.5, torch.empty(0, 2), (), "v")
+    assert torch.equal(windows.propose(video), windows(20))
+
+
+def test_the_fingerprint_tells_settings_apart():
+    assert SlidingWindows().fingerprint() == SlidingWindows().fingerprint()
+    assert SlidingWindows().fingerprint() != SlidingWindows(overlap=0.5).fingerprint()

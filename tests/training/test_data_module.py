@@ -13,10 +13,12 @@ from vreloc_pyg.errors import DataError
 from vreloc_pyg.graphs.pair_data import MultiScaleEdges, validate_pair
 from vreloc_pyg.graphs.pair_features import PAIR_FEATURES
 from vreloc_pyg.graphs.pairing import Pairing
+from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.segments import decode_offsets, temporal_iou
 from vreloc_pyg.training import EpisodeDataset, RelocalizationData
 from vreloc_pyg.training.data_module import PairDataset, collate_episodes
 
+WINDOWS = SlidingWindows(shortest=5, longest=40)
 GRADED = GradedSampler(num_candidates=8, shortest=5)
 PAIRING = Pairing(num_steps=6, fit="resample", pair_features=True)
 
@@ -194,23 +196,24 @@ def test_speed_moves_the_log_ratio_and_nothing_else(splits):
 
 def test_pairs_of_a_split_in_steps(splits):
     split = splits["validation"]
-    dataset = PairDataset(split)
+    dataset = PairDataset(split, WINDOWS)
     assert len(dataset) == len(split) == 4
     query, reference = split[2]
     pair = dataset[2]
     assert torch.equal(pair.query, query.features)
     assert torch.equal(pair.reference, reference.features)
+    assert torch.equal(pair.windows, WINDOWS(reference.num_steps))
     assert pair.truths.tolist() == reference.steps_of(query.label).tolist()
 
 
 @pytest.mark.parametrize(("size", "chosen"), [(1, [0]), (2, [0, 2]), (3, [0, 1, 2]), (4, [0, 1, 2, 3])])
 def test_some_pairs_are_spread_evenly(splits, size, chosen):
-    assert PairDataset(splits["validation"], size).chosen == chosen
-    assert PairDataset(splits["validation"], 100).chosen == [0, 1, 2, 3]
+    assert PairDataset(splits["validation"], WINDOWS, size).chosen == chosen
+    assert PairDataset(splits["validation"], WINDOWS, 100).chosen == [0, 1, 2, 3]
 
 
 def data_module(splits, **options):
-    return RelocalizationData(splits["train"], splits["validation"], GRADED, PAIRING, **options)
+    return RelocalizationData(splits["train"], splits["validation"], GRADED, PAIRING, WINDOWS, **options)
 
 
 def test_an_epoch_has_the_steps_and_batches_asked_for(splits):

@@ -20,13 +20,13 @@ from vreloc_pyg.training import (
     regression_loss,
     triplet_loss,
 )
-from vreloc_pyg.training.data_module import PairDataset, collate_episodes
+from vreloc_pyg.training.data_module import PairDataset, ValidationPair, collate_episodes
 
 
 def make_module(preset, seed=0):
     torch.manual_seed(seed)
     model = MGFFNet(**preset.model.to_dict())
-    return RelocalizationModule(model, preset.pairing, preset.training, preset.proposals, preset.refine)
+    return RelocalizationModule(model, preset.pairing, preset.training, preset.refine)
 
 
 def make_batch(preset, splits, size=3):
@@ -94,7 +94,7 @@ def test_a_shared_parameter_is_refused(small_preset):
     model = MGFFNet(**preset.model.to_dict())
     model.regression_head.mlp[0] = model.score_head.mlp[0]
     with pytest.raises(SettingsError, match="regression head shares parameters"):
-        RelocalizationModule(model, preset.pairing, preset.training, preset.proposals)
+        RelocalizationModule(model, preset.pairing, preset.training)
 
 
 def only(bench, optimizer, module_step):
@@ -321,7 +321,7 @@ def test_validation_judges_the_localizers_answer(preset, splits, refine):
     module.refine = refine
     localizer = Localizer(module.model, preset.pairing, preset.proposals, refine)
     split = splits["validation"]
-    pairs = PairDataset(split)
+    pairs = PairDataset(split, preset.proposals)
     for index in range(len(split)):
         query, reference = split[index]
         logged = validate(module, pairs[index])
@@ -336,12 +336,13 @@ def test_validation_judges_the_localizers_answer(preset, splits, refine):
 
 def test_validation_counts_any_instance_and_is_strict(small_preset, splits, monkeypatch):
     module = make_module(small_preset("recommended"))
-    module.proposals = lambda num_steps: torch.tensor([[0, 10], [20, 30]])
     monkeypatch.setattr(
         "vreloc_pyg.training.module.rank_windows",
         lambda *_: SimpleNamespace(score=torch.tensor([0.1, 0.3]), offsets=torch.zeros(2, 2)),
     )
-    pair = PairDataset(splits["validation"])[0]._replace(reference=torch.zeros(40, 8))
+    pair = ValidationPair(
+        torch.zeros(9, 8), torch.zeros(40, 8), torch.tensor([[0, 10], [20, 30]]), torch.empty(0)
+    )
     answers = {
         ((20, 30),): 1.0,
         ((0, 10),): 0.0,
@@ -386,5 +387,5 @@ def test_pairs_are_made_where_their_features_are(num_steps):
 def test_it_leaves_the_model_as_it_was_given(small_preset):
     preset = small_preset("paper")
     model = MGFFNet(**preset.model.to_dict())
-    assert RelocalizationModule(model, preset.pairing, preset.training, preset.proposals).model is model
+    assert RelocalizationModule(model, preset.pairing, preset.training).model is model
     assert isinstance(model, nn.Module)

@@ -58,6 +58,7 @@ def test_paper_is_the_literal_reading():
         "validation_pairs": None,
         "patience": None,
         "gradient_clip": None,
+        "crop": 0.0,
         "ema_decay": None,
         "seed": 0,
     }

@@ -5,7 +5,7 @@ from vreloc_pyg.baselines.chance import Chance
 from vreloc_pyg.baselines.query_blind import CentredSegment, CutDetector, PriorSegment, WholeReference
 from vreloc_pyg.baselines.window_rule import WindowRule
 from vreloc_pyg.datasets.base import RelocalizationSplit
-from vreloc_pyg.proposals.sliding_window import SlidingWindows
+from vreloc_pyg.proposals.source import ProposalSource
 
 #: Name of the best training-free system of :func:`standard_rules`.
 STRONGEST_RULE = "window rule, length and mirror"
@@ -13,7 +13,7 @@ STRONGEST_RULE = "window rule, length and mirror"
 
 def standard_rules(
     train: RelocalizationSplit,
-    windows: SlidingWindows,
+    windows: ProposalSource,
     mirror: tuple[tuple[int, ...], tuple[float, ...]] | None = None,
 ) -> list[LocalizerProtocol]:
     """Every system without a network, fitted on a training split: a learned row stands beside these.

@@ -11,12 +11,13 @@ from vreloc_pyg.datasets.base import Query, Reference, check_features
 from vreloc_pyg.features.pose import mirror_image
 from vreloc_pyg.features.statistics import window_statistics
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
+from vreloc_pyg.proposals.source import ProposalSource
 from vreloc_pyg.segments import Segments, steps_to_seconds
 
 
 @dataclass(frozen=True)
 class WindowRule:
-    """Ranks sliding windows by how near the mean and standard deviation of their features are to the query's.
+    """Ranks windows by how near the mean and standard deviation of their features are to the query's.
 
     .. math::
         S(w) = -\\lVert (\\mu_w, \\sigma_w) - (\\mu_q, \\sigma_q) \\rVert_2
@@ -36,7 +37,7 @@ class WindowRule:
         name: the row in a table.
     """
 
-    windows: SlidingWindows = field(default_factory=SlidingWindows)
+    windows: ProposalSource = field(default_factory=SlidingWindows)
     length_weight: float = 0.0
     mirror: tuple[tuple[int, ...], tuple[float, ...]] | None = None
     nms_threshold: float | None = 0.5
@@ -50,7 +51,7 @@ class WindowRule:
             SettingsError: if ``top_n`` is below 1.
         """
         check_features(reference.features, f"reference {reference.video_id!r}", width=query.features.size(1))
-        windows = self.windows(reference.num_steps)
+        windows = self.windows.propose(reference)
         candidates = window_statistics(reference.features, windows)  # [M, 2 F]
         images = [query.features]
         if self.mirror is not None:

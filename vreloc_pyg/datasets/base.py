@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vreloc_pyg.errors import DataError, FeatureError
+from vreloc_pyg.features.lazy import LazyFeatures
 from vreloc_pyg.segments import check_segments, seconds_to_steps
 
 
@@ -55,7 +56,8 @@ class Reference:
         segments: start and end of every instance in seconds, ``[G, 2]`` float64.
         labels: the class of every instance.
         video_id: an identifier, unique within a data set.
-        sources: ids of the videos this one was made of, when it was composed of others.
+        sources: ids of the videos this one was cut from or made of; empty where it is one whole video.
+        offset_s: where it begins in the video it was cut from, in seconds.
 
     Raises:
         FeatureError: if the features are empty, not two-dimensional or not finite.
@@ -68,9 +70,13 @@ class Reference:
     labels: tuple[str, ...]
     video_id: str
     sources: tuple[str, ...] = field(default=())
+    offset_s: float = 0.0
 
     def __post_init__(self) -> None:
         check_features(self.features, f"reference {self.video_id!r}")
+        self._check_annotations()
+
+    def _check_annotations(self) -> None:
         check_step(self.seconds_per_step, self.video_id)
         segments = torch.as_tensor(self.segments, dtype=torch.float64).reshape(-1, 2)
         if len(segments) != len(self.labels):
@@ -101,6 +107,83 @@ class Reference:
         return video_id == self.video_id or video_id in self.sources
 
 
+class StoredQuery(Query):
+    """A query whose features are read whenever they are asked for.
+
+    Args:
+        stored: the clip's features.
+        seconds_per_step, label, video_id: see :class:`Query`.
+
+    Raises:
+        FeatureError: if the clip has no steps; on reading, if its features are not finite.
+    """
+
+    stored: LazyFeatures
+
+    def __init__(self, stored: LazyFeatures, seconds_per_step: float, label: str, video_id: str) -> None:
+        _store(self, stored=stored, seconds_per_step=seconds_per_step, label=label, video_id=video_id)
+        check_length(stored.num_steps, f"query {video_id!r}")
+        check_step(seconds_per_step, video_id)
+
+    def __repr__(self) -> str:
+        return f"StoredQuery({self.stored!r}, {self.label!r}, {self.video_id!r})"
+
+    @property
+    def features(self) -> Tensor:
+        return check_features(self.stored.read(), f"query {self.video_id!r}", self.stored.num_features)
+
+    @property
+    def num_steps(self) -> int:
+        return self.stored.num_steps
+
+
+class StoredReference(Reference):
+    """A reference whose features are read whenever they are asked for.
+
+    Args:
+        stored: the video's features.
+        seconds_per_step, segments, labels, video_id, sources, offset_s: see :class:`Reference`.
+
+    Raises:
+        FeatureError: if the video has no steps; on reading, if its features are not finite.
+        SegmentError: as :class:`Reference`.
+    """
+
+    stored: LazyFeatures
+
+    def __init__(
+        self,
+        stored: LazyFeatures,
+        seconds_per_step: float,
+        segments: Tensor,
+        labels: tuple[str, ...],
+        video_id: str,
+        sources: tuple[str, ...] = (),
+        offset_s: float = 0.0,
+    ) -> None:
+        _store(self, stored=stored, seconds_per_step=seconds_per_step, segments=segments, labels=labels)
+        _store(self, video_id=video_id, sources=sources, offset_s=offset_s)
+        check_length(stored.num_steps, f"reference {video_id!r}")
+        self._check_annotations()
+
+    def __repr__(self) -> str:
+        return f"StoredReference({self.stored!r}, {self.video_id!r})"
+
+    @property
+    def features(self) -> Tensor:
+        return check_features(self.stored.read(), f"reference {self.video_id!r}", self.stored.num_features)
+
+    @property
+    def num_steps(self) -> int:
+        return self.stored.num_steps
+
+
+def _store(instance: object, **values: object) -> None:
+    """Set fields of a frozen dataclass, as its own constructor does."""
+    for name, value in values.items():
+        object.__setattr__(instance, name, value)
+
+
 @dataclass(frozen=True)
 class RelocalizationSplit:
     """Queries, references, and which pairs of them are evaluated.
@@ -109,8 +192,8 @@ class RelocalizationSplit:
         name: for example ``"train"`` or ``"test"``.
         queries: the clips.
         references: the untrimmed videos.
-        pairs: ``(query index, reference index)``; the reference holds the query's class and shares no
-            source video with it.
+        pairs: ``(query index, reference index)``; the reference holds the query's class. Unless a published
+            protocol says otherwise, it shares no source video with it.
 
     Raises:
         DataError: if a pair points outside the lists or its reference lacks the query's class.
@@ -162,6 +245,13 @@ def check_features(features: Tensor, what: str, width: int | None = None) -> Ten
         step = int((~torch.isfinite(features)).any(1).nonzero()[0, 0])
         raise FeatureError(f"Features of {what} hold NaN or infinite values, first at step {step}")
     return features
+
+
+def check_length(num_steps: int, what: str) -> int:
+    """Return ``num_steps`` unchanged, or raise :class:`FeatureError` unless it is positive."""
+    if num_steps < 1:
+        raise FeatureError(f"Expected features of {what} with at least one step (got {num_steps})")
+    return num_steps
 
 
 def check_step(seconds_per_step: float, what: str) -> float:

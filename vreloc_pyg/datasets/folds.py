@@ -1,13 +1,18 @@
-"""Class-disjoint folds."""
+"""Class-disjoint folds and splits."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from vreloc_pyg.errors import SettingsError
+from vreloc_pyg.errors import DataError, SettingsError
+from vreloc_pyg.files import write_text
+
+SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -17,6 +22,45 @@ class ClassFold:
     train: tuple[str, ...]
     validation: tuple[str, ...]
     test: tuple[str, ...]
+
+    def save(self, path: str | Path, name: str = "", seed: int | None = None) -> Path:
+        """Write the classes as JSON that a person can read, commit and share.
+
+        Args:
+            path: the file.
+            name: the data set's, for the reader.
+            seed: that drew the classes, for the reader.
+        """
+        about = {"name": name, "seed": seed}
+        lists = {key: sorted(getattr(self, key)) for key in SPLITS}
+        return write_text(path, json.dumps({**about, **lists}, indent=1, ensure_ascii=False) + "\n")
+
+    @classmethod
+    def load(cls, path: str | Path) -> ClassFold:
+        """The classes of a file of :meth:`save`.
+
+        Raises:
+            DataError: if it cannot be read, lacks a split or knows another key, or names a class twice.
+        """
+        try:
+            values = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        except json.JSONDecodeError as error:
+            raise DataError(f"{path}, line {error.lineno}: {error.msg}") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"Cannot read the class split {path}: {error}") from None
+        if not isinstance(values, dict) or not set(SPLITS) <= set(values) <= {*SPLITS, "name", "seed"}:
+            raise DataError(
+                f"Expected the keys {', '.join(SPLITS)} in {path}, besides name and seed no other"
+            )
+        seen: dict[str, str] = {}
+        for key in SPLITS:
+            if not isinstance(values[key], list) or not all(isinstance(one, str) for one in values[key]):
+                raise DataError(f"Expected {key} in {path} as a list of class names")
+            for label in values[key]:
+                if label in seen:
+                    raise DataError(f"{path} names the class {label!r} twice, in {seen[label]} and {key}")
+                seen[label] = key
+        return cls(*(tuple(sorted(values[key])) for key in SPLITS))
 
 
 def class_folds(classes: Sequence[str], num_folds: int, num_validation: int, seed: int) -> list[ClassFold]:
@@ -48,3 +92,50 @@ def class_folds(classes: Sequence[str], num_folds: int, num_validation: int, see
         train = turned[size + num_validation :]
         folds.append(ClassFold(tuple(sorted(train)), tuple(sorted(validation)), tuple(sorted(test))))
     return folds
+
+
+def class_split(
+    classes: Sequence[str],
+    sizes: tuple[int, int, int] | None = None,
+    seed: int = 0,
+    together: Sequence[Sequence[str]] = (),
+) -> ClassFold:
+    """Training, validation and test classes, drawn with a seed.
+
+    Args:
+        classes: class names; their order does not matter.
+        sizes: numbers of training, validation and test classes; by default a fifth of the classes, and at
+            least one, for validation and as many for test.
+        seed: decides the draw.
+        together: sets of classes that must come to lie on one side.
+
+    Raises:
+        DataError: if there are fewer than three classes, or the sizes do not add up or cannot be met.
+    """
+    names = sorted(set(classes))
+    if sizes is None:
+        held_out = max(1, round(len(names) / 5))
+        sizes = (len(names) - 2 * held_out, held_out, held_out)
+    if sum(sizes) != len(names) or min(sizes) < 1:
+        raise DataError(
+            f"Cannot split {len(names)} classes into {sizes[0]} for training, {sizes[1]} for validation and "
+            f"{sizes[2]} for test: each needs at least one"
+        )
+    bound = [sorted(set(group) & set(names)) for group in together]
+    bound = [group for group in bound if len(group) > 1]
+    loose = [[name] for name in names if not any(name in group for group in bound)]
+    rng = np.random.default_rng(seed)
+    order = [loose[i] for i in rng.permutation(len(loose))]
+    room = dict(zip(SPLITS, sizes, strict=True))
+    sides: dict[str, list[str]] = {key: [] for key in SPLITS}
+    # What belongs together goes first, to a side drawn by its room; single classes fill the rest.
+    for group in bound:
+        fitting = [key for key in SPLITS if room[key] - len(sides[key]) >= len(group)]
+        if not fitting:
+            raise DataError(f"No side of a split into {sizes} has room for {', '.join(group)} together")
+        left = np.array([room[key] - len(sides[key]) for key in fitting], dtype=float)
+        sides[fitting[int(rng.choice(len(fitting), p=left / left.sum()))]] += group
+    for key in ("test", "validation", "train"):
+        while len(sides[key]) < room[key]:
+            sides[key] += order.pop()
+    return ClassFold(*(tuple(sorted(sides[key])) for key in SPLITS))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -11,12 +10,11 @@ import torch
 from torch import Tensor
 
 from vreloc_pyg.datasets.base import Query, Reference, RelocalizationSplit
+from vreloc_pyg.datasets.cropping import crop_reference
 from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
+from vreloc_pyg.proposals.source import ProposalSource
 from vreloc_pyg.segments import temporal_iou
-
-#: Candidate windows of a video of so many steps: ``[M, 2]`` int64.
-Proposals = Callable[[int], Tensor]
 
 
 class Candidates(NamedTuple):
@@ -55,13 +53,16 @@ class TrainingPool:
 
     Args:
         split: queries and references; its pairs are not used.
+        crop: probability that background is cropped off a reference that answers a query
+            (:func:`~vreloc_pyg.datasets.cropping.crop_reference`).
 
     Raises:
         DataError: if no query has a reference of its class from another video.
     """
 
-    def __init__(self, split: RelocalizationSplit) -> None:
+    def __init__(self, split: RelocalizationSplit, crop: float = 0.0) -> None:
         self.split = split
+        self.crop = crop
         self.by_label: dict[str, list[int]] = {}
         for index, reference in enumerate(split.references):
             for label in sorted(set(reference.labels)):
@@ -79,7 +80,8 @@ class TrainingPool:
     def draw_match(self, query: Query, rng: np.random.Generator) -> Reference:
         """A reference that shows the query's class and none of its frames."""
         matches = self._matches(query)
-        return self.split.references[matches[int(rng.integers(len(matches)))]]
+        reference = self.split.references[matches[int(rng.integers(len(matches)))]]
+        return crop_reference(reference, rng, self.crop) if self.crop else reference
 
     def draw_other(self, query: Query, match: Reference, rng: np.random.Generator) -> tuple[Reference, str]:
         """A reference other than ``match`` with none of the query's frames, and another class it shows."""
@@ -87,7 +89,11 @@ class TrainingPool:
         first = int(rng.integers(len(labels))) if labels else 0
         for label in labels[first:] + labels[:first]:
             found = [self.split.references[index] for index in self.by_label[label]]
-            found = [other for other in found if other is not match and not other.comes_from(query.video_id)]
+            found = [
+                other
+                for other in found
+                if other.video_id != match.video_id and not other.comes_from(query.video_id)
+            ]
             if found:
                 return found[int(rng.integers(len(found)))], label
         raise DataError(
@@ -121,7 +127,7 @@ class TripletSampler:
         SettingsError: if a value is impossible.
     """
 
-    proposals: Proposals = field(default_factory=SlidingWindows)
+    proposals: ProposalSource = field(default_factory=SlidingWindows)
     positive_jitter: float = 0.0
     same_reference_negative: float = 0.0
 
@@ -143,17 +149,17 @@ class TripletSampler:
                 _move_ends(instance.expand(1, 2), self.positive_jitter, rng), reference.num_steps, 1
             )
         else:
-            positive = _best(self.proposals(reference.num_steps), instance)
+            positive = _best(self.proposals.propose(reference), instance)
         groups = [_candidates(reference, positive, instances)]
         if rng.random() < self.same_reference_negative:
-            windows = self.proposals(reference.num_steps)
+            windows = self.proposals.propose(reference)
             low = (temporal_iou(windows.double(), instances.double()).amax(1) < 0.5).nonzero().flatten()
             if len(low):
                 negative = windows[low[int(rng.integers(len(low)))]].expand(1, 2)
                 return Episode(query, [*groups, _candidates(reference, negative, instances)])
         other, label = pool.draw_other(query, reference, rng)
         theirs = other.steps_of(label)
-        negative = _best(self.proposals(other.num_steps), theirs[int(rng.integers(len(theirs)))])
+        negative = _best(self.proposals.propose(other), theirs[int(rng.integers(len(theirs)))])
         nothing = Candidates(other, negative, negative, torch.zeros(1))
         return Episode(query, [*groups, nothing])
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from vreloc_pyg.checkpoint import read_config
 from vreloc_pyg.datasets.base import Query, Reference, check_features
-from vreloc_pyg.datasets.sampling import Proposals
 from vreloc_pyg.errors import CheckpointError, SettingsError
+from vreloc_pyg.features.metadata import FeatureMetadata
 from vreloc_pyg.graphs.pairing import Pairing
-from vreloc_pyg.nn.checkpoint import read_config
 from vreloc_pyg.nn.mgff_net import MGFFNet
 from vreloc_pyg.nn.ranking import rank_windows, refine_windows
+from vreloc_pyg.proposals.actionness import ActionnessProposals
+from vreloc_pyg.proposals.cache import CachedProposals
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
+from vreloc_pyg.proposals.source import ProposalSource
 from vreloc_pyg.segments import Segments, steps_to_seconds
 from vreloc_pyg.settings import settings_from_dict
 
@@ -29,6 +33,7 @@ class Localizer:
         refine: move windows by their predicted offsets (paper section 4.8.2).
         nms_threshold: largest tIoU two answers may have.
         name: the row in a table.
+        features: what the features it was trained on were made with, where that is known.
 
     Raises:
         SettingsError: if model and pairing disagree on pair features, or ``nms_threshold`` is impossible.
@@ -46,10 +51,11 @@ class Localizer:
         self,
         model: MGFFNet,
         pairing: Pairing,
-        proposals: Proposals | None = None,
+        proposals: ProposalSource | None = None,
         refine: bool = True,
         nms_threshold: float = 0.5,
         name: str = "MGFFNet",
+        features: FeatureMetadata | None = None,
     ) -> None:
         if model.settings.pair_features != pairing.pair_features:
             raise SettingsError(
@@ -64,39 +70,42 @@ class Localizer:
         self.refine = refine
         self.nms_threshold = nms_threshold
         self.name = name
+        self.features = features
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> Localizer:
+    def from_pretrained(cls, folder: str | Path, proposals: ProposalSource | None = None) -> Localizer:
         """A localizer saved by :meth:`save_pretrained`.
 
+        Args:
+            folder: where it was saved.
+            proposals: to use in place of those it was saved with.
+
         Raises:
-            CheckpointError: if a file is missing, damaged or does not fit the other.
+            CheckpointError: if a file is missing, damaged or does not fit the other, or the proposals were
+                read from a list, which no checkpoint holds, and none are given.
         """
         model, config = MGFFNet.from_pretrained(folder), read_config(folder)
         try:
+            pairing, features = settings_from_dict(Pairing, config["pairing"]), config["features"]
             return cls(
                 model,
-                settings_from_dict(Pairing, config["pairing"]),
-                settings_from_dict(SlidingWindows, config["proposals"]),
+                pairing,
+                _load_proposals(folder, config["proposals"]) if proposals is None else proposals,
+                features=None if features is None else FeatureMetadata.from_dict(features),
                 **config["localizer"],
             )
-        except (KeyError, TypeError, SettingsError) as error:
+        except (KeyError, TypeError, AttributeError, SettingsError) as error:
             raise CheckpointError(
                 f"The settings of the localizer in {folder} are unusable: {error}"
             ) from None
 
     def save_pretrained(self, folder: str | Path) -> Path:
-        """Write the model and the settings of this localizer.
-
-        Raises:
-            SettingsError: if the proposals are not sliding windows, which alone can be written down.
-        """
-        if not isinstance(self.proposals, SlidingWindows):
-            raise SettingsError(f"Expected proposals to be SlidingWindows (got {self.proposals!r})")
+        """Write the model, the settings of this localizer and what makes its proposals."""
         return self.model.save_pretrained(
             folder,
             pairing=self.pairing.to_dict(),
-            proposals=vars(self.proposals),
+            proposals=_save_proposals(folder, self.proposals),
+            features=None if self.features is None else self.features.to_dict(),
             localizer={"refine": self.refine, "nms_threshold": self.nms_threshold, "name": self.name},
         )
 
@@ -112,7 +121,7 @@ class Localizer:
             raise SettingsError(f"Expected top_n >= 1 (got {top_n})")
         check_features(query.features, f"query {query.video_id!r}", self.num_features)
         check_features(reference.features, f"reference {reference.video_id!r}", self.num_features)
-        windows = self.proposals(reference.num_steps)
+        windows = self.proposals.propose(reference)
         relevance = rank_windows(self.model, self.pairing, query.features, reference.features, windows)
         answers = windows.double()
         if self.refine:
@@ -123,7 +132,7 @@ class Localizer:
     @torch.no_grad()
     def score_curve(self, query: Query, reference: Reference) -> Tensor:
         """Best score of the windows that cover each step of the reference, ``[num_steps]``; for pictures."""
-        windows = self.proposals(reference.num_steps)
+        windows = self.proposals.propose(reference)
         scores = rank_windows(self.model, self.pairing, query.features, reference.features, windows).score
         step = torch.arange(reference.num_steps)
         covered = (windows[:, :1] <= step) & (step < windows[:, 1:])  # [M, num_steps]
@@ -135,3 +144,32 @@ class Localizer:
         if self.pairing.nodes == "features":
             return self.model.settings.in_channels
         return max(high for _, high in self.pairing.feature_groups)
+
+
+#: Folder of the actionness classifier within a localizer's.
+ACTIONNESS = "actionness"
+
+
+def _save_proposals(folder: str | Path, proposals: ProposalSource) -> dict[str, Any]:
+    """Write what makes the proposals and return how to find it again."""
+    if isinstance(proposals, CachedProposals):
+        return _save_proposals(folder, proposals.source)
+    if isinstance(proposals, SlidingWindows):
+        return {"sliding_windows": vars(proposals)}
+    if isinstance(proposals, ActionnessProposals):
+        proposals.save_pretrained(Path(folder) / ACTIONNESS)
+        return {"actionness": ACTIONNESS}
+    return {"given": proposals.fingerprint()}
+
+
+def _load_proposals(folder: str | Path, saved: dict[str, Any]) -> ProposalSource:
+    if len(saved) != 1:
+        raise SettingsError(f"Expected one kind of proposals (got {', '.join(saved) or 'none'})")
+    if "sliding_windows" in saved:
+        return settings_from_dict(SlidingWindows, saved["sliding_windows"])
+    if "actionness" in saved:
+        return ActionnessProposals.from_pretrained(Path(folder) / saved["actionness"])
+    raise CheckpointError(
+        f"The localizer in {folder} was trained with proposals that no checkpoint holds "
+        f"({saved.get('given', 'unknown')}); give them again"
+    )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
-import vreloc_pyg.nn.checkpoint as checkpoint
+import vreloc_pyg.checkpoint as checkpoint
 from vreloc_pyg.errors import CheckpointError, FeatureError, GraphError, SettingsError
 from vreloc_pyg.graphs.pair_data import MultiScaleEdges, validate_pair
 from vreloc_pyg.graphs.pair_features import PAIR_FEATURES

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from vreloc_pyg.errors import SettingsError
+from vreloc_pyg.proposals.source import Video
 
 
 def window_lengths(shortest: int, longest: int, ratio: float) -> list[int]:
@@ -93,3 +94,11 @@ class SlidingWindows:
         Lengths that do not fit are replaced by the whole video, so there is always a window.
         """
         return sliding_windows(num_steps, self.lengths, self.overlap)
+
+    def propose(self, video: Video) -> Tensor:
+        """The windows over a video; see :class:`~vreloc_pyg.proposals.source.ProposalSource`."""
+        return self(video.num_steps)
+
+    def fingerprint(self) -> str:
+        """The settings."""
+        return repr(self)

@@ -17,6 +17,7 @@ from vreloc_pyg.datasets.base import Query, RelocalizationSplit
 from vreloc_pyg.datasets.sampling import Candidates, EpisodeSampler, TrainingPool
 from vreloc_pyg.graphs.pair_data import MultiScaleEdges
 from vreloc_pyg.graphs.pairing import Pairing
+from vreloc_pyg.proposals.source import ProposalSource
 from vreloc_pyg.segments import encode_offsets
 
 
@@ -113,18 +114,29 @@ def collate_episodes(examples: Sequence[_Example]) -> TrainingBatch:
 
 
 class ValidationPair(NamedTuple):
-    """A pair to be judged: features ``[Tq, F]`` and ``[N, F]``, and the answers in steps ``[G, 2]``."""
+    """A pair to be judged.
+
+    Args:
+        query: features ``[Tq, F]``.
+        reference: features ``[N, F]``.
+        windows: the candidates in steps, ``[M, 2]`` int64.
+        truths: the answers in steps, ``[G, 2]``.
+    """
 
     query: Tensor
     reference: Tensor
+    windows: Tensor
     truths: Tensor
 
 
 class PairDataset(Dataset[ValidationPair]):
-    """The evaluation pairs of a split, or ``size`` of them, spread evenly."""
+    """The evaluation pairs of a split with their candidates, or ``size`` of them, spread evenly."""
 
-    def __init__(self, split: RelocalizationSplit, size: int | None = None) -> None:
+    def __init__(
+        self, split: RelocalizationSplit, proposals: ProposalSource, size: int | None = None
+    ) -> None:
         self.split = split
+        self.proposals = proposals
         size = len(split) if size is None else min(size, len(split))
         self.chosen = [index * len(split) // size for index in range(size)]
 
@@ -134,7 +146,7 @@ class PairDataset(Dataset[ValidationPair]):
     def __getitem__(self, index: int) -> ValidationPair:
         query, reference = self.split[self.chosen[index]]
         truths = reference.segments_of(query.label) / reference.seconds_per_step
-        return ValidationPair(query.features, reference.features, truths)
+        return ValidationPair(query.features, reference.features, self.proposals.propose(reference), truths)
 
 
 class RelocalizationData(lightning.LightningDataModule):
@@ -147,10 +159,12 @@ class RelocalizationData(lightning.LightningDataModule):
         train: split to draw episodes from.
         validation: split whose pairs choose the checkpoint.
         sampler, pairing, augmentation, edges, seed: see :class:`EpisodeDataset`.
+        proposals: candidates of validation references.
         batch_size: episodes a step.
         steps_per_epoch: steps between validations.
         num_workers: processes that prepare episodes.
         validation_pairs: judge only so many pairs; ``None``: all.
+        crop: see :class:`~vreloc_pyg.datasets.sampling.TrainingPool`.
     """
 
     def __init__(
@@ -159,6 +173,7 @@ class RelocalizationData(lightning.LightningDataModule):
         validation: RelocalizationSplit,
         sampler: EpisodeSampler,
         pairing: Pairing,
+        proposals: ProposalSource,
         augmentation: Augmentation | None = None,
         edges: MultiScaleEdges | None = None,
         batch_size: int = 32,
@@ -166,13 +181,15 @@ class RelocalizationData(lightning.LightningDataModule):
         seed: int = 0,
         num_workers: int = 0,
         validation_pairs: int | None = None,
+        crop: float = 0.0,
     ) -> None:
         super().__init__()
-        self.pool = TrainingPool(train)
+        self.pool = TrainingPool(train, crop)
         self.validation_pairs = validation_pairs
         self.validation = validation
         self.sampler = sampler
         self.pairing = pairing
+        self.proposals = proposals
         self.augmentation = augmentation
         self.edges = edges
         self.batch_size = batch_size
@@ -197,4 +214,5 @@ class RelocalizationData(lightning.LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[ValidationPair]:
-        return DataLoader(PairDataset(self.validation, self.validation_pairs), batch_size=None)
+        pairs = PairDataset(self.validation, self.proposals, self.validation_pairs)
+        return DataLoader(pairs, batch_size=None)

@@ -9,7 +9,6 @@ import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
-from vreloc_pyg.datasets.sampling import Proposals
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.graphs.pairing import Pairing
 from vreloc_pyg.nn.mgff_net import MGFFNet
@@ -33,7 +32,6 @@ class RelocalizationModule(lightning.LightningModule):
         model: the network.
         pairing: how pairs become graphs.
         settings: of the training run.
-        proposals: candidate windows of a validation reference.
         refine: move the best window by its offsets before it is judged.
 
     Raises:
@@ -45,7 +43,6 @@ class RelocalizationModule(lightning.LightningModule):
         model: MGFFNet,
         pairing: Pairing,
         settings: TrainingSettings,
-        proposals: Proposals,
         refine: bool = True,
     ) -> None:
         super().__init__()
@@ -53,7 +50,6 @@ class RelocalizationModule(lightning.LightningModule):
         self.model = model
         self.pairing = pairing
         self.settings = settings
-        self.proposals = proposals
         self.refine = refine
         self.regression_parameters = list(model.regression_head.parameters())
         regression = {id(parameter) for parameter in self.regression_parameters}
@@ -114,13 +110,11 @@ class RelocalizationModule(lightning.LightningModule):
         optimizer.step()
 
     def validation_step(self, batch: ValidationPair, batch_idx: int) -> None:
-        num_steps = len(batch.reference)
-        windows = self.proposals(num_steps).to(batch.reference.device)
-        relevance = rank_windows(self.model, self.pairing, batch.query, batch.reference, windows)
+        relevance = rank_windows(self.model, self.pairing, batch.query, batch.reference, batch.windows)
         best = relevance.score.argmax().unsqueeze(0)
-        answer = windows[best].double()
+        answer = batch.windows[best].double()
         if self.refine:
-            answer = refine_windows(answer, relevance.offsets[best], num_steps)
+            answer = refine_windows(answer, relevance.offsets[best], len(batch.reference))
         overlap = temporal_iou(answer, batch.truths).max()
         for threshold in (0.5, 0.7):
             hit = (overlap > threshold).float()

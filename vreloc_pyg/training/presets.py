@@ -13,6 +13,7 @@ from vreloc_pyg.features.pose import Skeleton
 from vreloc_pyg.graphs.pairing import Pairing
 from vreloc_pyg.nn.settings import MGFFSettings, preset_settings
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
+from vreloc_pyg.proposals.source import ProposalSource
 from vreloc_pyg.settings import settings_from_dict
 from vreloc_pyg.training.settings import TrainingSettings
 
@@ -38,18 +39,19 @@ class Preset:
     sampler: EpisodeSampler = field(default_factory=TripletSampler)
     augmentation: Augmentation | None = None
     training: TrainingSettings = field(default_factory=TrainingSettings)
-    proposals: SlidingWindows = field(default_factory=SlidingWindows)
+    proposals: ProposalSource = field(default_factory=SlidingWindows)
     refine: bool = True
 
 
 def make_preset(
     name: str,
     num_features: int,
-    proposals: SlidingWindows | None = None,
+    proposals: ProposalSource | None = None,
     skeleton: Skeleton | None = None,
     model: Mapping[str, Any] | None = None,
     pairing: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
+    shortest: int | None = None,
 ) -> Preset:
     """A preset for features of a given width, with single settings replaced.
 
@@ -57,17 +59,21 @@ def make_preset(
         name: ``"paper"``: the literal reading of the paper; ``"recommended"``: what did best on validation
             classes.
         num_features: F.
-        proposals: candidate windows of a reference, in steps.
+        proposals: candidate windows of a reference.
         skeleton: of pose features; ``recommended`` then knows their mirror image, their groups and how to
             rotate them.
         model, pairing, training: settings to replace in
             :class:`~vreloc_pyg.nn.MGFFSettings`, :class:`~vreloc_pyg.graphs.Pairing` and
             :class:`TrainingSettings`.
+        shortest: least length in steps of a window drawn in training by ``recommended``; by default that of
+            ``proposals`` where they are sliding windows, else 2.
 
     Raises:
         SettingsError: if the preset or a setting is unknown or impossible.
     """
     proposals = SlidingWindows() if proposals is None else proposals
+    if shortest is None:
+        shortest = proposals.shortest if isinstance(proposals, SlidingWindows) else 2
     if name == "paper":
         chosen = Preset(
             name,
@@ -77,7 +83,7 @@ def make_preset(
             proposals=proposals,
         )
     elif name == "recommended":
-        chosen = _recommended(num_features, proposals, skeleton)
+        chosen = _recommended(num_features, proposals, skeleton, shortest)
     else:
         raise SettingsError(f"Unknown preset {name!r}; known are paper, recommended")
     new_pairing = settings_from_dict(Pairing, {**chosen.pairing.to_dict(), **(pairing or {})})
@@ -94,7 +100,9 @@ def make_preset(
     )
 
 
-def _recommended(num_features: int, proposals: SlidingWindows, skeleton: Skeleton | None) -> Preset:
+def _recommended(
+    num_features: int, proposals: ProposalSource, skeleton: Skeleton | None, shortest: int
+) -> Preset:
     groups: tuple[tuple[int, int], ...] = ((0, num_features),)
     mirror: tuple[tuple[int, ...], tuple[float, ...]] = ((), ())
     augmentation = Augmentation(feature_dropout=0.1, speed=0.25, scale=0.1)
@@ -118,7 +126,7 @@ def _recommended(num_features: int, proposals: SlidingWindows, skeleton: Skeleto
             mirror_index=mirror[0],
             mirror_sign=mirror[1],
         ),
-        GradedSampler(num_candidates=24, shortest=proposals.shortest),
+        GradedSampler(num_candidates=24, shortest=shortest),
         augmentation,
         TrainingSettings(
             loss="listwise",

@@ -159,7 +159,7 @@ def train(
     last = output / "checkpoints" / "last.ckpt"
     torch.manual_seed(settings.seed)
     model = MGFFNet(**preset.model.to_dict())
-    module = RelocalizationModule(model, preset.pairing, settings, preset.proposals, preset.refine)
+    module = RelocalizationModule(model, preset.pairing, settings, preset.refine)
     if resume:
         check_resumable(last, module)
     data = RelocalizationData(
@@ -167,6 +167,7 @@ def train(
         validation_split,
         preset.sampler,
         preset.pairing,
+        preset.proposals,
         preset.augmentation,
         MultiScaleEdges(preset.model.scales, preset.model.weight, preset.model.bandwidth) if edges else None,
         settings.batch_size,
@@ -174,6 +175,7 @@ def train(
         settings.seed,
         num_workers,
         settings.validation_pairs,
+        settings.crop,
     )
     trainer = make_trainer(settings, output, progress, tensorboard)
     with warnings.catch_warnings():

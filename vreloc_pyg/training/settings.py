@@ -31,6 +31,8 @@ class TrainingSettings:
         validation_pairs: judge only so many validation pairs, spread evenly; ``None``: all.
         patience: stop after this many validations without a better one; ``None``: never.
         gradient_clip: greatest norm of a gradient; ``None``: unlimited.
+        crop: probability that a training reference is cropped at random to the stretch about its instances
+            (Feng et al., ECCV 2018: .9).
         ema_decay: weights are averaged over steps with this decay; ``None``: not averaged.
         seed: decides initial weights, episodes and dropout.
 
@@ -55,6 +57,7 @@ class TrainingSettings:
     validation_pairs: int | None = None
     patience: int | None = None
     gradient_clip: float | None = None
+    crop: float = 0.0
     ema_decay: float | None = None
     seed: int = 0
 
@@ -81,5 +84,7 @@ class TrainingSettings:
             raise SettingsError(f"Expected a positive gradient_clip or none (got {self.gradient_clip})")
         if not 0 <= self.regression_overlap < 1:
             raise SettingsError(f"Expected regression_overlap in [0, 1) (got {self.regression_overlap})")
+        if not 0 <= self.crop <= 1:
+            raise SettingsError(f"Expected crop in [0, 1] (got {self.crop})")
         if self.ema_decay is not None and not 0 <= self.ema_decay < 1:
             raise SettingsError(f"Expected ema_decay in [0, 1) or none (got {self.ema_decay})")

@@ -1,0 +1,71 @@
+"""Random crops of training references."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from torch import Tensor
+
+from vreloc_pyg.datasets.base import Reference, StoredReference
+from vreloc_pyg.features.lazy import LazyFeatures
+from vreloc_pyg.segments import seconds_to_steps
+
+
+def crop_reference(reference: Reference, rng: np.random.Generator, probability: float = 0.9) -> Reference:
+    """Crop background off both ends, as Feng et al. do in training (https://arxiv.org/abs/1808.01575).
+
+    With ``probability``, one draw for both ends, a uniform number of steps is taken off the start, up to
+    the first instance, and another off the end, down to the last one.
+
+    Args:
+        reference: a reference with an instance; without one it is returned unchanged.
+        rng: where the three numbers are drawn.
+        probability: of a crop.
+
+    Returns:
+        A reference of the same id with moved segments and offset; nothing is read of a stored one.
+    """
+    crops, off_start, off_end = rng.random(3)
+    if crops >= probability or len(reference.labels) == 0:
+        return reference
+    step, length = reference.seconds_per_step, reference.num_steps
+    instances = seconds_to_steps(reference.segments, step, length)
+    # An instance may begin or end within a step: that step is kept whole.
+    first = min(int(instances[:, 0].min()), int(float(reference.segments[:, 0].min()) / step + 1e-6))
+    last = max(int(instances[:, 1].max()), -int(-float(reference.segments[:, 1].max()) / step + 1e-6))
+    start = int(off_start * (first + 1))
+    stop = length - int(off_end * (length - min(last, length) + 1))
+    segments = (reference.segments - start * step).clamp(min=0, max=(stop - start) * step)
+    offset_s = reference.offset_s + start * step
+    sources = reference.sources or (reference.video_id,)
+    if isinstance(reference, StoredReference):
+        stored = CroppedFeatures(reference.stored, start, stop)
+        return StoredReference(
+            stored, step, segments, reference.labels, reference.video_id, sources, offset_s
+        )
+    features = reference.features[start:stop]
+    return replace(reference, features=features, segments=segments, sources=sources, offset_s=offset_s)
+
+
+@dataclass(frozen=True)
+class CroppedFeatures:
+    """Steps ``start`` to ``stop`` of stored features."""
+
+    stored: LazyFeatures
+    start: int
+    stop: int
+
+    @property
+    def num_steps(self) -> int:
+        """Length in steps."""
+        return self.stop - self.start
+
+    @property
+    def num_features(self) -> int | None:
+        """F, where it is known."""
+        return self.stored.num_features
+
+    def read(self) -> Tensor:
+        """``[num_steps, F]`` float32."""
+        return self.stored.read()[self.start : self.stop]

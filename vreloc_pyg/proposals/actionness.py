@@ -1,0 +1,202 @@
+"""Actionness: the probability that a step shows any action, and the proposals made of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vreloc_pyg.checkpoint import load_weights, read_config, save_model
+from vreloc_pyg.errors import CheckpointError, FeatureError, SettingsError
+from vreloc_pyg.proposals.source import Video
+from vreloc_pyg.proposals.tag import TAGSettings, temporal_actionness_grouping
+from vreloc_pyg.settings import settings_from_dict
+
+
+@dataclass(frozen=True)
+class ActionnessSettings:
+    """The network of :class:`ActionnessClassifier`.
+
+    Args:
+        in_channels: F, the width of the features.
+        hidden_channels: width of the temporal convolutions.
+        kernel_size: of the temporal convolutions in steps, odd.
+        num_layers: number of temporal convolutions; each looks twice as far as the one before.
+        dropout: share of hidden values dropped in training.
+
+    Raises:
+        SettingsError: if a value is impossible.
+    """
+
+    in_channels: int
+    hidden_channels: int = 256
+    kernel_size: int = 3
+    num_layers: int = 1
+    dropout: float = 0.5
+
+    def __post_init__(self) -> None:
+        counts = (self.in_channels, self.hidden_channels, self.kernel_size, self.num_layers)
+        if min(counts) < 1 or self.kernel_size % 2 == 0 or not 0 <= self.dropout < 1:
+            raise SettingsError(
+                f"Expected counts of at least 1, an odd kernel_size and dropout in [0, 1) (got {self})"
+            )
+
+
+class ActionnessClassifier(nn.Module):
+    """Tells steps of any action from background: temporal convolutions over feature steps.
+
+    A light stand-in for the two-class network of Zhao et al. (ICCV 2017,
+    https://arxiv.org/abs/1704.06228), which reads frames. Features are first normalised by ``mean`` and
+    ``std``, which training sets and checkpoints hold.
+
+    Args:
+        settings: of the network; the single settings may be given as keywords instead.
+
+    Shapes:
+        - input: features ``[B, num_steps, F]``
+        - output: logits of background and foreground ``[B, num_steps, 2]``
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, settings: ActionnessSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.register_buffer("mean", torch.zeros(settings.in_channels))
+        self.register_buffer("std", torch.ones(settings.in_channels))
+        layers: list[nn.Module] = []
+        width = settings.in_channels
+        for layer in range(settings.num_layers):
+            dilation = 2**layer
+            padding = dilation * (settings.kernel_size // 2)
+            conv = nn.Conv1d(
+                width, settings.hidden_channels, settings.kernel_size, padding=padding, dilation=dilation
+            )
+            layers += [conv, nn.ReLU(), nn.Dropout(settings.dropout)]
+            width = settings.hidden_channels
+        self.layers = nn.Sequential(*layers, nn.Conv1d(width, 2, 1))
+
+    @property
+    def context(self) -> int:
+        """Steps to either side that the answer for a step depends on."""
+        return (self.settings.kernel_size // 2) * (2**self.settings.num_layers - 1)
+
+    def normalize_by(self, features: Sequence[Tensor]) -> None:
+        """Set ``mean`` and ``std`` to those of training features, each ``[num_steps, F]``."""
+        count = sum(len(one) for one in features)
+        mean = torch.stack([one.double().sum(0) for one in features]).sum(0) / count
+        spread = torch.stack([(one.double() - mean).square().sum(0) for one in features]).sum(0) / count
+        self.mean.copy_(mean)
+        self.std.copy_(spread.sqrt().clamp(min=1e-6))
+
+    def forward(self, features: Tensor) -> Tensor:
+        logits: Tensor = self.layers(((features - self.mean) / self.std).transpose(1, 2))  # [B, 2, num_steps]
+        return logits.transpose(1, 2)
+
+    @torch.no_grad()
+    def actionness(self, features: Tensor, chunk: int = 4096) -> Tensor:
+        """Probability of foreground of every step, ``[num_steps]`` in [0, 1]; dropout is off.
+
+        Args:
+            features: ``[num_steps, F]``.
+            chunk: steps computed at once, so that memory is bounded; the answer does not depend on it.
+
+        Raises:
+            FeatureError: if the features are of another width or hold no step.
+        """
+        if features.dim() != 2 or features.size(0) == 0 or features.size(1) != self.settings.in_channels:
+            raise FeatureError(
+                f"Expected features as [num_steps, {self.settings.in_channels}] for this classifier "
+                f"(got shape {tuple(features.shape)})"
+            )
+        training = self.training
+        self.eval()
+        parts = []
+        for start in range(0, len(features), chunk):
+            low = max(0, start - self.context)
+            seen = features[low : start + chunk + self.context].to(self.mean)
+            logits = self(seen.unsqueeze(0)).squeeze(0)[start - low : start - low + chunk]
+            parts.append(logits.softmax(-1)[:, 1])
+        self.train(training)
+        return torch.cat(parts).cpu()
+
+
+class ActionnessProposals:
+    """Proposals grouped from a classifier's actionness.
+
+    Args:
+        classifier: put into eval mode.
+        grouping: settings of temporal actionness grouping.
+        max_proposals: keep only so many of the best; ``None``: all.
+        about: plain values to remember in a checkpoint, such as training classes and feature metadata.
+
+    Raises:
+        SettingsError: if ``max_proposals`` is below 1.
+    """
+
+    def __init__(
+        self,
+        classifier: ActionnessClassifier,
+        grouping: TAGSettings | None = None,
+        max_proposals: int | None = None,
+        about: dict[str, Any] | None = None,
+    ) -> None:
+        if max_proposals is not None and max_proposals < 1:
+            raise SettingsError(f"Expected max_proposals >= 1 or none (got {max_proposals})")
+        self.classifier = classifier.eval()
+        self.grouping = TAGSettings() if grouping is None else grouping
+        self.max_proposals = max_proposals
+        self.about = {} if about is None else about
+
+    def propose(self, video: Video) -> Tensor:
+        """Groups as steps, best first, ``[M, 2]`` int64; the whole video where there is none."""
+        curve = self.classifier.actionness(video.features)
+        groups = temporal_actionness_grouping(curve, self.grouping)
+        if len(groups) == 0:
+            return torch.tensor([[0, video.num_steps]])
+        return groups.bounds[: self.max_proposals].round().long()
+
+    def fingerprint(self) -> str:
+        """The settings and a hash of the weights."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.classifier.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return json.dumps({**self._settings(), "weights": digest.hexdigest()}, sort_keys=True)
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "classifier": asdict(self.classifier.settings),
+            "grouping": self.grouping.to_dict(),
+            "max_proposals": self.max_proposals,
+        }
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Write the classifier and all settings into a folder."""
+        return save_model(folder, self.classifier, {**self._settings(), "about": self.about})
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> ActionnessProposals:
+        """Proposals saved by :meth:`save_pretrained`.
+
+        Raises:
+            CheckpointError: if a file is missing, damaged or does not fit the other.
+        """
+        config = read_config(folder)
+        try:
+            classifier = ActionnessClassifier(settings_from_dict(ActionnessSettings, config["classifier"]))
+            grouping = settings_from_dict(TAGSettings, config["grouping"])
+            proposals = cls(classifier, grouping, config["max_proposals"], dict(config["about"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"The settings of the actionness in {folder} are unusable: {error}"
+            ) from None
+        load_weights(folder, classifier)
+        return proposals

@@ -1,0 +1,103 @@
+"""Proposals that were computed elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from vreloc_pyg.errors import DataError
+from vreloc_pyg.proposals.actionness import ActionnessProposals
+from vreloc_pyg.proposals.lists import VideoProposals, read_proposal_list, read_thumos_list
+from vreloc_pyg.proposals.source import ProposalSource, Video
+from vreloc_pyg.segments import clip_segments
+
+
+class ListedProposals:
+    """The proposals of a list, as a source.
+
+    A reference that was cut from a longer video gets those of the video that lie in it.
+
+    Args:
+        videos: by video id; a leading ``v_`` does not matter.
+        durations_s: durations in seconds of the whole videos, for references that are only a part of one;
+            the others know their own.
+        fallback: for videos that are not listed; ``None``: an error.
+    """
+
+    def __init__(
+        self,
+        videos: Mapping[str, VideoProposals],
+        durations_s: Mapping[str, float] | None = None,
+        fallback: ProposalSource | None = None,
+    ) -> None:
+        self.videos = {video_id.removeprefix("v_"): found for video_id, found in videos.items()}
+        self.durations_s = {} if durations_s is None else durations_s
+        self.fallback = fallback
+
+    def propose(self, video: Video) -> Tensor:
+        """Listed proposals as steps, ``[M, 2]`` int64; the whole video where none lies in it.
+
+        Raises:
+            DataError: if the video is not listed and there is no fallback, or its duration is not known.
+        """
+        source = video.sources[0] if video.sources else video.video_id
+        found = self.videos.get(source.removeprefix("v_"))
+        if found is None:
+            if self.fallback is None:
+                raise DataError(f"The proposal list has no video {source!r}")
+            return self.fallback.propose(video)
+        whole = None if video.sources else video.num_steps * video.seconds_per_step
+        seconds = found.seconds(self.durations_s.get(source, whole)) - video.offset_s
+        duration_s = video.num_steps * video.seconds_per_step
+        inside = seconds[(seconds[:, 1] > 0) & (seconds[:, 0] < duration_s)]
+        steps = clip_segments(inside / video.seconds_per_step, video.num_steps, 1.0).round().long()
+        steps[:, 1] = torch.maximum(steps[:, 1], steps[:, 0] + 1)
+        if len(steps) == 0:
+            return torch.tensor([[0, video.num_steps]])
+        _, first = torch.unique(steps, dim=0, return_inverse=True)
+        order = torch.arange(len(steps))
+        kept = torch.full((int(first.max()) + 1,), len(steps)).scatter_reduce(0, first, order, "amin")
+        return steps[kept.sort().values]
+
+    def fingerprint(self) -> str:
+        """A hash of the list."""
+        digest = hashlib.sha256()
+        for video_id, found in sorted(self.videos.items()):
+            digest.update(f"{video_id} {found.num_frames} {found.frame_rate}".encode())
+            digest.update(found.bounds.numpy().tobytes())
+        fallback = "" if self.fallback is None else self.fallback.fingerprint()
+        return f"list {digest.hexdigest()} {sorted(self.durations_s.items())} {fallback}"
+
+
+def load_proposals(
+    path: str | Path,
+    durations_s: Mapping[str, float] | None = None,
+    frame_rates: Mapping[str, float] | float = 1.0,
+) -> ProposalSource:
+    """The source at a path: a saved actionness classifier, or a list in either layout.
+
+    Args:
+        path: a folder of :meth:`ActionnessProposals.save_pretrained`, or a text file.
+        durations_s: see :class:`ListedProposals`.
+        frame_rates: of a list of ``video start end``; 1 where it is in seconds.
+
+    Raises:
+        DataError: if there is nothing, or a list is malformed.
+        CheckpointError: if the folder holds no classifier.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return ActionnessProposals.from_pretrained(path)
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            first = next((line for line in file if line.strip()), "")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"Cannot read the proposals {path}: {error}") from None
+    ours = first.lstrip().startswith("#")
+    return ListedProposals(
+        read_proposal_list(path) if ours else read_thumos_list(path, frame_rates), durations_s
+    )
