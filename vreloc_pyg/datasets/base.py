@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -44,6 +44,10 @@ class Query:
     @property
     def duration_s(self) -> float:
         return self.num_steps * self.seconds_per_step
+
+    def unlabelled(self) -> Query:
+        """The same clip as a system may see it: without its class."""
+        return replace(self, label="")
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,10 @@ class Reference:
         """Instances of one class in steps, ``[G', 2]`` int64."""
         return seconds_to_steps(self.segments_of(label), self.seconds_per_step, self.num_steps)
 
+    def unannotated(self) -> Reference:
+        """The same video as a system may see it: without its instances."""
+        return replace(self, segments=torch.empty(0, 2), labels=())
+
     def comes_from(self, video_id: str) -> bool:
         """Whether any of this video's frames are from ``video_id``."""
         return video_id == self.video_id or video_id in self.sources
@@ -124,6 +132,9 @@ class StoredQuery(Query):
         _store(self, stored=stored, seconds_per_step=seconds_per_step, label=label, video_id=video_id)
         check_length(stored.num_steps, f"query {video_id!r}")
         check_step(seconds_per_step, video_id)
+
+    def unlabelled(self) -> Query:
+        return StoredQuery(self.stored, self.seconds_per_step, "", self.video_id)
 
     def __repr__(self) -> str:
         return f"StoredQuery({self.stored!r}, {self.label!r}, {self.video_id!r})"
@@ -165,6 +176,10 @@ class StoredReference(Reference):
         _store(self, video_id=video_id, sources=sources, offset_s=offset_s)
         check_length(stored.num_steps, f"reference {video_id!r}")
         self._check_annotations()
+
+    def unannotated(self) -> Reference:
+        identity = (self.video_id, self.sources, self.offset_s)
+        return StoredReference(self.stored, self.seconds_per_step, torch.empty(0, 2), (), *identity)
 
     def __repr__(self) -> str:
         return f"StoredReference({self.stored!r}, {self.video_id!r})"

@@ -122,7 +122,8 @@ def load_benchmark(
     if proposals is not None:
         source = load_proposals(proposals, durations_s, frame_rates)
     if candidates == "ssn_pools":
-        source = SSNPools(source)
+        answers = {one.video_id: one.segments for split in splits.values() for one in split.references}
+        source = SSNPools(source, answers)
     return Benchmark(
         data,
         splits,

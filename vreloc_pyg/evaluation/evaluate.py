@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from time import perf_counter
 
 import pandas as pd
@@ -64,7 +63,7 @@ def evaluate(
             bar.set_description(localizer.name, refresh=False)
             for pair in range(len(split)):
                 query, reference = split[pair]
-                asked = unlabelled(query), unannotated(reference)
+                asked = query.unlabelled(), reference.unannotated()
                 truths = reference.segments_of(query.label)
                 row = {
                     "system": localizer.name,
@@ -82,16 +81,6 @@ def evaluate(
                 rows.append(row)
                 bar.update()
     return pd.DataFrame(rows)
-
-
-def unlabelled(query: Query) -> Query:
-    """A copy of a query without its class."""
-    return replace(query, label="")
-
-
-def unannotated(reference: Reference) -> Reference:
-    """A copy of a reference without its instances."""
-    return replace(reference, segments=torch.zeros(0, 2), labels=())
 
 
 def judged_answer(

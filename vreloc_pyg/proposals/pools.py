@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
-from typing import Protocol, cast
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.proposals.source import ProposalSource, Video
 from vreloc_pyg.segments import temporal_iou
-
-
-class AnnotatedVideo(Video, Protocol):
-    """A video that knows its instances."""
-
-    @property
-    def segments(self) -> Tensor:
-        """Instances in seconds, ``[G, 2]``."""
 
 
 @dataclass(frozen=True)
@@ -35,20 +26,23 @@ class SSNPools:
 
     Args:
         source: the proposals.
+        answers: annotated instances of every video in seconds, ``[G, 2]``.
         size: how many are drawn, a multiple of 8; pools with fewer give all they have.
         seed: decides the draw with the video's id.
     """
 
-    source: ProposalSource = field(default_factory=SlidingWindows)
+    source: ProposalSource
+    answers: Mapping[str, Tensor]
     size: int = 64
     seed: int = 0
 
     def propose(self, video: Video) -> Tensor:
-        """Drawn proposals, ``[M, 2]`` int64; all of the source's where every pool is empty."""
+        """Drawn proposals, ``[M, 2]`` int64; all of the source's where pools are empty."""
         windows = self.source.propose(video)
-        instances = cast(AnnotatedVideo, video).segments / video.seconds_per_step
-        if len(instances) == 0:
+        instances = self.answers.get(video.video_id)
+        if instances is None or len(instances) == 0:
             return windows
+        instances = instances / video.seconds_per_step
         spans = windows.double()
         overlap = temporal_iou(spans, instances)  # [M, G]
         best = overlap.amax(1)
