@@ -1,6 +1,6 @@
 """Recall of temporal actionness grouping on utkinect-reloc, beside sliding windows of the same number.
 
-    python benchmarks/actionness_recall.py --root UTKINECT --output outputs/actionness --table docs/results/actionness
+    python benchmarks/actionness_recall.py --root UTKINECT --output outputs/actionness
 
 For each of the five class folds a classifier is trained on the training classes, chosen by AUC on the
 validation classes, and saved in ``OUTPUT/fold<k>``; recall is that of instances of the test classes. What is
@@ -52,7 +52,7 @@ def found(source: ProposalSource, split: RelocalizationSplit) -> tuple[np.ndarra
 
 
 def as_many(number: float, split: RelocalizationSplit) -> SlidingWindows:
-    """The sliding windows of most recall at .5 and .7 among those that are no more than ``number`` a video."""
+    """Of the sliding windows with at most ``number`` a video, those of most recall at .5 and .7."""
     ranked = []
     for windows in GRID:
         best, count = found(windows, split)
@@ -113,8 +113,8 @@ def tables(frame: pd.DataFrame, stem: Path) -> None:
         f"({len(folds)} instances), in brackets 95 % intervals from resampling folds and instances. The "
         "classifier sees no class of validation or test; settings were chosen by recall on validation "
         f"classes of folds 0 and 2. Its AUC on validation classes is {auc.min():.2f} to {auc.max():.2f}. "
-        f"*{SLIDING}* are the best on validation classes of {len(GRID)} settings with no more windows a video "
-        "than TAG.",
+        f"*{SLIDING}* are the best on validation classes of {len(GRID)} settings with no more windows a "
+        "video than TAG.",
         "```sh\npython benchmarks/actionness_recall.py --root UTKINECT --output outputs/actionness "
         f"--table {stem.as_posix()}\n```",
         to_markdown(pd.DataFrame(rows)),

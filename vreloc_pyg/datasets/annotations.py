@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from vreloc_pyg.datasets.base import RelocalizationSplit, StoredQuery, StoredReference
-from vreloc_pyg.datasets.folds import ClassFold, class_split
+from vreloc_pyg.datasets.folds import SPLITS, ClassFold, class_split
+from vreloc_pyg.datasets.stretches import Stretch, stretches_between
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.features.lazy import AbsentFeatures, LazyFeatures
 from vreloc_pyg.features.store import FeatureSlice, FeatureStore
@@ -135,9 +136,8 @@ class AnnotatedDataset:
         """``train``, ``validation`` and ``test`` of disjoint classes.
 
         A query is an instance of one of the split's classes; its references are the other videos that show
-        the class, one of them, by ``seed``, is its pair. A video belongs to the split that is held out most
-        of those its classes belong to: test, then validation, then train. So no training video shows a
-        class of validation or test.
+        the class, one of them, by ``seed``, is its pair. References of validation and test are whole
+        videos; those of training are the stretches of video that show no class of validation or test.
 
         Args:
             store: features; without any, queries and references know their lengths only.
@@ -152,15 +152,12 @@ class AnnotatedDataset:
         chosen = self.class_split(seed) if classes is None else classes
         check_classes(chosen, self.videos)
         timings = self._timings(store, skip_missing)
-        order = ("test", "validation", "train")
-        members: dict[str, list[AnnotatedVideo]] = {name: [] for name in order}
-        for video in sorted(self.videos, key=lambda video: video.video_id):
-            if video.video_id in timings:
-                name = next(name for name in order if video.labels & set(getattr(chosen, name)))
-                members[name].append(video)
+        videos = [one for one in self.videos if one.video_id in timings]
+        videos = [within(one, *timings[one.video_id], self._notes) for one in videos]
+        videos.sort(key=lambda video: video.video_id)
         return {
-            name: self._split(name, members[name], set(getattr(chosen, name)), store, timings, seed)
-            for name in reversed(order)
+            name: self._split(name, videos, set(getattr(chosen, name)), store, timings, seed)
+            for name in SPLITS
         }
 
     def _timings(self, store: FeatureStore | None, skip_missing: bool) -> dict[str, tuple[int, float]]:
@@ -200,22 +197,30 @@ class AnnotatedDataset:
         references: list[StoredReference] = []
         for video in videos:
             steps, step_s = timings[video.video_id]
-            kept = [(start, min(end, steps * step_s), label) for start, end, label in video.instances]
-            for start, end, label in video.instances:
-                if min(end, steps * step_s) - start <= 1e-6:
-                    self._notes.add("instances past the last feature, left out", f"{video.video_id} {label}")
-            kept = [one for one in kept if one[1] - one[0] > 1e-6]
-            if not {label for _, _, label in kept} & classes:
+            labels = [label for _, _, label in video.instances]
+            if not set(labels) & classes:
                 continue
-            whole = features_of(store, video.video_id, 0, steps)
-            bounds = torch.tensor([one[:2] for one in kept], dtype=torch.float64)
-            labels = tuple(label for _, _, label in kept)
-            reference = StoredReference(whole, step_s, bounds, labels, video.video_id)
-            references.append(reference)
-            for label in sorted(classes & set(labels)):
-                for start, stop in reference.steps_of(label).tolist():
-                    clip = features_of(store, video.video_id, start, stop)
-                    queries.append(StoredQuery(clip, step_s, label, video.video_id))
+            spans = [one[:2] for one in video.instances]
+            whole = Stretch(0, steps, list(range(len(spans))))
+            parts = stretches_between(spans, labels, classes, step_s, steps) if name == "train" else [whole]
+            for number, part in enumerate(parts):
+                uncut = part == whole
+                start_s, length_s = part.first * step_s, (part.last - part.first) * step_s
+                bounds = torch.tensor([spans[i] for i in part.inside], dtype=torch.float64) - start_s
+                reference = StoredReference(
+                    features_of(store, video.video_id, part.first, part.last),
+                    step_s,
+                    bounds.clamp(min=0, max=length_s),
+                    tuple(labels[i] for i in part.inside),
+                    video.video_id if uncut else f"{video.video_id}/{number}",
+                    () if uncut else (video.video_id,),
+                    start_s,
+                )
+                references.append(reference)
+                for label in sorted(classes & set(reference.labels)):
+                    for start, stop in (reference.steps_of(label) + part.first).tolist():
+                        clip = features_of(store, video.video_id, start, stop)
+                        queries.append(StoredQuery(clip, step_s, label, video.video_id))
         pairs = draw_pairs(queries, references, seed)
         if not pairs:
             raise DataError(
@@ -235,11 +240,20 @@ def draw_pairs(
     rng = np.random.default_rng([seed, 1])
     pairs = []
     for index, query in enumerate(queries):
-        others = [i for i in by_label[query.label] if references[i].video_id != query.video_id]
+        others = [i for i in by_label[query.label] if not references[i].comes_from(query.video_id)]
         draw = rng.random()  # drawn for every query, so that one query's fate does not move the next one's
         if others:
             pairs.append((index, others[int(draw * len(others))]))
     return pairs
+
+
+def within(video: AnnotatedVideo, steps: int, step_s: float, notes: Notes) -> AnnotatedVideo:
+    """A video without the instances past its last feature step, and with ends moved to it."""
+    kept = [(start, min(end, steps * step_s), label) for start, end, label in video.instances]
+    for start, end, label in kept:
+        if end - start <= 1e-6:
+            notes.add("instances past the last feature, left out", f"{video.video_id} {label}")
+    return replace(video, instances=tuple(one for one in kept if one[1] - one[0] > 1e-6))
 
 
 def features_of(store: FeatureStore | None, video_id: str, start: int, stop: int) -> LazyFeatures:

@@ -6,7 +6,6 @@ relocalization benchmark this package builds on them.
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from vreloc_pyg.datasets.base import Query, Reference, RelocalizationSplit
 from vreloc_pyg.datasets.folds import ClassFold, class_folds
+from vreloc_pyg.datasets.stretches import stretches_between
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.features.pose import KINECT_SKELETON, normalize_pose, pose_features
 
@@ -182,34 +182,20 @@ def stretches_without(reference: Reference, kept: Sequence[str]) -> list[Referen
     background; every part that still holds a whole instance becomes a reference ``<video_id>/<number>``.
     """
     step = reference.seconds_per_step
-    held_out = sorted(
-        (start, end)
-        for (start, end), label in zip(reference.segments.tolist(), reference.labels, strict=True)
-        if label not in kept
-    )
-    held_out = [(0.0, 0.0), *held_out, (reference.duration_s, reference.duration_s)]
-    parts: list[Reference] = []
-    covered = 0.0
-    for (_, low), (high, _) in itertools.pairwise(held_out):
-        covered = max(covered, low)
-        first, last = int(np.ceil(covered / step - 1e-9)), int(high / step + 1e-9)
-        inside = [
-            i
-            for i, (start, end) in enumerate(reference.segments.tolist())
-            if reference.labels[i] in kept and start >= first * step - 1e-9 and end <= last * step + 1e-9
-        ]
-        if inside:
-            parts.append(
-                Reference(
-                    reference.features[first:last],
-                    step,
-                    (reference.segments[inside] - first * step).clamp(min=0),
-                    tuple(reference.labels[i] for i in inside),
-                    f"{reference.video_id}/{len(parts)}",
-                    (reference.video_id,),
-                )
-            )
-    return parts
+    spans = reference.segments.tolist()
+    parts = stretches_between(spans, reference.labels, kept, step, reference.num_steps)
+    return [
+        Reference(
+            reference.features[part.first : part.last],
+            step,
+            (reference.segments[part.inside] - part.first * step).clamp(min=0),
+            tuple(reference.labels[i] for i in part.inside),
+            f"{reference.video_id}/{number}",
+            (reference.video_id,),
+            part.first * step,
+        )
+        for number, part in enumerate(parts)
+    ]
 
 
 def utkinect_folds(seed: int = 0) -> list[ClassFold]:
