@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vreloc_pyg.errors import SegmentError
 
-_NMS_BLOCK = 512
+_NMS_BLOCK = 128
 
 
 @dataclass(frozen=True)

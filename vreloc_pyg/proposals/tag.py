@@ -110,10 +110,13 @@ def temporal_actionness_grouping(
         grow(*runs(foreground(smooth, threshold, settings.variant)), settings)
         for threshold in settings.thresholds
     ]
-    bounds = np.unique(np.concatenate(groups), axis=0)  # [M, 2], sorted by start, then end
+    starts, ends = np.concatenate(groups).T
+    codes = np.unique(starts * (len(curve) + 1) + ends)  # by start, then end; faster than by rows
+    bounds = np.stack([codes // (len(curve) + 1), codes % (len(curve) + 1)], axis=1)  # [M, 2]
     bounds = bounds[bounds[:, 1] - bounds[:, 0] >= settings.shortest]
     total = np.concatenate([[0.0], np.cumsum(curve)])
-    scores = torch.from_numpy(total[bounds[:, 1]] - total[bounds[:, 0]])
+    # Rounded, so that equal sums are equal whatever was summed before them.
+    scores = torch.from_numpy(np.round(total[bounds[:, 1]] - total[bounds[:, 0]], 9))
     seconds = torch.from_numpy(bounds).double()
     kept = temporal_nms(seconds, scores, settings.nms_threshold)
     return Segments(seconds[kept] * seconds_per_step, scores[kept])
@@ -175,4 +178,4 @@ def reach(
     share = np.where(later, 1 - inside / np.where(later, span, 1), 0.0)
     worst = np.maximum.accumulate(share, axis=1)  # [R, R]
     # worst is 0 up to the seed itself, so the count includes the runs before it.
-    return np.stack([np.count_nonzero(worst <= tolerance, axis=1) for tolerance in tolerances], axis=1) - 1
+    return (worst[:, :, None] <= tolerances).sum(axis=1) - 1

@@ -1,0 +1,400 @@
+import json
+import os
+import pickle
+import threading
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save_file
+from torch.utils.data import DataLoader, Dataset
+
+from vreloc_pyg.errors import DataError, FeatureError
+from vreloc_pyg.features import store as stores
+from vreloc_pyg.features.metadata import FeatureMetadata
+from vreloc_pyg.features.store import (
+    ActivityNetStore,
+    ByteCache,
+    DirectoryStore,
+    FeatureSlice,
+    HDF5Store,
+    StoreWriter,
+    open_store,
+    write_store,
+)
+
+METADATA = FeatureMetadata("c3d", 3, 16.0, 25.0)
+
+
+def features(num_steps, seed=0, width=3):
+    return torch.randn(num_steps, width, generator=torch.Generator().manual_seed(seed))
+
+
+def c3d_file(path, rows=7, videos=("a", "-b_c")):
+    with h5py.File(path, "w") as file:
+        for seed, video in enumerate(videos):
+            file.create_dataset(f"v_{video}/c3d_features", data=features(rows, seed).numpy())
+    return path
+
+
+@pytest.fixture(params=["ours", "activitynet", "npy", "npz", "safetensors"])
+def filled(request, tmp_path):
+    """A store of each kind with videos a (7 steps) and b (4 steps), and what it should hold."""
+    expected = {"a": features(7, 0), "b": features(4, 1)}
+    path = tmp_path / "features"
+    if request.param == "ours":
+        write_store(path, expected.items(), METADATA)
+    elif request.param == "activitynet":
+        with h5py.File(path, "w") as file:
+            for video, values in expected.items():
+                rows = torch.stack([values, values + 100], 1).flatten(0, 1)  # every second row is dropped
+                file.create_dataset(f"v_{video}/c3d_features", data=rows.numpy())
+    else:
+        path.mkdir()
+        for video, values in expected.items():
+            file = path / f"{video}.{request.param}"
+            if request.param == "npy":
+                np.save(file, values.numpy())
+            elif request.param == "npz":
+                np.savez(file, features=values.numpy(), other=np.zeros(3))
+            else:
+                save_file({"anything": values.numpy()}, file)
+    return open_store(path), expected
+
+
+def test_every_layout_reads_the_same(filled):
+    store, expected = filled
+    assert store.ids() == ["a", "b"]
+    assert len(store) == 2
+    assert "a" in store
+    assert "c" not in store
+    assert store.missing(["a", "d", "c", "d"]) == ["c", "d"]
+    assert store.num_features == 3
+    for video, values in expected.items():
+        assert store.num_steps(video) == len(values)
+        assert torch.equal(store.read(video), values)
+        assert torch.equal(store.read(video, 1, 3), values[1:3])
+        assert torch.equal(store.read(video, 2), values[2:])
+
+
+def test_what_was_read_may_be_changed(filled):
+    store, expected = filled
+    store.read("a").zero_()
+    assert torch.equal(store.read("a"), expected["a"])
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 8), (-1, 3), (3, 3), (4, 2), (7, None)])
+def test_steps_outside_a_video_are_refused(filled, start, stop):
+    with pytest.raises(FeatureError, match=r"steps of 'a' in .* within \[0, 7\]"):
+        filled[0].read("a", start, stop)
+
+
+def test_a_video_that_is_not_there(filled):
+    for call in (filled[0].read, filled[0].num_steps):
+        with pytest.raises(DataError, match=r"features has no video 'nobody'"):
+            call("nobody")
+
+
+def test_stores_travel_to_other_processes(filled):
+    store, expected = filled
+    store.read("a")
+    assert torch.equal(pickle.loads(pickle.dumps(store)).read("a"), expected["a"])
+
+
+class Videos(Dataset):
+    def __init__(self, store):
+        self.store = store
+
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, index):
+        return self.store.read("ab"[index % 2], 1, 4), os.getpid()
+
+
+def test_workers_and_threads_read_the_same(filled):
+    store, expected = filled
+    store.read("a")  # the file is open when the workers are forked
+    batches = list(DataLoader(Videos(store), batch_size=None, num_workers=2))
+    assert os.getpid() not in {int(pid) for _, pid in batches}
+    for index, (values, _) in enumerate(batches):
+        assert torch.equal(values, expected["ab"[index % 2]][1:4])
+    wrong = []
+
+    def read_many(seed):
+        rng = np.random.default_rng(seed)
+        for _ in range(40):
+            start = int(rng.integers(3))
+            if not torch.equal(store.read("b", start, 4), expected["b"][start:4]):
+                wrong.append(start)
+
+    threads = [threading.Thread(target=read_many, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_a_slice_reads_when_it_is_asked(filled):
+    store, expected = filled
+    part = FeatureSlice(store, "a", 2, 5)
+    assert (part.num_steps, part.num_features) == (3, 3)
+    assert FeatureSlice(store, "b").num_steps == 4
+    assert torch.equal(part.read(), expected["a"][2:5])
+
+
+# ActivityNet's layout
+
+
+def test_activitynet_ids_with_and_without_prefix(tmp_path):
+    store = ActivityNetStore(c3d_file(tmp_path / "c3d.hdf5"))
+    assert store.ids() == ["-b_c", "a"]
+    assert torch.equal(store.read("v_-b_c"), store.read("-b_c"))
+    assert store.metadata == FeatureMetadata("c3d", 3, 16.0)
+    assert store.num_steps("a") == 4  # rows 0, 2, 4, 6
+    assert ActivityNetStore(tmp_path / "c3d.hdf5", subsample=1).num_steps("a") == 7
+    assert ActivityNetStore(tmp_path / "c3d.hdf5", subsample=1).metadata.frames_per_step == 8
+    with pytest.raises(DataError, match="subsample >= 1"):
+        ActivityNetStore(tmp_path / "c3d.hdf5", subsample=0)
+
+
+def test_only_the_rows_asked_for_are_read(tmp_path):
+    """A data set of 40 GB that was never written to reads its rows at once."""
+    with h5py.File(tmp_path / "huge.hdf5", "w") as file:
+        file.create_dataset("v_a/c3d_features", shape=(2_500_000, 4096), dtype="f4", fillvalue=2.0)
+    store = open_store(tmp_path / "huge.hdf5")
+    assert store.num_steps("a") == 1_250_000
+    assert torch.equal(store.read("a", 1_000_000, 1_000_002), torch.full((2, 4096), 2.0))
+
+
+@pytest.mark.parametrize(
+    ("fill", "problem"),
+    [
+        (lambda file: file.create_group("v_a"), "v_a in .* has no matrix c3d_features"),
+        (lambda file: file.create_dataset("v_a/c3d_features", data=np.zeros(3)), "no matrix c3d_features"),
+        (lambda file: file.create_dataset("b/c3d_features", data=np.zeros((3, 2))), "groups v_<id>"),
+    ],
+)
+def test_other_hdf5_files_are_refused(tmp_path, fill, problem):
+    with h5py.File(tmp_path / "other.hdf5", "w") as file:
+        fill(file)
+    with pytest.raises(DataError, match=problem):
+        open_store(tmp_path / "other.hdf5")
+
+
+def test_a_video_without_features_among_others(tmp_path):
+    with h5py.File(c3d_file(tmp_path / "c3d.hdf5"), "a") as file:
+        file.create_group("v_empty")
+        file.create_dataset("v_text/c3d_features", data=np.array([[b"x"]]))
+        file.create_dataset("v_none/c3d_features", data=np.zeros((0, 3)))
+    store = open_store(tmp_path / "c3d.hdf5")
+    with pytest.raises(DataError, match="c3d_features of v_empty"):
+        store.read("empty")
+    for video in ("text", "none"):
+        with pytest.raises(FeatureError, match=f"c3d_features of v_{video} .* as a matrix"):
+            store.read(video)
+
+
+# Damaged files
+
+
+@pytest.mark.parametrize("size", [0, 100, 900, -1])
+def test_truncated_hdf5_is_refused(tmp_path, size):
+    content = c3d_file(tmp_path / "c3d.hdf5").read_bytes()
+    (tmp_path / "cut.hdf5").write_bytes(content[:size])
+    with pytest.raises(DataError, match=r"Cannot read .*cut.hdf5: truncated or no HDF5"):
+        open_store(tmp_path / "cut.hdf5")
+
+
+def test_files_that_are_no_store(tmp_path):
+    (tmp_path / "text.h5").write_text("hello")
+    (tmp_path / "empty").mkdir()
+    for path, problem in (
+        ("text.h5", "no HDF5 file"),
+        ("nowhere.h5", "There is no feature store"),
+        ("empty", "Found no .npy, .npz, .safetensors"),
+    ):
+        with pytest.raises(DataError, match=problem):
+            open_store(tmp_path / path)
+
+
+def test_values_that_are_not_finite(tmp_path):
+    bad = features(6)
+    bad[4, 1] = float("inf")
+    np.save(tmp_path / "a.npy", bad.numpy())
+    store = open_store(tmp_path)
+    with pytest.raises(FeatureError, match=r"'a' in .* hold NaN or infinite values, at step 4"):
+        store.read("a", 2, 6)
+    assert torch.equal(store.read("a", 0, 4), bad[:4])
+
+
+def test_widths_that_differ_from_the_metadata(tmp_path):
+    (tmp_path / "metadata.json").write_text('{"dim": 3}')
+    np.save(tmp_path / "a.npy", np.zeros((4, 2)))
+    with pytest.raises(FeatureError, match=r"Expected F = 3 for 'a' in .* \(got 2\)"):
+        open_store(tmp_path).read("a")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("a.npy", b"nonsense", "Cannot read the features"),
+        ("a.npz", b"nonsense", "Cannot read the features"),
+        ("a.safetensors", b"nonsense", "Cannot read the features"),
+        ("a.npy", np.array([{}]), "Cannot read the features"),
+        ("a.npy", np.zeros(3), "as a matrix"),
+        ("a.npy", np.zeros((0, 3)), "as a matrix"),
+        ("a.npy", np.array([["x"]]), "as a matrix"),
+    ],
+)
+def test_damaged_arrays_are_named(tmp_path, name, content, problem):
+    if isinstance(content, bytes):
+        (tmp_path / name).write_bytes(content)
+    else:
+        np.save(tmp_path / name, content)
+    with pytest.raises(
+        (DataError, FeatureError), match=f"{problem}.*{tmp_path}|{tmp_path}.*{problem}|{problem}"
+    ):
+        open_store(tmp_path).read("a")
+
+
+def test_two_arrays_of_one_name(tmp_path):
+    np.savez(tmp_path / "a.npz", one=np.zeros((2, 2)), two=np.zeros((2, 2)))
+    with pytest.raises(DataError, match=r"one named features, in .*a.npz \(got one, two\)"):
+        open_store(tmp_path).read("a")
+    np.save(tmp_path / "a.npy", np.zeros((2, 2)))
+    with pytest.raises(DataError, match=r"Two files in .* hold features of 'a': a.npy and a.npz"):
+        open_store(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '{"width": 3}', '{"dim": "x"}'])
+def test_metadata_that_cannot_be_read(tmp_path, text):
+    np.save(tmp_path / "a.npy", np.zeros((2, 2)))
+    (tmp_path / "metadata.json").write_text(text)
+    with pytest.raises(DataError, match=r"metadata of .*metadata.json"):
+        open_store(tmp_path)
+
+
+def test_metadata_of_a_folder(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((2, 3)))
+    (tmp_path / "metadata.json").write_text(json.dumps(METADATA.to_dict()))
+    store = open_store(tmp_path)
+    assert isinstance(store, DirectoryStore)
+    assert store.metadata == METADATA
+    assert store.frame_rate("a") == 25.0
+
+
+# The cache
+
+
+def test_the_cache_is_bounded_in_bytes_and_drops_the_oldest():
+    cache = ByteCache(100)
+    for key in "abc":
+        cache.put(key, torch.zeros(10))  # 40 bytes
+        assert cache.num_bytes <= 100
+    assert cache.get("a") is None
+    assert cache.get("b") is not None  # now the newest
+    cache.put("d", torch.zeros(10))
+    assert cache.get("c") is None
+    assert cache.get("b") is not None
+    cache.put("huge", torch.zeros(1000))
+    assert cache.get("huge") is None
+    assert cache.num_bytes == 80
+    cache.put("b", torch.zeros(10))
+    assert cache.num_bytes == 80
+
+
+def test_what_is_cached_is_not_read_again(tmp_path, monkeypatch):
+    write_store(tmp_path / "f.h5", [("a", features(5))], METADATA)
+    reads = []
+    plain = stores._slice
+    monkeypatch.setattr(stores, "_slice", lambda *args: reads.append(args[1]) or plain(*args))
+    store, uncached = open_store(tmp_path / "f.h5"), open_store(tmp_path / "f.h5", cache_bytes=0)
+    for _ in range(3):
+        store.read("a", 0, 3)
+    assert len(reads) == 1
+    for _ in range(3):
+        uncached.read("a", 0, 3)
+    assert len(reads) == 4
+
+
+# Our layout
+
+
+def test_our_file_remembers_everything(tmp_path):
+    with StoreWriter(tmp_path / "f.h5", METADATA) as writer:
+        writer.add("a", features(5))
+        writer.add("b", features(2), frame_rate=30.0)
+        assert "a" in writer
+        assert not (tmp_path / "f.h5").exists()
+    store = open_store(tmp_path / "f.h5")
+    assert isinstance(store, HDF5Store)
+    assert store.metadata == METADATA
+    assert (store.frame_rate("a"), store.frame_rate("b")) == (25.0, 30.0)
+    assert "f.h5" in repr(store)
+
+
+def interrupt(path):
+    """Add one video, then stop as a user does."""
+
+    def run():
+        with StoreWriter(path, METADATA) as writer:
+            writer.add("a", features(5))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+
+
+def test_an_interrupted_run_goes_on(tmp_path):
+    path = tmp_path / "f.h5"
+    interrupt(path)
+    with h5py.File(path.with_name("f.h5.part"), "a") as file:  # and it was killed while it wrote
+        file["features"].create_dataset(".unfinished", data=np.zeros(3))
+    assert not path.exists()
+    with StoreWriter(path, METADATA, resume=True) as writer:
+        assert "a" in writer
+        writer.add("b", features(2))
+    assert open_store(path).ids() == ["a", "b"]
+    assert [one.name for one in tmp_path.iterdir()] == ["f.h5"]
+
+
+def test_another_run_is_not_gone_on_with(tmp_path):
+    path = tmp_path / "f.h5"
+    interrupt(path)
+    with pytest.raises(FeatureError, match="begun with other features"):
+        StoreWriter(path, FeatureMetadata("i3d", 3), resume=True).__enter__()
+    with StoreWriter(path, FeatureMetadata("i3d", 3)) as writer:  # without resume it begins anew
+        writer.add("b", features(2))
+    assert open_store(path).ids() == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("video", "values", "kind"),
+    [
+        ("", features(2), DataError),
+        ("a/b", features(2), DataError),
+        ("there", features(2), DataError),
+        ("a", torch.zeros(3), FeatureError),
+        ("a", torch.zeros(0, 3), FeatureError),
+        ("a", torch.zeros(2, 4), FeatureError),
+        ("a", torch.tensor([[0.0, float("nan"), 1.0]]), FeatureError),
+    ],
+)
+def test_what_cannot_be_added(tmp_path, video, values, kind):
+    with StoreWriter(tmp_path / "f.h5", METADATA) as writer:
+        writer.add("there", features(2))
+        with pytest.raises(kind, match=r"f\.h5|Expected finite features"):
+            writer.add(video, values)
+    assert open_store(tmp_path / "f.h5").ids() == ["there"]
+
+
+def test_versions_to_come_and_empty_files_are_refused(tmp_path):
+    with h5py.File(tmp_path / "new.h5", "w") as file:
+        file.attrs[stores.FORMAT_KEY] = 2
+    with pytest.raises(DataError, match=r"version 1 of our layout \(got 2\)"):
+        open_store(tmp_path / "new.h5")
+    with pytest.raises(DataError, match="holds no video"):
+        write_store(tmp_path / "empty.h5", [], METADATA)
