@@ -1,11 +1,12 @@
+import json
 from collections import Counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vreloc_pyg.datasets.folds import class_folds
-from vreloc_pyg.errors import SettingsError
+from vreloc_pyg.datasets.folds import ClassFold, class_folds, class_split
+from vreloc_pyg.errors import DataError, SettingsError
 
 
 @st.composite
@@ -46,3 +47,77 @@ def test_the_seed_decides():
 def test_refuses_classes_that_cannot_be_divided(num_classes, num_folds, num_validation):
     with pytest.raises(SettingsError, match=f"Cannot divide {num_classes} classes into {num_folds} folds"):
         class_folds("abcdefgh"[:num_classes], num_folds, num_validation, seed=0)
+
+
+# Splits
+
+
+@given(st.integers(3, 40), st.integers(0, 9))
+def test_a_split_covers_every_class_once(count, seed):
+    names = [f"c{i}" for i in range(count)]
+    chosen = class_split(names, seed=seed)
+    assert sorted([*chosen.train, *chosen.validation, *chosen.test]) == sorted(names)
+    held_out = max(1, round(count / 5))
+    assert (len(chosen.validation), len(chosen.test)) == (held_out, held_out)
+    assert chosen == class_split(names[::-1] + names, seed=seed)
+
+
+@given(st.integers(0, 50))
+def test_what_belongs_together_stays_together(seed):
+    names = [f"c{i}" for i in range(10)]
+    groups = (("c1", "c2"), ("c7", "c8", "c9"), ("c3", "absent"))
+    chosen = class_split(names, (4, 3, 3), seed, groups)
+    for group in (("c1", "c2"), ("c7", "c8", "c9")):
+        assert any(set(group) <= set(side) for side in (chosen.train, chosen.validation, chosen.test))
+    assert (len(chosen.train), len(chosen.validation), len(chosen.test)) == (4, 3, 3)
+
+
+def test_seeds_give_different_splits():
+    names = [f"c{i}" for i in range(20)]
+    assert len({class_split(names, seed=seed) for seed in range(5)}) == 5
+
+
+@pytest.mark.parametrize("sizes", [(2, 1, 1), (3, 0, 0), (0, 2, 1)])
+def test_impossible_sizes(sizes):
+    with pytest.raises(DataError, match="Cannot split 3 classes"):
+        class_split(["a", "b", "c"], sizes)
+    with pytest.raises(DataError, match="Cannot split 2 classes"):
+        class_split(["a", "b"])
+
+
+def test_no_room_for_what_belongs_together():
+    with pytest.raises(DataError, match="has room for a, b together"):
+        class_split(["a", "b", "c"], (1, 1, 1), together=[("a", "b")])
+
+
+def test_a_saved_split_comes_back(tmp_path):
+    chosen = class_split([f"classé {i}" for i in range(9)])
+    path = chosen.save(tmp_path / "deep" / "classes.json", "mine", 3)
+    assert ClassFold.load(path) == chosen
+    assert "classé 0" in path.read_text(encoding="utf-8")
+    assert json.loads(path.read_text())["seed"] == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{", "line 1: "),
+        ("[]", "Expected the keys train, validation, test"),
+        ('{"train": [], "test": []}', "Expected the keys"),
+        ('{"train": ["a"], "validation": ["b"], "test": ["c"], "dev": []}', "Expected the keys"),
+        (
+            '{"train": ["a"], "validation": ["b"], "test": "c"}',
+            "Expected test in .* as a list of class names",
+        ),
+        ('{"train": ["a"], "validation": ["b"], "test": [3]}', "Expected test in"),
+        ('{"train": ["a"], "validation": ["b"], "test": ["a"]}', "the class 'a' twice, in train and test"),
+        ('{"train": ["a", "a"], "validation": ["b"], "test": ["c"]}', "the class 'a' twice"),
+    ],
+)
+def test_damaged_splits(tmp_path, text, problem):
+    path = tmp_path / "classes.json"
+    path.write_text(text)
+    with pytest.raises(DataError, match=problem):
+        ClassFold.load(path)
+    with pytest.raises(DataError, match="Cannot read the class split"):
+        ClassFold.load(tmp_path / "nowhere.json")

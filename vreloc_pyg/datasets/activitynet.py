@@ -50,11 +50,13 @@ class ActivityNet(AnnotatedDataset):
             raise DataError(f"Expected an object per video in {path}")
         notes, problems = Notes(), []
         videos: dict[str, AnnotatedVideo] = {}
+        seen: set[str] = set()
         for key, value in database.items():
             video_id = key if "database" in values else key.removeprefix("v_")
-            if video_id in videos:
+            if video_id in seen:
                 problems.append(f"{key}: the video {video_id!r} is there twice")
                 continue
+            seen.add(video_id)
             try:
                 video = read_video(video_id, value, notes)
             except (DataError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,7 +34,7 @@ def crop_reference(reference: Reference, rng: np.random.Generator, probability: 
     instances = seconds_to_steps(reference.segments, step, length)
     # An instance may begin or end within a step: that step is kept whole.
     first = min(int(instances[:, 0].min()), int(float(reference.segments[:, 0].min()) / step + 1e-6))
-    last = max(int(instances[:, 1].max()), -int(-float(reference.segments[:, 1].max()) / step + 1e-6))
+    last = max(int(instances[:, 1].max()), math.ceil(float(reference.segments[:, 1].max()) / step - 1e-6))
     start = int(off_start * (first + 1))
     stop = length - int(off_end * (length - min(last, length) + 1))
     segments = (reference.segments - start * step).clamp(min=0, max=(stop - start) * step)

@@ -1,0 +1,150 @@
+import json
+
+import pytest
+import torch
+
+from vreloc_pyg.datasets import Reference
+from vreloc_pyg.errors import CheckpointError, FeatureError, SettingsError
+from vreloc_pyg.proposals.actionness import ActionnessClassifier, ActionnessProposals, ActionnessSettings
+from vreloc_pyg.proposals.tag import TAGSettings, temporal_actionness_grouping
+
+
+def classifier(**settings):
+    torch.manual_seed(0)
+    return ActionnessClassifier(ActionnessSettings(5, **{"hidden_channels": 8, **settings}))
+
+
+def video(num_steps=40):
+    return Reference(torch.randn(num_steps, 5), 0.5, torch.empty(0, 2), (), "v")
+
+
+def test_shapes_and_the_hand_written_network():
+    """One layer of three steps: normalise, convolve, rectify, convolve."""
+    model = classifier().eval()
+    model.normalize_by([torch.randn(30, 5) * 3 + 1, torch.randn(7, 5)])
+    features = torch.randn(2, 9, 5)
+    logits = model(features)
+    assert logits.shape == (2, 9, 2)
+    conv, last = model.layers[0], model.layers[-1]
+    padded = torch.nn.functional.pad((features - model.mean) / model.std, (0, 0, 1, 1))
+    hidden = torch.stack(
+        [
+            torch.einsum("bkf,hfk->bh", padded[:, step : step + 3], conv.weight) + conv.bias
+            for step in range(9)
+        ],
+        dim=1,
+    ).relu()
+    expected = hidden @ last.weight.squeeze(2).T + last.bias
+    torch.testing.assert_close(logits, expected, atol=1e-5, rtol=1e-4)
+    curve = model.actionness(features[0])
+    torch.testing.assert_close(curve, expected[0].softmax(1)[:, 1], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("settings", [{}, {"num_layers": 3}, {"kernel_size": 5, "num_layers": 2}])
+def test_chunks_do_not_change_the_answer(settings):
+    model = classifier(**settings)
+    features = torch.randn(50, 5)
+    whole = model.actionness(features)
+    for chunk in (1, 7, 49, 50):
+        torch.testing.assert_close(model.actionness(features, chunk), whole, atol=1e-6, rtol=1e-5)
+    moved = features.clone()
+    moved[20] += 10
+    changed = (model.actionness(moved) - whole).abs() > 0
+    reached = changed.nonzero().flatten()
+    assert reached.min() >= 20 - model.context
+    assert reached.max() <= 20 + model.context
+
+
+def test_asking_leaves_the_model_as_it_is():
+    model = classifier().train()
+    first, second = model.actionness(torch.ones(6, 5)), model.actionness(torch.ones(6, 5))
+    assert torch.equal(first, second)  # no dropout
+    assert model.training
+    assert ((first >= 0) & (first <= 1)).all()
+
+
+def test_normalisation_is_that_of_all_steps():
+    parts = [torch.randn(8, 5) + 2, torch.randn(3, 5), torch.zeros(1, 5)]
+    model = classifier()
+    model.normalize_by(parts)
+    together = torch.cat(parts)
+    torch.testing.assert_close(model.mean, together.mean(0))
+    torch.testing.assert_close(model.std, together.std(0, correction=0))
+    model.normalize_by([torch.ones(4, 5)])
+    assert torch.isfinite(model.actionness(torch.randn(3, 5))).all()
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (3, 4), (3,), (1, 3, 5)])
+def test_features_that_do_not_fit(shape):
+    with pytest.raises(FeatureError, match=r"Expected features as \[num_steps, 5\]"):
+        classifier().actionness(torch.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"hidden_channels": 0}, {"kernel_size": 2}, {"num_layers": 0}, {"dropout": 1.0}, {"dropout": -0.1}],
+)
+def test_impossible_settings(changed):
+    with pytest.raises(SettingsError, match="odd kernel_size"):
+        ActionnessSettings(5, **changed)
+
+
+def test_proposals_are_the_groups_of_the_curve():
+    model, one = classifier(), video()
+    grouping = TAGSettings(smoothing=0.0)
+    expected = temporal_actionness_grouping(model.actionness(one.features), grouping).bounds.long()
+    assert torch.equal(ActionnessProposals(model, grouping).propose(one), expected)
+    few = ActionnessProposals(model, grouping, max_proposals=3).propose(one)
+    assert torch.equal(few, expected[:3])
+    assert few.dtype == torch.int64
+    with pytest.raises(SettingsError, match="max_proposals >= 1"):
+        ActionnessProposals(model, max_proposals=0)
+
+
+def test_no_group_is_the_whole_video():
+    never = TAGSettings(thresholds=(1.0,))
+    assert ActionnessProposals(classifier(), never).propose(video(7)).tolist() == [[0, 7]]
+
+
+def test_saved_proposals_come_back(tmp_path):
+    about = {"classes": ["jump"], "features": None}
+    source = ActionnessProposals(classifier(num_layers=2), TAGSettings.paper(), 9, about)
+    loaded = ActionnessProposals.from_pretrained(source.save_pretrained(tmp_path / "model"))
+    one = video()
+    assert torch.equal(loaded.propose(one), source.propose(one))
+    assert loaded.fingerprint() == source.fingerprint()
+    assert (loaded.about, loaded.max_proposals, loaded.grouping) == (about, 9, TAGSettings.paper())
+
+
+def test_the_fingerprint_is_of_settings_and_weights():
+    one, other = classifier(), classifier()
+    with torch.no_grad():
+        next(other.parameters()).add_(1e-3)
+    sources = [
+        ActionnessProposals(one),
+        ActionnessProposals(other),
+        ActionnessProposals(one, TAGSettings.paper()),
+        ActionnessProposals(one, max_proposals=2),
+    ]
+    assert len({source.fingerprint() for source in sources}) == 4
+    assert ActionnessProposals(classifier()).fingerprint() == sources[0].fingerprint()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda config: config.pop("classifier"),
+        lambda config: config.pop("about"),
+        lambda config: config["classifier"].update(depth=3),
+        lambda config: config["grouping"].update(variant="mine"),
+        lambda config: config.update(max_proposals=0),
+        lambda config: config["classifier"].update(hidden_channels=9),
+    ],
+)
+def test_damaged_settings_are_named(tmp_path, change):
+    folder = ActionnessProposals(classifier()).save_pretrained(tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    change(config)
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match="settings"):
+        ActionnessProposals.from_pretrained(folder)
