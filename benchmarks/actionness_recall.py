@@ -32,9 +32,9 @@ NETWORK = {"num_layers": 1, "hidden_channels": 64, "kernel_size": 9}
 TRAINING = {"border": 2, "border_label": "background", "steps_per_epoch": 20, "epochs": 12, "patience": 20}
 GROUPING = {"smoothing": 0.0, "shortest": 5, "nms_threshold": 0.7}
 GRID = [
-    SlidingWindows(8, longest, ratio, overlap)
-    for longest, ratio, overlap in itertools.product(
-        (24, 40, 80), (1.35, 1.6, 2.0, 3.0), (0.0, 0.1, 0.3, 0.5, 0.7)
+    SlidingWindows(shortest, longest, ratio, overlap)
+    for shortest, longest, ratio, overlap in itertools.product(
+        (8, 12, 16), (24, 40, 80), (1.35, 1.6, 2.0, 3.0), (0.0, 0.1, 0.3, 0.5, 0.7)
     )
 ]
 TAG, SLIDING, DENSE = "TAG", "sliding windows, as many", "sliding windows, all"
@@ -58,7 +58,7 @@ def as_many(number: float, split: RelocalizationSplit) -> SlidingWindows:
         best, count = found(windows, split)
         if count <= number:
             ranked.append(((best > 0.5).mean() + (best > 0.7).mean(), windows))
-    return max(ranked, key=lambda pair: pair[0])[1] if ranked else GRID[-1]
+    return max(ranked, key=lambda pair: pair[0])[1]
 
 
 def run(benchmark: Benchmark, fold: int, output: Path) -> pd.DataFrame:

@@ -1,0 +1,88 @@
+"""Recall of released lists of temporal actionness grouping.
+
+    python benchmarks/tag_recall.py --activitynet LIST --thumos LIST --thumos-root THUMOS14 \\
+        --output docs/results/tag_recall
+
+The first list is in SSN's layout and holds its own instances; the second has lines of video, start and end in
+frames, and is held against the annotations of THUMOS14.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from vreloc_pyg.datasets import Thumos14
+from vreloc_pyg.evaluation import to_markdown
+from vreloc_pyg.files import write_text
+from vreloc_pyg.proposals.lists import read_proposal_list, read_thumos_list
+from vreloc_pyg.proposals.recall import average_recall, proposal_recall
+from vreloc_pyg.report.proposal_plots import average_recall_plot
+
+Bounds = dict[str, Tensor]
+
+
+def read(activitynet: Path, thumos: Path, thumos_root: Path) -> dict[str, tuple[Bounds, Bounds]]:
+    """Proposals and instances of the videos of both lists."""
+    listed = read_proposal_list(activitynet)
+    dataset = Thumos14(thumos_root)
+    frames = read_thumos_list(thumos, dataset.frame_rates | excluded_rates(thumos, dataset.frame_rates))
+    instances = {
+        one.video_id: torch.tensor([bounds[:2] for bounds in one.instances], dtype=torch.float64)
+        for one in dataset.videos
+        if one.video_id in frames
+    }
+    return {
+        "ActivityNet v1.2, validation": (
+            {key: one.bounds for key, one in listed.items()},
+            {key: one.instances for key, one in listed.items()},
+        ),
+        "THUMOS14, test": ({key: one.seconds() for key, one in frames.items()}, instances),
+    }
+
+
+def excluded_rates(path: Path, known: dict[str, float]) -> dict[str, float]:
+    """Any rate for listed videos that the data set leaves out: nothing is asked of them."""
+    listed = read_thumos_list(path)
+    return dict.fromkeys(set(listed) - set(known), 1.0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--activitynet", type=Path, required=True)
+    parser.add_argument("--thumos", type=Path, required=True)
+    parser.add_argument("--thumos-root", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True, help="tables and picture, without suffix")
+    chosen = parser.parse_args()
+    tables, rows, curves = [], [], {}
+    for name, (proposals, instances) in read(chosen.activitynet, chosen.thumos, chosen.thumos_root).items():
+        table = proposal_recall(proposals, instances)
+        tables.append(table.assign(list=name))
+        number = sum(len(proposals[video]) for video in instances) / len(instances)
+        count = sum(map(len, instances.values()))
+        for kind, unit in (("per_instance", f"{count} instances"), ("per_video", f"{len(instances)} videos")):
+            cells = {f"tIoU > {t:g}": value for t, value in zip(table["tiou"], table[kind], strict=True)}
+            rows.append({"list": name, "share of": unit, "proposals a video": number, **cells})
+        curves[name] = average_recall(proposals, instances)
+    parts = [
+        "# Recall of released TAG lists",
+        "In % of instances, and of videos with any instance found. The lists at hand are parts of those that "
+        "the authors of SSN released; they are not ranked, so the average recall at a given number of "
+        "proposals (drawn beside) is that of their order.",
+        to_markdown(pd.DataFrame(rows)),
+        "```sh\npython benchmarks/tag_recall.py --activitynet LIST --thumos LIST --thumos-root THUMOS14 "
+        f"--output {chosen.output.as_posix()}\n```",
+    ]
+    write_text(chosen.output.with_suffix(".md"), "\n\n".join(part.rstrip() for part in parts) + "\n")
+    write_text(chosen.output.with_suffix(".csv"), pd.concat(tables).to_csv(index=False))
+    average_recall_plot(curves, chosen.output.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    main()
