@@ -171,7 +171,7 @@ def test_features_of_unknown_rate(tmp_path):
     path = write(tmp_path, *GOOD)
     store = features(tmp_path, metadata=None)
     assert problems(path, store)[0][1].startswith("'a' has no known duration")
-    with pytest.raises(DataError, match="3 videos whose features and annotations disagree"):
+    with pytest.raises(DataError, match="3 videos of unknown or contradictory duration"):
         Folder(path).splits(store)
 
 

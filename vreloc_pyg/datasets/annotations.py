@@ -174,7 +174,7 @@ class AnnotatedDataset:
                 timings[video.video_id] = (steps, step_s)
         for kind, where in (
             ("annotated videos without features", sorted(missing)),
-            ("videos whose features and annotations disagree", sorted(wrong)),
+            ("videos of unknown or contradictory duration", sorted(wrong)),
         ):
             if where and not skip_missing:
                 shown = "; ".join(where[:5]) + (" …" if len(where) > 5 else "")
@@ -269,7 +269,7 @@ def step_timing(video: AnnotatedVideo, store: FeatureStore | None) -> tuple[int,
     """
     if store is None:
         if video.duration_s is None:
-            return 0, 0.0, "has neither features nor a duration"
+            return 0, 0.0, "has neither features nor a duration: give a feature store"
         steps = max(1, round((video.num_frames or 0) / 16) or round(video.duration_s / NOMINAL_STEP_S))
         return steps, video.duration_s / steps, ""
     steps, frames = store.num_steps(video.video_id), store.metadata.frames_per_step
