@@ -10,6 +10,7 @@ from vreloc_pyg.datasets import load_benchmark
 from vreloc_pyg.datasets.benchmark import STEP_WINDOWS, open_annotations
 from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.features.metadata import FeatureMetadata
+from vreloc_pyg.proposals.actionness import ActionnessClassifier, ActionnessProposals, ActionnessSettings
 from vreloc_pyg.proposals.listed import ListedProposals
 from vreloc_pyg.proposals.pools import SSNPools
 
@@ -66,6 +67,18 @@ def test_proposals_of_a_list_are_used(folder):
     reference = benchmark.splits["test"].references[0]
     start = int(reference.video_id[1:])
     assert benchmark.proposals.propose(reference).tolist() == [[2 * start, 2 * start + 16]]
+
+
+def test_proposals_are_kept_where_asked(folder):
+    source = ActionnessProposals(ActionnessClassifier(ActionnessSettings(3, 4)))
+    source.save_pretrained(folder / "model")
+    files = {"features": folder / "features", "proposals": folder / "model"}
+    benchmark = load_benchmark("folder", folder, **files, proposal_cache=folder / "cache")
+    reference = benchmark.splits["test"].references[0]
+    assert torch.equal(benchmark.proposals.propose(reference), source.propose(reference))
+    assert len(list((folder / "cache").iterdir())) == 1
+    with pytest.raises(SettingsError, match="proposal_cache keeps what proposals make"):
+        load_benchmark("folder", folder, features=folder / "features", proposal_cache=folder / "cache")
 
 
 def test_the_diagnostic_pools_know_the_answers(folder):

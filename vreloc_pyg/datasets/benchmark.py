@@ -21,6 +21,7 @@ from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.features.metadata import FeatureMetadata
 from vreloc_pyg.features.pose import Skeleton
 from vreloc_pyg.features.store import open_store
+from vreloc_pyg.proposals.cache import CachedProposals
 from vreloc_pyg.proposals.listed import load_proposals
 from vreloc_pyg.proposals.pools import SSNPools
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
@@ -77,6 +78,7 @@ def load_benchmark(
     features: str | Path | None = None,
     classes: str | Path | None = None,
     proposals: str | Path | None = None,
+    proposal_cache: str | Path | None = None,
     candidates: CandidatesName = "all",
     skip_missing: bool = False,
 ) -> Benchmark:
@@ -90,6 +92,7 @@ def load_benchmark(
         features: feature store, an HDF5 file or a folder of .npy, .npz or .safetensors; not for pose data.
         classes: class split, a file of ``vreloc split``; by default it is drawn.
         proposals: candidate windows, a list or a folder of ``vreloc train-actionness``; by default sliding.
+        proposal_cache: folder that keeps the proposals of every video, so that they are made once.
         candidates: all proposals of a reference; ssn_pools is a diagnostic that knows the answers.
         skip_missing: leave out videos without features, and say which.
 
@@ -121,6 +124,10 @@ def load_benchmark(
     source: ProposalSource = windows
     if proposals is not None:
         source = load_proposals(proposals, durations_s, frame_rates)
+        if proposal_cache is not None:
+            source = CachedProposals(source, proposal_cache)
+    elif proposal_cache is not None:
+        raise SettingsError("proposal_cache keeps what proposals make: give both")
     if candidates == "ssn_pools":
         answers = {one.video_id: one.segments for split in splits.values() for one in split.references}
         source = SSNPools(source, answers)

@@ -39,5 +39,6 @@ class AbsentFeatures:
     def read(self) -> Tensor:
         """Raises :class:`FeatureError`."""
         raise FeatureError(
-            "Features were asked for, and the data set was loaded without a feature store: give one as features"
+            "Features were asked for, and the data set was loaded without a feature store: "
+            "give one as features"
         )
