@@ -124,7 +124,7 @@ def fit_pca(
     """Fit a basis to the features of a store, batch by batch (scikit-learn's ``IncrementalPCA``).
 
     Memory does not grow with the number of rows: at F = 4096 and 500 components, in batches of 2,048 rows,
-    the process peaks at 1.4 GiB, of which 0.25 are the store's cache.
+    the process peaks at 1.5 GiB, of which 0.25 are the store's cache.
 
     Args:
         store: the features.
