@@ -60,6 +60,8 @@ def main() -> None:
     parser.add_argument("--thumos-root", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True, help="tables and picture, without suffix")
     chosen = parser.parse_args()
+    listed = read_proposal_list(chosen.activitynet).values()
+    gaps = torch.cat([(one.computed_matches()[0] - one.matches).abs()[:, 0] for one in listed])
     tables, rows, curves = [], [], {}
     for name, (proposals, instances) in read(chosen.activitynet, chosen.thumos, chosen.thumos_root).items():
         table = proposal_recall(proposals, instances)
@@ -75,6 +77,9 @@ def main() -> None:
         "In % of instances, and of videos with any instance found. The lists at hand are parts of those that "
         "the authors of SSN released; they are not ranked, so the average recall at a given number of "
         "proposals (drawn beside) is that of their order.",
+        "The first list prints each proposal's best tIoU too. Computed from its printed bounds, it agrees "
+        f"within 0.0001 for {100 * (gaps <= 1.5e-4).double().mean():.0f} % of {len(gaps)} proposals and within "
+        f"0.001 for {100 * (gaps <= 1e-3).double().mean():.0f} %; the authors matched before they rounded.",
         to_markdown(pd.DataFrame(rows)),
         "```sh\npython benchmarks/tag_recall.py --activitynet LIST --thumos LIST --thumos-root THUMOS14 "
         f"--output {chosen.output.as_posix()}\n```",

@@ -20,7 +20,8 @@ import pandas as pd
 from vreloc_pyg.baselines import CentredSegment, Chance, LocalizerProtocol, PriorSegment, WholeReference
 from vreloc_pyg.baselines.chance import ChanceKind
 from vreloc_pyg.datasets import RelocalizationSplit
-from vreloc_pyg.datasets.video_reloc import FILES, VideoReloc, official_pairs, read_json
+from vreloc_pyg.datasets.reading import read_json
+from vreloc_pyg.datasets.video_reloc import FILES, VideoReloc, official_pairs
 from vreloc_pyg.datasets.video_reloc_derive import compare_items, derive_items, plain_videos
 from vreloc_pyg.evaluation import evaluate, format_intervals, published_numbers, result_table, to_markdown
 from vreloc_pyg.files import write_text

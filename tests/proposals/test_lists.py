@@ -180,10 +180,7 @@ def test_bad_thumos_lists(tmp_path, text, problem):
 
 
 def test_the_released_list_agrees_with_its_own_matches(data_root):
-    """Its bounds were rounded to whole frames before they were normalised, its matches were not.
-
-    So the recomputed columns agree to four digits only where that rounding does not matter.
-    """
+    """Its matches were not computed from the rounded bounds it prints, so few agree to the last digit."""
     videos = read_proposal_list(data_root / "tag/activitynet1.2_tag_val_normalized_proposal_list.part.txt")
     assert len(videos) == 600
     gaps, labels = [], []

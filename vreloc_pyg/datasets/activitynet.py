@@ -15,7 +15,7 @@ from vreloc_pyg.datasets.annotations import (
     find_file,
     merge_overlaps,
 )
-from vreloc_pyg.datasets.video_reloc import read_json, refuse
+from vreloc_pyg.datasets.reading import read_json, refuse
 from vreloc_pyg.errors import DataError
 
 #: Numbers of training, validation and test classes of the two releases, by their number of classes.

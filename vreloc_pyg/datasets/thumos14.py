@@ -13,7 +13,7 @@ from vreloc_pyg.datasets.annotations import (
     find_file,
     merge_overlaps,
 )
-from vreloc_pyg.datasets.video_reloc import refuse
+from vreloc_pyg.datasets.reading import read_lines, refuse
 from vreloc_pyg.errors import DataError
 
 SUBSETS = {"validation": "val", "test": "test"}
@@ -89,17 +89,6 @@ class Thumos14(AnnotatedDataset):
             videos.append(AnnotatedVideo(video_id, duration_s, tuple(merged), frames, video_id.split("_")[1]))
         classes = {label for video in videos for label in video.labels}
         super().__init__(videos, notes, TOGETHER, SIZES if len(classes) == sum(SIZES) else None)
-
-
-def read_lines(path: Path | None) -> list[tuple[int, str]]:
-    """Numbers and text of the lines of a file that are not blank; none where there is no file."""
-    if path is None:
-        return []
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"Cannot read {path}: {error}") from None
-    return [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
 
 
 def read_annotations(path: Path, instances: dict[str, list[Instance]], problems: list[str]) -> None:

@@ -6,8 +6,6 @@ stretch of its video around it that holds no other instance of its class. A step
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ import torch
 
 from vreloc_pyg.datasets.base import RelocalizationSplit, StoredQuery, StoredReference
 from vreloc_pyg.datasets.philox import philox4x32
+from vreloc_pyg.datasets.reading import read_json, refuse
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.features.lazy import AbsentFeatures, LazyFeatures
 from vreloc_pyg.features.store import FeatureSlice, FeatureStore
@@ -290,27 +289,6 @@ def read_lengths(path: Path) -> dict[str, int]:
         raise DataError(f"Expected n_feat of every video in {path} (got {error!r})") from None
 
 
-def read_json(path: str | Path) -> Any:
-    """The values of a JSON file.
-
-    Raises:
-        DataError: if it cannot be read, with the line of a syntax error, or names one key twice.
-    """
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
-        if twice:
-            raise DataError(f"{path} holds the key {twice[0]!r} twice")
-        return dict(pairs)
-
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8-sig"), object_pairs_hook=unique)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}, line {error.lineno}: {error.msg}; the file is cut off or no JSON") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"Cannot read {path}: {error}") from None
-
-
 def check_disjoint(labels: Mapping[str, set[str]], where: str | Path) -> None:
     """Raise :class:`DataError` if splits share a class."""
     names = list(labels)
@@ -319,10 +297,3 @@ def check_disjoint(labels: Mapping[str, set[str]], where: str | Path) -> None:
             shared = sorted(labels[one] & labels[other])
             if shared:
                 raise DataError(f"Splits {one} and {other} of {where} share the class {shared[0]!r}")
-
-
-def refuse(problems: Sequence[str], where: str | Path) -> None:
-    """Raise :class:`DataError` with the first problems and their number, if there is any."""
-    if problems:
-        more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
-        raise DataError(f"{where}: {'; '.join(problems[:5])}{more}")
