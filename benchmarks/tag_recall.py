@@ -51,6 +51,11 @@ def excluded_rates(path: Path, known: dict[str, float]) -> dict[str, float]:
     return dict.fromkeys(set(listed) - set(known), 1.0)
 
 
+def share(found: Tensor) -> float:
+    """Of true values, in percent."""
+    return 100 * float(found.double().mean())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -78,8 +83,8 @@ def main() -> None:
         "the authors of SSN released; they are not ranked, so the average recall at a given number of "
         "proposals (drawn beside) is that of their order.",
         "The first list prints each proposal's best tIoU too. Computed from its printed bounds, it agrees "
-        f"within 0.0001 for {100 * (gaps <= 1.5e-4).double().mean():.0f} % of {len(gaps)} proposals and within "
-        f"0.001 for {100 * (gaps <= 1e-3).double().mean():.0f} %; the authors matched before they rounded.",
+        f"within 0.0001 for {share(gaps <= 1.5e-4):.0f} % of {len(gaps)} proposals and within 0.001 for "
+        f"{share(gaps <= 1e-3):.0f} %; the authors matched before they rounded.",
         to_markdown(pd.DataFrame(rows)),
         "```sh\npython benchmarks/tag_recall.py --activitynet LIST --thumos LIST --thumos-root THUMOS14 "
         f"--output {chosen.output.as_posix()}\n```",

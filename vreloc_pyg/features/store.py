@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,7 +120,7 @@ class FeatureStore(ABC):
         """Frames per second that the extractor saw of a video, where it is known."""
         return self.metadata.frame_rate
 
-    @property
+    @cached_property
     def num_features(self) -> int:
         """F; of the first video where the metadata does not say."""
         return self.metadata.dim or self._shape(self._key(self.ids()[0]))[1]
