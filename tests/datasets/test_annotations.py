@@ -236,10 +236,11 @@ def test_stretches_show_no_other_class_and_lose_no_instance_beside_it(found):
 
 def test_notes_count_and_show_a_few():
     notes = Notes()
-    for name in "abcd":
+    names = [f"v{i:02d}" for i in range(21)]
+    for name in names:
         notes.add("videos, left out", name)
     notes.add("others", "x")
-    assert notes.lines() == ["4 videos, left out: a, b, c …", "1 others: x"]
+    assert notes.lines() == [f"21 videos, left out: {', '.join(names[:20])} …", "1 others: x"]
 
 
 def test_files_are_found_in_any_case(tmp_path):

@@ -153,6 +153,13 @@ def test_a_curve_worked_by_hand():
     assert answers(curve, settings) == [(pytest.approx(2.4), (0, 6)), (0.8, (5, 6))]
 
 
+def test_arrays_and_lists_will_do():
+    curve = [0.2, 0.9, 0.1]
+    expected = temporal_actionness_grouping(torch.tensor(curve, dtype=torch.float64)).bounds
+    for given_as in (curve, np.array(curve)):
+        assert torch.equal(temporal_actionness_grouping(given_as).bounds, expected)
+
+
 def test_constant_curves():
     assert len(temporal_actionness_grouping(torch.zeros(9))) == 0
     for settings in (RELEASED, PAPER):

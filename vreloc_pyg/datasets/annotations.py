@@ -22,6 +22,9 @@ NOMINAL_STEP_S = 0.5
 #: Features and annotations may disagree by this share of the duration.
 DURATION_TOLERANCE = 0.05
 
+#: So many videos are named in a message that counts them all.
+SHOWN = 20
+
 Instance = tuple[float, float, str]
 
 
@@ -60,9 +63,9 @@ class Notes:
         self.counts.setdefault(what, []).append(where)
 
     def lines(self) -> list[str]:
-        """One sentence a kind, with its number and the first few."""
+        """One sentence a kind, with its number and the first of them."""
         return [
-            f"{len(where)} {what}: {', '.join(where[:3])}{' …' if len(where) > 3 else ''}"
+            f"{len(where)} {what}: {', '.join(where[:SHOWN])}{' …' if len(where) > SHOWN else ''}"
             for what, where in self.counts.items()
         ]
 
@@ -177,7 +180,7 @@ class AnnotatedDataset:
             ("videos of unknown or contradictory duration", sorted(wrong)),
         ):
             if where and not skip_missing:
-                shown = "; ".join(where[:5]) + (" …" if len(where) > 5 else "")
+                shown = "; ".join(where[:SHOWN]) + (" …" if len(where) > SHOWN else "")
                 place = "" if store is None else f" in {store.path}"
                 raise DataError(f"{len(where)} {kind}{place}: {shown}. --skip_missing true leaves them out")
             for one in where:

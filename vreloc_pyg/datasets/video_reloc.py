@@ -274,7 +274,7 @@ class PaddedSlice:
 
 def missing_features(missing: Sequence[str], store: FeatureStore) -> str:
     """A sentence that counts and names videos without features."""
-    shown = ", ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
+    shown = ", ".join(missing[:20]) + (" …" if len(missing) > 20 else "")
     return f"{len(missing)} annotated videos have no features in {store.path}: {shown}"
 
 

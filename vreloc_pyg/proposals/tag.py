@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from vreloc_pyg.errors import FeatureError, SettingsError
@@ -80,7 +80,7 @@ class TAGSettings:
 
 
 def temporal_actionness_grouping(
-    actionness: Tensor, settings: TAGSettings | None = None, seconds_per_step: float = 1.0
+    actionness: ArrayLike | Tensor, settings: TAGSettings | None = None, seconds_per_step: float = 1.0
 ) -> Segments:
     """Candidate segments of a video, best first.
 
@@ -122,9 +122,9 @@ def temporal_actionness_grouping(
     return Segments(seconds[kept] * seconds_per_step, scores[kept])
 
 
-def check_actionness(actionness: Tensor) -> NDArray[np.float64]:
+def check_actionness(actionness: ArrayLike | Tensor) -> NDArray[np.float64]:
     """The curve as float64, or :class:`FeatureError` saying what is wrong with it."""
-    curve = actionness.detach().cpu().double().numpy()
+    curve = torch.as_tensor(actionness).detach().cpu().double().numpy()
     if curve.ndim != 1 or len(curve) == 0:
         raise FeatureError(f"Expected actionness as [num_steps] with a step (got shape {curve.shape})")
     bad = ~((curve >= 0) & (curve <= 1))  # NaN is neither
