@@ -97,7 +97,7 @@ DEFAULTS = {
     "split": {"seed": 0},
     "pca": {"components": 500, "basis": None},
     "train-actionness": {"data": "synthetic", "seed": 0},
-    "proposals": {"split": "test", "candidates": "all"},
+    "proposals": {"split": "all", "candidates": "all"},
 }
 
 

@@ -375,3 +375,39 @@ def test_json_reads_back(tmp_path):
     path = workflows.write_json(tmp_path / "a.json", values)
     assert json.loads(path.read_text()) == values
     assert path.read_text().endswith("}\n")
+
+
+@pytest.mark.parametrize("split", ["all", "test"])
+def test_written_proposals_are_read_as_the_same_windows(tmp_path, split):
+    """Of whole videos, of parts of videos and of cropped ones: the list is by whole videos."""
+    from vreloc_pyg.datasets import Query, Reference, RelocalizationSplit
+    from vreloc_pyg.datasets.cropping import crop_reference
+    from vreloc_pyg.proposals.listed import load_proposals
+    from vreloc_pyg.segments import temporal_iou
+
+    def reference(video_id, num_steps, sources=(), offset_s=0.0):
+        truth = torch.tensor([[2.0, 5.0]]).double()
+        return Reference(torch.zeros(num_steps, 2), 0.4, truth, ("run",), video_id, sources, offset_s)
+
+    whole, part = reference("a", 50), reference("b#1", 30, ("b",), 6.0)
+    later, composed = reference("b#2", 30, ("b",), 20.0), reference("c", 40, ("x", "y"))
+    query = Query(torch.zeros(4, 2), 0.4, "run", "q")
+    splits = {
+        name: RelocalizationSplit(name, [query], found, [(0, 0)])
+        for name, found in (("train", [part, later]), ("validation", [whole]), ("test", [whole, composed]))
+    }
+    benchmark = Benchmark("made", splits, WINDOWS)
+    table = workflows.write_proposals(benchmark, tmp_path / "list.txt", split)
+    assert table["per_instance"].iloc[0] > 0
+    listed = load_proposals(tmp_path / "list.txt")
+    for one in (whole, composed):
+        assert sorted(listed.propose(one).tolist()) == sorted(WINDOWS(one.num_steps).tolist())
+    if split == "test":
+        return
+    for one in (part, later):
+        assert {tuple(w) for w in WINDOWS(30).tolist()} <= {tuple(w) for w in listed.propose(one).tolist()}
+    cropped = crop_reference(part, np.random.default_rng(3), 1.0)
+    windows = listed.propose(cropped)
+    assert windows.max() <= cropped.num_steps
+    best = temporal_iou(windows.double(), cropped.segments / 0.4).max().item()
+    assert best == pytest.approx(temporal_iou(WINDOWS(30).double(), part.segments / 0.4).max().item())

@@ -175,14 +175,14 @@ def train_actionness(
 
 
 def proposals(
-    benchmark: Benchmark, output: str, split: Literal["train", "validation", "test"] = "test"
+    benchmark: Benchmark, output: str, split: Literal["all", "train", "validation", "test"] = "all"
 ) -> None:
-    """Write the candidate windows of a split's references as a proposal list, and print their recall.
+    """Write candidate windows as a proposal list, and print their recall on the test classes.
 
     Args:
         benchmark: see :func:`load_benchmark`.
         output: list to write, .txt in the layout of SSN's lists.
-        split: whose references.
+        split: whose references; of one split, the recall printed is its own.
     """
     from vreloc_pyg.workflows import print_table, write_proposals
 

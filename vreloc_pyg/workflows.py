@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from vreloc_pyg.baselines import STRONGEST_RULE, LocalizerProtocol, standard_rules
 from vreloc_pyg.datasets.base import Query, Reference, RelocalizationSplit
@@ -34,7 +36,7 @@ from vreloc_pyg.localization import Localizer
 from vreloc_pyg.proposals.actionness import ActionnessProposals, ActionnessSettings
 from vreloc_pyg.proposals.lists import VideoProposals, write_proposal_list
 from vreloc_pyg.proposals.recall import proposal_recall
-from vreloc_pyg.proposals.source import ProposalSource
+from vreloc_pyg.proposals.source import ProposalSource, origin
 from vreloc_pyg.proposals.tag import TAGSettings
 from vreloc_pyg.segments import Segments, steps_to_seconds
 from vreloc_pyg.settings import settings_from_dict
@@ -172,27 +174,50 @@ def train_proposals(
     return found, auc
 
 
-def write_proposals(benchmark: Benchmark, output: str | Path, split: str = "test") -> pd.DataFrame:
-    """Write the candidates of a split's references as a list in SSN's layout; return their recall.
+def write_proposals(benchmark: Benchmark, output: str | Path, split: str = "all") -> pd.DataFrame:
+    """Write the candidates of references as a list in SSN's layout; return their recall.
 
-    Bounds are shares of the duration of a reference. Recall is that of the split's own classes.
+    The list is by whole videos, in milliseconds: what was proposed in parts of a video is moved to its place
+    in it. Recall is that of the test split, or of the one chosen, for instances of its own classes.
+
+    Args:
+        benchmark: with its proposals.
+        output: the list.
+        split: ``"all"``, or whose references.
     """
-    chosen = benchmark.splits[split]
-    listed, found, wanted = [], {}, {}
-    for reference in chosen.references:
-        windows = benchmark.proposals.propose(reference)
-        ours = [i for i, label in enumerate(reference.labels) if label in chosen.classes]
-        found[reference.video_id] = steps_to_seconds(windows, reference.seconds_per_step)
-        wanted[reference.video_id] = reference.segments[ours]
-        listed.append(
+    bounds: dict[str, list[Tensor]] = {}
+    instances: dict[str, dict[tuple[float, float, str], None]] = {}
+    lasting: dict[str, float] = {}
+    for name in benchmark.splits if split == "all" else (split,):
+        for reference in benchmark.splits[name].references:
+            video, offset = origin(reference), reference.offset_s
+            windows = steps_to_seconds(benchmark.proposals.propose(reference), reference.seconds_per_step)
+            bounds.setdefault(video, []).append(1000 * (windows + offset))
+            ours = 1000 * (reference.segments + offset)
+            spans = zip(ours.tolist(), reference.labels, strict=True)
+            instances.setdefault(video, {}).update({(*span, label): None for span, label in spans})
+            lasting[video] = max(lasting.get(video, 0.0), 1000 * (offset + reference.duration_s))
+    write_proposal_list(
+        output,
+        [
             VideoProposals(
-                reference.video_id,
-                windows.double() / reference.num_steps,
-                instances=reference.segments / reference.duration_s,
-                labels=reference.labels,
+                video,
+                torch.unique(torch.cat(parts), dim=0) if len(parts) > 1 else parts[0],
+                math.ceil(lasting[video]),
+                1000.0,
+                torch.tensor([one[:2] for one in instances[video]], dtype=torch.float64).reshape(-1, 2),
+                tuple(one[2] for one in instances[video]),
             )
-        )
-    write_proposal_list(output, listed, digits=6)
+            for video, parts in bounds.items()
+        ],
+    )
+    judged = benchmark.splits["test" if split == "all" else split]
+    found, wanted = {}, {}
+    for reference in judged.references:
+        windows = benchmark.proposals.propose(reference)
+        found[reference.video_id] = steps_to_seconds(windows, reference.seconds_per_step)
+        chosen = [i for i, label in enumerate(reference.labels) if label in judged.classes]
+        wanted[reference.video_id] = reference.segments[chosen]
     return proposal_recall(found, wanted)
 
 

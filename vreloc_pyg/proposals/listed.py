@@ -12,7 +12,7 @@ from torch import Tensor
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.proposals.actionness import ActionnessProposals
 from vreloc_pyg.proposals.lists import VideoProposals, read_proposal_list, read_thumos_list
-from vreloc_pyg.proposals.source import ProposalSource, Video
+from vreloc_pyg.proposals.source import ProposalSource, Video, origin
 from vreloc_pyg.segments import clip_segments
 
 
@@ -44,13 +44,13 @@ class ListedProposals:
         Raises:
             DataError: if the video is not listed and there is no fallback, or its duration is not known.
         """
-        source = video.sources[0] if video.sources else video.video_id
+        source = origin(video)
         found = self.videos.get(source.removeprefix("v_"))
         if found is None:
             if self.fallback is None:
                 raise DataError(f"The proposal list has no video {source!r}")
             return self.fallback.propose(video)
-        whole = None if video.sources else video.num_steps * video.seconds_per_step
+        whole = video.num_steps * video.seconds_per_step if source == video.video_id else None
         seconds = found.seconds(self.durations_s.get(source, whole)) - video.offset_s
         duration_s = video.num_steps * video.seconds_per_step
         inside = seconds[(seconds[:, 1] > 0) & (seconds[:, 0] < duration_s)]

@@ -35,6 +35,11 @@ class Video(Protocol):
         """``[num_steps, F]`` float32."""
 
 
+def origin(video: Video) -> str:
+    """Id of the video that a reference was cut from; its own where it was not cut from one."""
+    return video.sources[0] if len(video.sources) == 1 else video.video_id
+
+
 class ProposalSource(Protocol):
     """Anything that proposes candidate segments of a video."""
 
