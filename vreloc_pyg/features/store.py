@@ -10,9 +10,10 @@ import contextlib
 import json
 import os
 import threading
+import zipfile
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import safe_open
 from torch import Tensor
 
 from vreloc_pyg.errors import DataError, FeatureError, VrelocError
@@ -331,40 +333,63 @@ class DirectoryStore(FeatureStore):
         return video_id if video_id in self._files else None
 
     def _shape(self, key: str) -> tuple[int, int]:
-        array = self._array(key)
-        return self._check_shape(tuple(array.shape), array.dtype.kind, f"{self._files[key].name}")
+        shape, kind = self._guarded(self._header, self._files[key])
+        return self._check_shape(shape, kind, self._files[key].name)
 
     def _rows(self, key: str, start: int, stop: int) -> NDArray[Any]:
-        return np.array(self._array(key)[start:stop])
+        rows: NDArray[Any] = self._guarded(self._content, self._files[key], slice(start, stop))
+        return rows
 
-    def _array(self, key: str) -> NDArray[Any]:
-        """The array of a video; a ``.npy`` file is mapped, not read."""
-        file = self._files[key]
+    def _header(self, file: Path) -> tuple[tuple[int, ...], str]:
+        """Shape and kind of numbers of a file's array; the array is not read."""
+        suffix = file.suffix.lower()
+        if suffix == ".npy":
+            array = np.load(file, mmap_mode="r", allow_pickle=False)
+            return array.shape, array.dtype.kind
+        if suffix == ".npz":
+            with zipfile.ZipFile(file) as archive:
+                names = [name.removesuffix(".npy") for name in archive.namelist()]
+                with archive.open(f"{self._only(names, file)}.npy") as member:
+                    first = np.lib.format.read_magic(member) == (1, 0)
+                    read = (
+                        np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+                    )
+                    shape, _, dtype = read(member)
+                    return shape, dtype.kind
+        with safe_open(file, "numpy") as tensors:
+            part = tensors.get_slice(self._only(list(tensors.keys()), file))
+            return tuple(part.get_shape()), "f" if "F" in part.get_dtype() else "i"
+
+    def _content(self, file: Path, rows: slice) -> NDArray[Any]:
+        """Rows of a file's array; a compressed archive has no rows and is read whole."""
+        suffix = file.suffix.lower()
+        if suffix == ".npy":
+            return np.array(np.load(file, mmap_mode="r", allow_pickle=False)[rows])
+        if suffix == ".npz":
+            with np.load(file, allow_pickle=False) as archive:
+                found: NDArray[Any] = archive[self._only(list(archive.files), file)][rows]
+                return found
+        with safe_open(file, "numpy") as tensors:
+            return np.asarray(tensors.get_slice(self._only(list(tensors.keys()), file))[rows])
+
+    def _guarded(self, read: Callable[..., Any], file: Path, *more: Any) -> Any:
         try:
-            if file.suffix.lower() == ".npy":
-                array: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
-                return array
-            if file.suffix.lower() == ".npz":
-                with np.load(file, allow_pickle=False) as archive:
-                    return self._only(archive, list(archive.files), file)
-            from safetensors.numpy import load_file
-
-            arrays = load_file(file)
-            return self._only(arrays, list(arrays), file)
+            return read(file, *more)
         except VrelocError:
             raise
         except Exception as error:  # every reader has errors of its own for a damaged file
             raise DataError(f"Cannot read the features {file}: {error}") from None
 
     @staticmethod
-    def _only(arrays: Any, names: list[str], file: Path) -> NDArray[Any]:
-        name = "features" if "features" in names else names[0] if len(names) == 1 else None
-        if name is None:
+    def _only(names: list[str], file: Path) -> str:
+        """The name of the array that holds the features."""
+        if "features" in names:
+            return "features"
+        if len(names) != 1:
             raise DataError(
                 f"Expected one array, or one named features, in {file} (got {', '.join(names) or 'none'})"
             )
-        array: NDArray[Any] = arrays[name]
-        return array
+        return names[0]
 
 
 def open_store(path: str | Path, cache_bytes: int = CACHE_BYTES) -> FeatureStore:
