@@ -9,6 +9,8 @@
     ├── SettingsError      an unknown preset, setting or impossible value
     ├── CheckpointError    a model file that is truncated or does not fit
     ├── DataError          a data set or file that cannot be read as documented
+    ├── VideoError         a file that is no video, is damaged, or lacks what was asked of it
+    ├── WeightsError       weights of a feature network that are missing or do not fit
     └── MissingExtraError  an optional package is not installed
 """
 
@@ -39,6 +41,14 @@ class CheckpointError(VrelocError):
 
 class DataError(VrelocError, ValueError):
     """A data set, or a file of one, cannot be read as its format documents."""
+
+
+class VideoError(VrelocError, ValueError):
+    """A file is no video, cannot be decoded, or lacks the time range asked for."""
+
+
+class WeightsError(VrelocError):
+    """Weights of a feature network are missing, damaged or of another network."""
 
 
 class MissingExtraError(VrelocError, ImportError):

@@ -19,6 +19,7 @@ class FeatureMetadata:
         dim: F, numbers a step.
         frames_per_step: frames from one step to the next.
         frame_rate: frames per second the extractor saw, where it is the same for all videos.
+        weights: first digits of the SHA-256 of the network's weights.
         pca: identifier of the basis that reduced them (:attr:`vreloc_pyg.features.pca.PCA.id`).
         package_version: of this package, when it wrote them.
     """
@@ -27,6 +28,7 @@ class FeatureMetadata:
     dim: int | None = None
     frames_per_step: float | None = None
     frame_rate: float | None = None
+    weights: str | None = None
     pca: str | None = None
     package_version: str | None = None
 
@@ -50,6 +52,7 @@ WORDS = {
     "dim": "the width",
     "frames_per_step": "the frames per step",
     "frame_rate": "the frame rate",
+    "weights": "the digest of the weights",
     "pca": "the PCA basis",
 }
 

