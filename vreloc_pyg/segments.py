@@ -70,6 +70,25 @@ class Segments:
         return ranked[slice(0, n)]
 
 
+@dataclass(frozen=True)
+class Ranking:
+    """Every candidate of a reference, scored.
+
+    Args:
+        windows: half-open step intervals, ``[M, 2]`` int64.
+        segments: the answers they stand for, refined where the system refines, with scores.
+    """
+
+    windows: Tensor
+    segments: Segments
+
+    def curve(self, num_steps: int) -> Tensor:
+        """Best score of the windows that cover each step, ``[num_steps]`` float64; the least where none does."""
+        assert self.segments.scores is not None
+        scores = self.segments.scores
+        return covering_maximum(self.windows, scores, num_steps).clamp(min=float(scores.min()))
+
+
 def check_segments(segments: Tensor, duration: float | None = None, what: str = "segment") -> Tensor:
     """Return ``segments`` ``[M, 2]`` unchanged, or raise :class:`SegmentError` naming the first bad one."""
     start, end = segments.unbind(-1)
@@ -136,6 +155,33 @@ def temporal_nms(segments: Tensor, scores: Tensor, threshold: float, max_kept: i
         if max_kept is not None and int(kept.sum()) >= max_kept:
             break
     return order[kept.to(order.device)][:max_kept]
+
+
+def covering_maximum(windows: Tensor, scores: Tensor, num_steps: int) -> Tensor:
+    """Best score of the windows that cover each step; minus infinity where none does.
+
+    A window is the union of two overlapping ones whose lengths are powers of two, so the work grows with the
+    windows plus ``num_steps`` times its logarithm.
+
+    Args:
+        windows: half-open step intervals within ``[0, num_steps]``, ``[M, 2]`` int64.
+        scores: ``[M]``.
+        num_steps: length of the video.
+
+    Returns:
+        ``[num_steps]`` in the scores' dtype.
+    """
+    start, length = windows[:, 0], windows[:, 1] - windows[:, 0]
+    level = torch.floor(torch.log2(length.double())).long()
+    best = scores.new_full((num_steps,), -torch.inf)
+    for power in range(int(level.max()), -1, -1):
+        ours = level == power
+        for first in (start[ours], start[ours] + length[ours] - 2**power):
+            best = best.scatter_reduce(0, first, scores[ours], "amax")
+        if power:  # hand the maximum of each block to its two halves
+            half = 2 ** (power - 1)
+            best[half:] = torch.maximum(best[half:], best[: num_steps - half].clone())
+    return best
 
 
 def encode_offsets(proposals: Tensor, truths: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
 
 from vreloc_pyg.baselines.base import check_top_n
 from vreloc_pyg.datasets.base import Query, Reference, check_features
@@ -12,7 +13,7 @@ from vreloc_pyg.features.pose import mirror_image
 from vreloc_pyg.features.statistics import window_statistics
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.proposals.source import ProposalSource
-from vreloc_pyg.segments import Segments, steps_to_seconds
+from vreloc_pyg.segments import Ranking, Segments, steps_to_seconds
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class WindowRule:
         mirror: index and sign of the mirror image of features
             (:meth:`vreloc_pyg.features.pose.Skeleton.mirror_features`); the nearer of the query and its
             mirror image counts. ``None``: the query only.
+        normalize: divide every step's features by their norm first; for features of networks.
         nms_threshold: largest tIoU two returned segments may have; ``None`` keeps near-copies. The best
             segment is the same either way.
         name: the row in a table.
@@ -40,6 +42,7 @@ class WindowRule:
     windows: ProposalSource = field(default_factory=SlidingWindows)
     length_weight: float = 0.0
     mirror: tuple[tuple[int, ...], tuple[float, ...]] | None = None
+    normalize: bool = False
     nms_threshold: float | None = 0.5
     name: str = "window rule"
 
@@ -50,16 +53,37 @@ class WindowRule:
             FeatureError: if query and reference have features of different width.
             SettingsError: if ``top_n`` is below 1.
         """
-        check_features(reference.features, f"reference {reference.video_id!r}", width=query.features.size(1))
+        check_top_n(top_n)
+        return self.rank(query, reference).segments.top(top_n, self.nms_threshold)
+
+    def rank(self, query: Query, reference: Reference) -> Ranking:
+        """Every window with its score.
+
+        Raises:
+            FeatureError: if query and reference have features of different width.
+        """
+        features, clip = reference.features, query.features
+        check_features(features, f"reference {reference.video_id!r}", width=clip.size(1))
+        if self.normalize:
+            features, clip = (torch.nn.functional.normalize(one, dim=1) for one in (features, clip))
         windows = self.windows.propose(reference)
-        candidates = window_statistics(reference.features, windows)  # [M, 2 F]
-        images = [query.features]
+        images = [clip]
         if self.mirror is not None:
-            images.append(mirror_image(query.features, *self.mirror))
+            images.append(mirror_image(clip, *self.mirror))
         whole = torch.tensor([[0, query.num_steps]])
         wanted = torch.cat([window_statistics(image, whole) for image in images])  # [V, 2 F]
-        distance = (candidates[:, None] - wanted).norm(dim=2).amin(dim=1)
+        distance = torch.cat([_distances(features, block, wanted) for block in windows.split(BLOCK)])
         lengths = (windows[:, 1] - windows[:, 0]).to(distance)
         distance = distance + self.length_weight * torch.log(lengths / query.num_steps).abs()
-        segments = Segments(steps_to_seconds(windows, reference.seconds_per_step), -distance)
-        return segments.top(check_top_n(top_n), self.nms_threshold)
+        return Ranking(windows, Segments(steps_to_seconds(windows, reference.seconds_per_step), -distance))
+
+
+#: So many windows are compared at once.
+BLOCK = 8192
+
+
+def _distances(features: Tensor, windows: Tensor, wanted: Tensor) -> Tensor:
+    """Distance of each window's statistics to the nearest of ``wanted [V, 2 F]``, ``[M]``."""
+    first, last = int(windows[:, 0].min()), int(windows[:, 1].max())
+    found = window_statistics(features[first:last], windows - first)  # [M, 2 F]
+    return torch.stack([(found - one).norm(dim=1) for one in wanted]).amin(dim=0)

@@ -189,7 +189,7 @@ class FeatureStore(ABC):
 class HDF5Store(FeatureStore):
     """Our own HDF5: a data set ``features/<id>`` per video, the metadata as attributes of the file.
 
-    A data set may have the attribute ``frame_rate``. Written by :class:`StoreWriter`.
+    A data set may have the attributes ``frame_rate`` and ``content``. Written by :class:`StoreWriter`.
     """
 
     def __init__(self, path: str | Path, cache_bytes: int = CACHE_BYTES) -> None:
@@ -238,6 +238,11 @@ class HDF5Store(FeatureStore):
     def frame_rate(self, video_id: str) -> float | None:
         rate = self._dataset(self._key(video_id)).attrs.get("frame_rate")
         return self.metadata.frame_rate if rate is None else float(rate)
+
+    def content(self, video_id: str) -> str | None:
+        """Digest of the file that a video's features were made of, where it is known."""
+        found = self._dataset(self._key(video_id)).attrs.get("content")
+        return None if found is None else str(found)
 
 
 class ActivityNetStore(HDF5Store):
@@ -483,13 +488,27 @@ class StoreWriter:
         self._file.close()
         if kind is None:
             self.part.replace(self.path)
+        elif not self.resume:
+            self.part.unlink(missing_ok=True)
 
     def __contains__(self, video_id: str) -> bool:
         assert self._file is not None
         return video_id in self._file["features"]
 
-    def add(self, video_id: str, features: Tensor, frame_rate: float | None = None) -> None:
+    def add(
+        self,
+        video_id: str,
+        features: Tensor,
+        frame_rate: float | None = None,
+        content: str | None = None,
+    ) -> None:
         """Append a video; it appears whole or not at all.
+
+        Args:
+            video_id: its key.
+            features: ``[num_steps, F]``.
+            frame_rate: frames per second the extractor saw.
+            content: digest of the file they were made of.
 
         Raises:
             FeatureError: if the features are no matrix, not finite, or of a width that the metadata deny.
@@ -511,6 +530,8 @@ class StoreWriter:
         unfinished = group.create_dataset(".unfinished", data=array)
         if frame_rate is not None:
             unfinished.attrs["frame_rate"] = frame_rate
+        if content is not None:
+            unfinished.attrs["content"] = content
         group.move(".unfinished", video_id)
         self._file.flush()
 

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from vreloc_pyg.errors import VideoError
 
 if TYPE_CHECKING:
-    import av
     from av.container import InputContainer
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
@@ -117,7 +116,7 @@ def read_frames(
     Raises:
         VideoError: if the file cannot be read, or the range does not lie in the video.
     """
-    if not (math.isfinite(start_s) and 0 <= start_s and (end_s is None or start_s < end_s)):
+    if not (math.isfinite(start_s) and start_s >= 0 and (end_s is None or start_s < end_s)):
         raise VideoError(f"Expected 0 <= start < end of a range in {path} (got {start_s} to {end_s})")
     container, stream = _open(path)
     found = [] if problems is None else problems

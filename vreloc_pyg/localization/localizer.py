@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -13,14 +13,18 @@ from vreloc_pyg.datasets.base import Query, Reference, check_features
 from vreloc_pyg.errors import CheckpointError, SettingsError
 from vreloc_pyg.features.metadata import FeatureMetadata
 from vreloc_pyg.graphs.pairing import Pairing
+from vreloc_pyg.localization.calibration import Calibration
 from vreloc_pyg.nn.mgff_net import MGFFNet
 from vreloc_pyg.nn.ranking import rank_windows, refine_windows
 from vreloc_pyg.proposals.actionness import ActionnessProposals
 from vreloc_pyg.proposals.cache import CachedProposals
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.proposals.source import ProposalSource
-from vreloc_pyg.segments import Segments, steps_to_seconds
+from vreloc_pyg.segments import Ranking, Segments, steps_to_seconds
 from vreloc_pyg.settings import settings_from_dict
+
+if TYPE_CHECKING:
+    from vreloc_pyg.localization.locate import VideoAnswer
 
 
 class Localizer:
@@ -34,6 +38,7 @@ class Localizer:
         nms_threshold: largest tIoU two answers may have.
         name: the row in a table.
         features: what the features it was trained on were made with, where that is known.
+        calibration: from a best score to the probability that the reference shows the action at all.
 
     Raises:
         SettingsError: if model and pairing disagree on pair features, or ``nms_threshold`` is impossible.
@@ -56,6 +61,7 @@ class Localizer:
         nms_threshold: float = 0.5,
         name: str = "MGFFNet",
         features: FeatureMetadata | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         if model.settings.pair_features != pairing.pair_features:
             raise SettingsError(
@@ -71,6 +77,7 @@ class Localizer:
         self.nms_threshold = nms_threshold
         self.name = name
         self.features = features
+        self.calibration = calibration
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, proposals: ProposalSource | None = None) -> Localizer:
@@ -87,11 +94,13 @@ class Localizer:
         model, config = MGFFNet.from_pretrained(folder), read_config(folder)
         try:
             pairing, features = settings_from_dict(Pairing, config["pairing"]), config["features"]
+            calibration = config.get("calibration")
             return cls(
                 model,
                 pairing,
                 _load_proposals(folder, config["proposals"]) if proposals is None else proposals,
                 features=None if features is None else FeatureMetadata.from_dict(features),
+                calibration=None if calibration is None else settings_from_dict(Calibration, calibration),
                 **config["localizer"],
             )
         except (KeyError, TypeError, AttributeError, SettingsError) as error:
@@ -106,6 +115,7 @@ class Localizer:
             pairing=self.pairing.to_dict(),
             proposals=_save_proposals(folder, self.proposals),
             features=None if self.features is None else self.features.to_dict(),
+            calibration=None if self.calibration is None else vars(self.calibration),
             localizer={"refine": self.refine, "nms_threshold": self.nms_threshold, "name": self.name},
         )
 
@@ -119,6 +129,15 @@ class Localizer:
         """
         if top_n < 1:
             raise SettingsError(f"Expected top_n >= 1 (got {top_n})")
+        return self.rank(query, reference).segments.top(top_n, self.nms_threshold)
+
+    @torch.no_grad()
+    def rank(self, query: Query, reference: Reference) -> Ranking:
+        """Every candidate window with its score, refined where this localizer refines.
+
+        Raises:
+            FeatureError: if features are not as wide as those the model was trained on.
+        """
         check_features(query.features, f"query {query.video_id!r}", self.num_features)
         check_features(reference.features, f"reference {reference.video_id!r}", self.num_features)
         windows = self.proposals.propose(reference)
@@ -126,17 +145,18 @@ class Localizer:
         answers = windows.double()
         if self.refine:
             answers = refine_windows(windows, relevance.offsets, reference.num_steps)
-        segments = Segments(steps_to_seconds(answers, reference.seconds_per_step), relevance.score)
-        return segments.top(top_n, self.nms_threshold)
+        bounds = steps_to_seconds(answers, reference.seconds_per_step)
+        return Ranking(windows, Segments(bounds, relevance.score))
 
-    @torch.no_grad()
     def score_curve(self, query: Query, reference: Reference) -> Tensor:
         """Best score of the windows that cover each step of the reference, ``[num_steps]``; for pictures."""
-        windows = self.proposals.propose(reference)
-        scores = rank_windows(self.model, self.pairing, query.features, reference.features, windows).score
-        step = torch.arange(reference.num_steps)
-        covered = (windows[:, :1] <= step) & (step < windows[:, 1:])  # [M, num_steps]
-        return torch.where(covered, scores[:, None], -1.0).amax(dim=0)
+        return self.rank(query, reference).curve(reference.num_steps)
+
+    def locate(self, query: str | Path, reference: str | Path, **options: Any) -> VideoAnswer:
+        """Find the query video's action in the reference video; see :func:`~vreloc_pyg.localization.locate`."""
+        from vreloc_pyg.localization.locate import locate
+
+        return locate(query, reference, self, **options)
 
     @property
     def num_features(self) -> int:

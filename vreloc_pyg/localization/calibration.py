@@ -1,0 +1,87 @@
+"""Whether a reference shows the query's action at all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vreloc_pyg.baselines.base import LocalizerProtocol
+from vreloc_pyg.datasets.base import Query, Reference, RelocalizationSplit
+from vreloc_pyg.errors import DataError
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Probability that the action is in a reference, by the best score there.
+
+    .. math:: P = \\sigma(a\\,s + b)
+
+    (Platt, "Probabilistic outputs for support vector machines", 1999.)
+
+    Args:
+        slope: a.
+        intercept: b.
+        num_present: answers with the action that decided it.
+        num_absent: answers without.
+    """
+
+    slope: float
+    intercept: float
+    num_present: int = 0
+    num_absent: int = 0
+
+    def probability(self, score: float) -> float:
+        """In [0, 1], of the best score of a reference."""
+        logit = max(-700.0, min(700.0, self.slope * score + self.intercept))
+        return 1 / (1 + math.exp(-logit))
+
+
+def fit_calibration(present: Sequence[float], absent: Sequence[float]) -> Calibration:
+    """Logistic regression of best scores, with and without the action in the reference.
+
+    Both kinds weigh the same, so that .5 is where they balance, however many there are of each.
+
+    Raises:
+        DataError: if there is none of a kind.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    if not present or not absent:
+        raise DataError("Calibration needs scores of references with and without the action")
+    scores = np.array([*present, *absent])
+    centre, scale = scores.mean(), scores.std() or 1.0
+    model = LogisticRegression(class_weight="balanced")
+    model.fit(((scores - centre) / scale)[:, None], [1] * len(present) + [0] * len(absent))
+    slope = max(float(model.coef_[0, 0]) / scale, 0.0)
+    intercept = float(model.intercept_[0]) - slope * float(centre)
+    return Calibration(slope, intercept, len(present), len(absent))
+
+
+def calibrate(
+    system: LocalizerProtocol, split: RelocalizationSplit, max_pairs: int = 200, seed: int = 0
+) -> Calibration | None:
+    """Fit on the pairs of a split, each query asked of its reference and of one without its action.
+
+    Returns:
+        ``None`` where no reference lacks the action of any query.
+    """
+    rng = np.random.default_rng([seed, 7])
+    chosen = rng.permutation(len(split))[:max_pairs]
+    present, absent = [], []
+    for index in chosen.tolist():
+        query, reference = split[index]
+        present.append(_best(system, query, reference))
+        others = [one for one in split.references if query.label not in one.labels]
+        others = [one for one in others if not one.comes_from(query.video_id)]
+        if others:
+            absent.append(_best(system, query, others[int(rng.integers(len(others)))]))
+    return fit_calibration(present, absent) if absent else None
+
+
+def _best(system: LocalizerProtocol, query: Query, reference: Reference) -> float:
+    scores = system.localize(query.unlabelled(), reference.unannotated()).scores
+    assert scores is not None
+    return float(scores[0])
