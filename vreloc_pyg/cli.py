@@ -150,6 +150,112 @@ def localize(
         print(f"Written to {write_json(output, answer)}")
 
 
+def locate(
+    query: str,
+    reference: str,
+    checkpoint: str | None = None,
+    start: float = 0.0,
+    end: float | None = None,
+    top: int = 5,
+    min_score: float | None = None,
+    json: str | None = None,
+    srt: str | None = None,
+    clip: str | None = None,
+    html: str | None = None,
+    extractor: Literal["i3d", "c3d", "c3d-fc7"] | None = None,
+    weights: str | None = None,
+    cache: str | None = None,
+) -> None:
+    """Find the segments of a reference video that show the action of a query video.
+
+    Args:
+        query: video of the action.
+        reference: video to search.
+        checkpoint: folder of a model trained on such features; by default a rule that needs no training.
+        start: where the action begins in the query video, in seconds.
+        end: where it ends; by default the end of the video.
+        top: number of segments, at most.
+        min_score: leave out segments with lower scores.
+        json: JSON file to write.
+        srt: subtitles of the reference to write, .srt.
+        clip: video file for the best segment.
+        html: page to write, with both videos, the timeline and the segments.
+        extractor: network of the features; by default the model's own, or i3d.
+        weights: its weights, as `vreloc weights` keeps them.
+        cache: folder where features are kept; by default in the user's cache.
+    """
+    from vreloc_pyg.workflows import locate_videos, print_answer
+
+    answer = locate_videos(
+        query,
+        reference,
+        checkpoint,
+        extractor,
+        weights,
+        {"json": json, "srt": srt, "clip": clip, "html": html},
+        start_s=start,
+        end_s=end,
+        top_n=top,
+        min_score=min_score,
+        cache=cache,
+    )
+    print_answer(answer)
+    for path in (json, srt, clip, html):
+        if path is not None and Path(path).exists():
+            print(f"Written to {path}")
+
+
+def features(
+    videos: str,
+    output: str,
+    extractor: Literal["i3d", "c3d", "c3d-fc7"] = "i3d",
+    weights: str | None = None,
+    shard: str | None = None,
+) -> int:
+    """Extract features of a video, or of all videos of a folder; exit code 3 if some could not be read.
+
+    Args:
+        videos: a video file, or a folder with videos.
+        output: feature store to write, .h5; videos it holds already are not done again.
+        extractor: network of the features.
+        weights: its weights, as `vreloc weights` keeps them.
+        shard: I/N to do every N-th video only, from the I-th, 0 to N - 1; under torchrun each process is one.
+    """
+    from vreloc_pyg.workflows import extract_features
+
+    written, found = extract_features(videos, output, extractor, weights, shard)
+    for note in found.problems:
+        print(f"Note: {note}")
+    counts = f"{len(found.done)} done, {len(found.kept)} were there, {len(found.failed)} could not be read"
+    print(f"{counts}. Written to {written}")
+    for video_id, why in found.failed.items():
+        print(f"  {video_id}: {why}")
+    return 3 if found.failed else 0
+
+
+def merge(output: str) -> None:
+    """Merge the stores that shards of `vreloc features` wrote.
+
+    Args:
+        output: what was given to `vreloc features`; its shards lie beside it.
+    """
+    from vreloc_pyg.workflows import merge_shards
+
+    print(f"{merge_shards(output)} videos. Written to {output}")
+
+
+def weights(action: Literal["import-i3d", "import-c3d"], path: str) -> None:
+    """Import published weights of a feature network.
+
+    Args:
+        action: which network.
+        path: the file as it was published: a source distribution, pickle, state dict or safetensors.
+    """
+    from vreloc_pyg.features.weights import import_weights
+
+    print(f"Kept in {import_weights(action.removeprefix('import-'), path)}")
+
+
 def train_actionness(
     benchmark: Benchmark,
     output: str,
@@ -255,6 +361,10 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "demo": demo,
     "train": train,
     "evaluate": evaluate,
+    "locate": locate,
+    "features": features,
+    "merge": merge,
+    "weights": weights,
     "localize": localize,
     "validate": validate,
     "split": split,
@@ -276,7 +386,11 @@ def make_parser() -> ArgumentParser:
         if "benchmark" in inspect.signature(command).parameters:
             sub.add_function_arguments(load_benchmark, as_group=False)
             skip |= {"benchmark", "seed"} & set(inspect.signature(command).parameters)
-        sub.add_function_arguments(command, as_group=False, skip=skip)
+        positional = command in (features, weights)
+        if command is features:
+            sub.add_argument("videos", type=str, help="a video file, or a folder with videos.")
+            skip, positional = {*skip, "videos"}, False
+        sub.add_function_arguments(command, as_group=False, as_positional=positional, skip=skip)
         commands.add_subcommand(name, sub, help=doc)
     return parser
 
@@ -296,7 +410,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"vreloc {name}: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"vreloc {name}: {error.strerror}: {error.filename}", file=sys.stderr)
+        where = "" if error.filename is None else f": {error.filename}"
+        print(f"vreloc {name}: {error.strerror or error}{where}", file=sys.stderr)
         return 2
 
 

@@ -83,7 +83,7 @@ class Ranking:
     segments: Segments
 
     def curve(self, num_steps: int) -> Tensor:
-        """Best score of the windows that cover each step, ``[num_steps]`` float64; the least where none does."""
+        """Best score of the windows that cover each step, ``[num_steps]``; the least where none does."""
         assert self.segments.scores is not None
         scores = self.segments.scores
         return covering_maximum(self.windows, scores, num_steps).clamp(min=float(scores.min()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from torch import Tensor
 from vreloc_pyg.baselines import STRONGEST_RULE, LocalizerProtocol, standard_rules
 from vreloc_pyg.datasets.base import Query, Reference, RelocalizationSplit
 from vreloc_pyg.datasets.benchmark import Benchmark
-from vreloc_pyg.errors import DataError
+from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.evaluation import (
     THRESHOLDS,
     difference_table,
@@ -28,16 +29,23 @@ from vreloc_pyg.evaluation import (
     to_markdown,
 )
 from vreloc_pyg.evaluation.recall import best_tiou, passes
+from vreloc_pyg.features.extract import Extraction, extract_files, merge_stores, shard_path, video_files
+from vreloc_pyg.features.extractor import load_extractor
 from vreloc_pyg.features.metadata import check_metadata
 from vreloc_pyg.features.pca import PCA, fit_pca, transform_store
 from vreloc_pyg.features.store import open_store
 from vreloc_pyg.files import write_text
 from vreloc_pyg.localization import Localizer
+from vreloc_pyg.localization.calibration import calibrate
+from vreloc_pyg.localization.locate import VideoAnswer, locate
 from vreloc_pyg.proposals.actionness import ActionnessProposals, ActionnessSettings
 from vreloc_pyg.proposals.lists import VideoProposals, write_proposal_list
 from vreloc_pyg.proposals.recall import proposal_recall
 from vreloc_pyg.proposals.source import ProposalSource, origin
 from vreloc_pyg.proposals.tag import TAGSettings
+from vreloc_pyg.report.clip import cut_clip
+from vreloc_pyg.report.page import write_page
+from vreloc_pyg.report.subtitles import subtitles
 from vreloc_pyg.segments import Segments, steps_to_seconds
 from vreloc_pyg.settings import settings_from_dict
 from vreloc_pyg.training.actionness import ActionnessTraining, train_actionness
@@ -63,6 +71,7 @@ def train_localizer(benchmark: Benchmark, preset: Preset, output: str | Path, **
         name=f"MGFFNet ({preset.name})",
         features=benchmark.features,
     )
+    localizer.calibration = calibrate(localizer, benchmark.splits["validation"])
     localizer.save_pretrained(Path(output) / "model")
     return localizer
 
@@ -288,6 +297,127 @@ def localize_files(
         ],
     }
     return found, answer
+
+
+def locate_videos(
+    query: str | Path,
+    reference: str | Path,
+    checkpoint: str | Path | None = None,
+    extractor: str | None = None,
+    weights: str | Path | None = None,
+    outputs: Mapping[str, str | None] | None = None,
+    **options: Any,
+) -> VideoAnswer:
+    """Answer for two video files, with a progress bar; write what was asked for.
+
+    Args:
+        query, reference: the files.
+        checkpoint: a trained model; by default a rule that needs no training.
+        extractor, weights: of the features; by default the model's own, or I3D.
+        outputs: files to write, by kind: ``json``, ``srt``, ``clip``, ``html``.
+        **options: of :func:`vreloc_pyg.localization.locate.locate`.
+
+    Raises:
+        DataError: if an output is a folder, or could not be told from one of the videos.
+    """
+    from tqdm import tqdm
+
+    wanted = {kind: Path(path) for kind, path in (outputs or {}).items() if path is not None}
+    for path in wanted.values():
+        if path.is_dir() or path.resolve() in (Path(query).resolve(), Path(reference).resolve()):
+            raise DataError(f"Cannot write to {path}: it is a folder, or one of the videos")
+    localizer = None if checkpoint is None else Localizer.from_pretrained(checkpoint)
+    network = None
+    if extractor is not None or weights is not None:
+        trained_on = None if localizer is None else localizer.features
+        name = extractor or (trained_on.extractor if trained_on is not None else None) or "i3d"
+        network = load_extractor(name, weights, None if trained_on is None else trained_on.frame_rate)
+    with tqdm(unit=" frames", desc="reading", leave=False) as bar:
+        answer = locate(query, reference, localizer, extractor=network, progress=bar.update, **options)
+    if "json" in wanted:
+        write_json(wanted["json"], answer.to_dict())
+    if "srt" in wanted:
+        write_text(wanted["srt"], subtitles(answer))
+    if "html" in wanted:
+        write_page(wanted["html"], answer)
+    if "clip" in wanted and len(answer.segments):
+        start, end = next(iter(answer.segments))
+        cut_clip(reference, start, end, wanted["clip"])
+    return answer
+
+
+def print_answer(answer: VideoAnswer) -> None:
+    """Print the verdict and a table of segments."""
+    for note in answer.notes:
+        print(f"Note: {note}")
+    if answer.probability is not None and answer.probability < 0.5:
+        print(
+            f"No match: {answer.reference.name} does not seem to show the action of {answer.query.name}",
+            end="",
+        )
+        print(f" (probability of a match {answer.probability:.2f}). The nearest segments:")
+    if len(answer.segments) == 0:
+        print("No segment has that score.")
+        return
+    assert answer.segments.scores is not None
+    print("rank  start        end          score")
+    for rank, ((start, end), score) in enumerate(
+        zip(answer.segments, answer.segments.scores.tolist(), strict=True), start=1
+    ):
+        print(f"{rank:4}  {clock(start):11}  {clock(end):11}  {score:+.3f}")
+
+
+def extract_features(
+    videos: str | Path,
+    output: str | Path,
+    extractor: str = "i3d",
+    weights: str | Path | None = None,
+    shard: str | None = None,
+) -> tuple[Path, Extraction]:
+    """Extract features of videos into a store, or of one shard of them into its own.
+
+    Args:
+        videos: a file or folder.
+        output: the store.
+        extractor, weights: of the features.
+        shard: ``"I/N"``; by default torchrun's rank and world size, where they are set.
+
+    Returns:
+        The store that was written, and what became of the videos.
+    """
+    files = video_files(videos)
+    index, count = _shard(shard)
+    if count > 1:
+        names = sorted(files)[index::count]
+        if not names:
+            raise DataError(f"Shard {index} of {count} has no video: there are {len(files)}")
+        files, output = {name: files[name] for name in names}, shard_path(output, index, count)
+    return Path(output), extract_files(files, load_extractor(extractor, weights), output)
+
+
+def _shard(shard: str | None) -> tuple[int, int]:
+    if shard is None:
+        return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    parts = shard.split("/")
+    if len(parts) != 2 or not all(part.isdigit() for part in parts) or not int(parts[0]) < int(parts[1]):
+        raise SettingsError(f"Expected shard as I/N with 0 <= I < N (got {shard!r})")
+    return int(parts[0]), int(parts[1])
+
+
+def merge_shards(output: str | Path) -> int:
+    """Merge the shards of a store beside it; returns the number of videos.
+
+    Raises:
+        DataError: if one is missing.
+    """
+    output = Path(output)
+    found = sorted(output.parent.glob(f"{output.stem}.*-of-*{output.suffix}"))
+    counts = {path.stem.rpartition("-of-")[2] for path in found}
+    if len(counts) > 1:
+        raise DataError(f"Shards of several runs lie beside {output}: of {', '.join(sorted(counts))}")
+    if counts and len(found) != int(*counts):
+        raise DataError(f"Found {len(found)} of {int(*counts)} shards of {output}")
+    return merge_stores(output, found)
 
 
 def clock(seconds: float) -> str:

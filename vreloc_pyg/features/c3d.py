@@ -42,6 +42,8 @@ class C3D(nn.Module):
     #: Mean of Sports-1M by channel, red first; Caffe's mean cube, where one has it, replaces it.
     MEAN = (128.0, 117.0, 104.0)
 
+    mean: Tensor
+
     def __init__(self, num_classes: int = 487) -> None:
         super().__init__()
         width = 3
@@ -83,14 +85,13 @@ def c3d_state(published: Mapping[str, Any]) -> dict[str, Tensor]:
     ``fc8`` is absent it is zero: features do not need it.
 
     Raises:
-        WeightsError: for a name that belongs to none of them, or a tensor that is missing or of another shape.
+        WeightsError: for a name that belongs to none of them, or a tensor missing or of another shape.
     """
     state: dict[str, Tensor] = {}
     for name, value in published.items():
         state[_own_name(name)] = torch.as_tensor(value).float().contiguous()
-    for part, shape in (("weight", (487, C3D.DIM)), ("bias", (487,))):
-        if not any(key.startswith("fc8") for key in state if key != "fc8.weight"):
-            state.setdefault(f"fc8.{part}", torch.zeros(shape))
+    if not any(name.startswith("fc8.") for name in state):
+        state |= {"fc8.weight": torch.zeros(487, C3D.DIM), "fc8.bias": torch.zeros(487)}
     classes = state.get("fc8.bias")
     check_state(state, C3D(487 if classes is None else len(classes)), "C3D")
     return state

@@ -230,13 +230,11 @@ def extract_files(
                 bar.write(f"Left out {video_id}: {error}")
             bar.update(lengths[video_id] - (bar.n - before))
     if not places:
-        raise DataError(
-            f"None of {len(videos)} videos could be read; the first: {next(iter(failed.values()))}"
-        )
+        raise DataError(f"None of {len(videos)} videos could be read: {next(iter(failed.values()))}")
     _write_from_parts(output, extractor, places, parts)
-    for place, _ in places.values():
-        if place is not None:
-            place.unlink(missing_ok=True)
+    for part, _ in places.values():
+        if part is not None:
+            part.unlink(missing_ok=True)
     if parts.folder.is_dir() and not any(parts.folder.iterdir()):
         parts.folder.rmdir()
     return Extraction(tuple(done), tuple(kept), failed, tuple(problems))

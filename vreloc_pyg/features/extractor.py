@@ -182,7 +182,10 @@ class I3DExtractor(VideoExtractor):
         self.precision = choose_precision(precision)
         self.dtype = torch.bfloat16 if self.precision == "bfloat16" else torch.float32
         self.network = network.eval().requires_grad_(False).fold()
-        self.network.to(memory_format=torch.channels_last_3d).to(self.dtype)
+        self.network.to(self.dtype)
+        for parameter in self.network.parameters():
+            if parameter.dim() == 5:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last_3d)
 
     def fingerprint(self) -> str:
         about = (self.weights, self.grid, self.precision, self.clip_steps, self.context_steps)

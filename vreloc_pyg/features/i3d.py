@@ -166,7 +166,7 @@ def i3d_state(published: Mapping[str, Any]) -> dict[str, Tensor]:
     ``module.``.
 
     Raises:
-        WeightsError: for a name that belongs to none of them, or a tensor that is missing or of another shape.
+        WeightsError: for a name that belongs to none of them, or a tensor missing or of another shape.
     """
     nested = "params" in published and "batch_stats" in published
     flat = dict(_flat_arrays(published)) if nested else dict(published)

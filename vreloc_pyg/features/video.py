@@ -6,11 +6,13 @@ over a nominal rate. So frames of variable rate, late starts and gaps come out w
 
 from __future__ import annotations
 
+import contextlib
 import math
 import queue
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -178,17 +180,47 @@ def _on_grid(
         raise VideoError(f"{path} lasts {end:.3f} s: there is nothing from second {start_s:g} on")
 
 
+def thumbnail(path: str | Path, at_s: float, height: int = 120) -> bytes:
+    """The frame seen at a second of a video, upright, as JPEG.
+
+    Raises:
+        VideoError: if there is none.
+    """
+    import av
+
+    container, stream = _open(path)
+    with container:
+        origin = _origin(container, stream)
+        container.seek(round((at_s + origin) * 1e6), backward=True)
+        shown = None
+        for frame in _decode(container, stream, path, []):
+            if shown is not None and frame.time is not None and frame.time - origin > at_s:
+                break
+            shown = frame
+        if shown is None:
+            raise VideoError(f"There is no frame at second {at_s:g} of {path}")
+        size = (2 * round(height * shown.width / shown.height / 2), height)
+        image = np.rot90(shown.reformat(*size, format="rgb24").to_ndarray(), round(shown.rotation / 90))
+        encoder = av.CodecContext.create("mjpeg", "w")
+        assert isinstance(encoder, av.VideoCodecContext)
+        encoder.height, encoder.width = image.shape[:2]
+        encoder.pix_fmt, encoder.time_base = "yuvj420p", Fraction(1, 1)
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), "rgb24").reformat(format="yuvj420p")
+        picture.pts = 0
+        return b"".join(bytes(packet) for packet in [*encoder.encode(picture), *encoder.encode(None)])
+
+
 def prefetch(items: Iterator[Item], size: int) -> Iterator[Item]:
     """The same items, made ahead by another thread, at most ``size`` of them waiting."""
     waiting: queue.Queue[tuple[str, Any]] = queue.Queue(maxsize=size)
     stopped = threading.Event()
 
     def put(kind: str, value: object) -> None:
-        while not stopped.is_set():
-            try:
-                return waiting.put((kind, value), timeout=0.1)
-            except queue.Full:
-                continue
+        placed = False
+        while not (placed or stopped.is_set()):
+            with contextlib.suppress(queue.Full):
+                waiting.put((kind, value), timeout=0.1)
+                placed = True
 
     def work() -> None:
         try:
@@ -294,10 +326,8 @@ def _duration(container: InputContainer, stream: VideoStream) -> float | None:
 
 def _prepare(frame: VideoFrame, grid: FrameGrid) -> Frame:
     """A frame as an upright square."""
-    ratio = frame.sample_aspect_ratio if hasattr(frame, "sample_aspect_ratio") else None
-    width = frame.width * float(ratio or 1)
-    scale = grid.shorter_side / min(width, frame.height)
-    size = (max(grid.crop, round(width * scale)), max(grid.crop, round(frame.height * scale)))
+    scale = grid.shorter_side / min(frame.width, frame.height)
+    size = (max(grid.crop, round(frame.width * scale)), max(grid.crop, round(frame.height * scale)))
     image = frame.reformat(*size, format="rgb24", interpolation="BILINEAR").to_ndarray()
     top, left = (image.shape[0] - grid.crop) // 2, (image.shape[1] - grid.crop) // 2
     image = image[top : top + grid.crop, left : left + grid.crop]

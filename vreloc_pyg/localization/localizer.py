@@ -153,7 +153,7 @@ class Localizer:
         return self.rank(query, reference).curve(reference.num_steps)
 
     def locate(self, query: str | Path, reference: str | Path, **options: Any) -> VideoAnswer:
-        """Find the query video's action in the reference video; see :func:`~vreloc_pyg.localization.locate`."""
+        """Find the query video's action in the reference video; see :func:`.locate.locate`."""
         from vreloc_pyg.localization.locate import locate
 
         return locate(query, reference, self, **options)
