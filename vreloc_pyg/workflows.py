@@ -352,10 +352,9 @@ def print_answer(answer: VideoAnswer) -> None:
         print(f"Note: {note}")
     if answer.probability is not None and answer.probability < 0.5:
         print(
-            f"No match: {answer.reference.name} does not seem to show the action of {answer.query.name}",
-            end="",
+            f"No match: {answer.reference.name} does not seem to show the action of {answer.query.name} "
+            f"(probability of a match {answer.probability:.2f}). The nearest segments:"
         )
-        print(f" (probability of a match {answer.probability:.2f}). The nearest segments:")
     if len(answer.segments) == 0:
         print("No segment has that score.")
         return

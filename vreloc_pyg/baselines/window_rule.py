@@ -13,7 +13,7 @@ from vreloc_pyg.features.pose import mirror_image
 from vreloc_pyg.features.statistics import window_statistics
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.proposals.source import ProposalSource
-from vreloc_pyg.segments import Ranking, Segments, steps_to_seconds
+from vreloc_pyg.segments import Ranking, Segments, seconds_to_steps, steps_to_seconds
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class WindowRule:
             (:meth:`vreloc_pyg.features.pose.Skeleton.mirror_features`); the nearer of the query and its
             mirror image counts. ``None``: the query only.
         normalize: divide every step's features by their norm first; for features of networks.
+        search_steps: move the ends of the best windows by up to so many steps to where the score is best.
         nms_threshold: largest tIoU two returned segments may have; ``None`` keeps near-copies. The best
             segment is the same either way.
         name: the row in a table.
@@ -43,6 +44,7 @@ class WindowRule:
     length_weight: float = 0.0
     mirror: tuple[tuple[int, ...], tuple[float, ...]] | None = None
     normalize: bool = False
+    search_steps: int = 0
     nms_threshold: float | None = 0.5
     name: str = "window rule"
 
@@ -54,7 +56,26 @@ class WindowRule:
             SettingsError: if ``top_n`` is below 1.
         """
         check_top_n(top_n)
-        return self.rank(query, reference).segments.top(top_n, self.nms_threshold)
+        best = self.rank(query, reference).segments.top(top_n, self.nms_threshold)
+        return self.refined(query, reference, best)
+
+    def refined(self, query: Query, reference: Reference, segments: Segments) -> Segments:
+        """The best windows whose ends are up to ``search_steps`` from those of the segments."""
+        if self.search_steps == 0:
+            return segments
+        step = reference.seconds_per_step
+        moves = torch.arange(-self.search_steps, self.search_steps + 1)
+        around = torch.cartesian_prod(moves, moves)  # [(2 s + 1)^2, 2]
+        windows = (seconds_to_steps(segments.bounds, step, reference.num_steps)[:, None] + around).flatten(
+            0, 1
+        )
+        inside = (
+            (windows[:, 0] >= 0) & (windows[:, 0] < windows[:, 1]) & (windows[:, 1] <= reference.num_steps)
+        )
+        windows = torch.unique(windows[inside], dim=0)
+        scores = -self._cost(query, reference, windows)
+        found = Segments(steps_to_seconds(windows, step), scores)
+        return found.top(len(segments), self.nms_threshold)
 
     def rank(self, query: Query, reference: Reference) -> Ranking:
         """Every window with its score.
@@ -62,11 +83,16 @@ class WindowRule:
         Raises:
             FeatureError: if query and reference have features of different width.
         """
+        windows = self.windows.propose(reference)
+        scores = -self._cost(query, reference, windows)
+        return Ranking(windows, Segments(steps_to_seconds(windows, reference.seconds_per_step), scores))
+
+    def _cost(self, query: Query, reference: Reference, windows: Tensor) -> Tensor:
+        """Distance and length penalty of windows, ``[M]``."""
         features, clip = reference.features, query.features
         check_features(features, f"reference {reference.video_id!r}", width=clip.size(1))
         if self.normalize:
             features, clip = (torch.nn.functional.normalize(one, dim=1) for one in (features, clip))
-        windows = self.windows.propose(reference)
         images = [clip]
         if self.mirror is not None:
             images.append(mirror_image(clip, *self.mirror))
@@ -74,8 +100,7 @@ class WindowRule:
         wanted = torch.cat([window_statistics(image, whole) for image in images])  # [V, 2 F]
         distance = torch.cat([_distances(features, block, wanted) for block in windows.split(BLOCK)])
         lengths = (windows[:, 1] - windows[:, 0]).to(distance)
-        distance = distance + self.length_weight * torch.log(lengths / query.num_steps).abs()
-        return Ranking(windows, Segments(steps_to_seconds(windows, reference.seconds_per_step), -distance))
+        return distance + self.length_weight * torch.log(lengths / query.num_steps).abs()
 
 
 #: So many windows are compared at once.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -12,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import vreloc_pyg
 from vreloc_pyg.errors import FeatureError, SettingsError
 from vreloc_pyg.features.c3d import C3D
 from vreloc_pyg.features.i3d import I3D
@@ -102,8 +102,8 @@ class VideoExtractor(ABC):
             self.dim,
             float(self.frames_per_step),
             self.grid.rate,
-            self.weights,
-            package_version=vreloc_pyg.__version__,
+            package_version=version("vreloc_pyg"),
+            weights=self.weights,
         )
 
     @abstractmethod

@@ -19,18 +19,18 @@ class FeatureMetadata:
         dim: F, numbers a step.
         frames_per_step: frames from one step to the next.
         frame_rate: frames per second the extractor saw, where it is the same for all videos.
-        weights: first digits of the SHA-256 of the network's weights.
         pca: identifier of the basis that reduced them (:attr:`vreloc_pyg.features.pca.PCA.id`).
         package_version: of this package, when it wrote them.
+        weights: first digits of the SHA-256 of the network's weights.
     """
 
     extractor: str | None = None
     dim: int | None = None
     frames_per_step: float | None = None
     frame_rate: float | None = None
-    weights: str | None = None
     pca: str | None = None
     package_version: str | None = None
+    weights: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; what is unknown is left out."""

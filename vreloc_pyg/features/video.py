@@ -153,14 +153,14 @@ def _on_grid(
         time = since + gap if frame.time is None else frame.time - origin
         if time <= since and shown is not None:
             continue  # a clock that runs backwards shows nothing new
-        while shown is not None and (at := start_s + (taken + 0.5) / grid.rate) < min(time, last):
+        while shown is not None and start_s + (taken + 0.5) / grid.rate < min(time, last):
             image = _prepare(shown, grid) if image is None else image
             yield image
             taken += 1
         if math.isfinite(since):
             gap = time - since
         shown, since, image = frame, time, None
-        while (at := start_s + (taken + 0.5) / grid.rate) < min(time, last):  # before the first frame
+        while start_s + (taken + 0.5) / grid.rate < min(time, last):  # before the first frame
             image = _prepare(shown, grid) if image is None else image
             yield image
             taken += 1
@@ -172,7 +172,7 @@ def _on_grid(
     end = since + lasting
     if end_s is not None and end_s > end + max(lasting, 1.0 / grid.rate):
         raise VideoError(f"{path} lasts {end:.3f} s: there is no second {end_s:g} in it")
-    while (at := start_s + (taken + 0.5) / grid.rate) < min(end, last) or (taken == 0 and at < end + lasting):
+    while start_s + (taken + 0.5) / grid.rate < min(end, last) or (taken == 0 and start_s < end):
         image = _prepare(shown, grid) if image is None else image
         yield image
         taken += 1
@@ -200,7 +200,8 @@ def thumbnail(path: str | Path, at_s: float, height: int = 120) -> bytes:
         if shown is None:
             raise VideoError(f"There is no frame at second {at_s:g} of {path}")
         size = (2 * round(height * shown.width / shown.height / 2), height)
-        image = np.rot90(shown.reformat(*size, format="rgb24").to_ndarray(), round(shown.rotation / 90))
+        pixels: Frame = shown.reformat(*size, format="rgb24").to_ndarray().astype(np.uint8, copy=False)
+        image = np.rot90(pixels, round(shown.rotation / 90))
         encoder = av.CodecContext.create("mjpeg", "w")
         assert isinstance(encoder, av.VideoCodecContext)
         encoder.height, encoder.width = image.shape[:2]
@@ -309,8 +310,9 @@ def _words(error: Exception) -> str:
 
 def _origin(container: InputContainer, stream: VideoStream) -> float:
     """The second at which a player's clock begins."""
-    if container.start_time is not None:
-        return container.start_time / 1e6
+    microseconds = getattr(container, "start_time", None)
+    if microseconds is not None:
+        return float(microseconds / 1e6)
     if stream.start_time is not None and stream.time_base is not None:
         return float(stream.start_time * stream.time_base)
     return 0.0

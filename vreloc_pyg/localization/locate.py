@@ -32,7 +32,7 @@ TRAINING_FREE = Calibration(slope=40.0, intercept=28.6, num_present=16, num_abse
 def training_free() -> WindowRule:
     """The window rule on features of a network, used where there is no trained model."""
     windows = SlidingWindows(shortest=3, longest=400, ratio=1.2, overlap=0.8)
-    return WindowRule(windows, length_weight=0.25, normalize=True, name="window rule (no training)")
+    return WindowRule(windows, 0.25, normalize=True, search_steps=4, name="window rule (no training)")
 
 
 @dataclass(frozen=True)
@@ -136,16 +136,17 @@ def locate(
     video = extract_video(reference, extractor, cache=kept, progress=progress)
     if clip.duration_s > video.duration_s + extractor.seconds_per_step:
         raise VideoError(
-            f"The query lasts {clip.duration_s:.1f} s and the reference {video.duration_s:.1f} s: a query cannot "
-            "be longer than what it is looked for in. Choose a part with --start and --end, or swap the two"
+            f"The query lasts {clip.duration_s:.1f} s and the reference {video.duration_s:.1f} s: a query "
+            "cannot be longer than what it is looked for in. Choose a part with --start and --end"
         )
     system = training_free() if localizer is None else localizer
     step = extractor.seconds_per_step
-    ranking = system.rank(
-        Query(clip.features, step, "", Path(query).stem),
-        Reference(video.features, step, torch.empty(0, 2), (), Path(reference).stem),
-    )
+    wanted = Query(clip.features, step, "", Path(query).stem)
+    searched = Reference(video.features, step, torch.empty(0, 2), (), Path(reference).stem)
+    ranking = system.rank(wanted, searched)
     best = ranking.segments.top(top_n, system.nms_threshold)
+    if isinstance(system, WindowRule):
+        best = system.refined(wanted, searched, best)
     assert best.scores is not None
     calibration = localizer.calibration if localizer is not None else None
     if localizer is None and extractor.name == "i3d":

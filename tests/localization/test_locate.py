@@ -1,0 +1,325 @@
+import errno
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.videos import counting, grey, write_video
+from vreloc_pyg.cli import main
+from vreloc_pyg.datasets import Query, Reference
+from vreloc_pyg.errors import DataError, FeatureError, SettingsError, VideoError
+from vreloc_pyg.features import extract
+from vreloc_pyg.features.extract import FeatureCache, extract_files, extract_video, merge_stores, video_files
+from vreloc_pyg.features.extractor import VideoExtractor
+from vreloc_pyg.features.store import HDF5Store
+from vreloc_pyg.features.video import FrameGrid, read_frames
+from vreloc_pyg.localization.calibration import Calibration, fit_calibration
+from vreloc_pyg.localization.locate import locate, training_free
+from vreloc_pyg.report.clip import cut_clip
+from vreloc_pyg.report.page import write_page
+from vreloc_pyg.report.subtitles import subtitles
+
+
+class Levels(VideoExtractor):
+    """Features that tell grey levels apart."""
+
+    name, dim, frames_per_step = "levels", 16, 2
+
+    def __init__(self, frame_rate: float = 10.0) -> None:
+        super().__init__(frame_rate, 48, 48, 4, 0, "none")
+
+    def fingerprint(self) -> str:
+        return f"levels {self.grid}"
+
+    def _compute(self, frames):
+        level = frames.float().mean(dim=(1, 2, 3)).view(-1, self.frames_per_step).mean(1, keepdim=True)
+        return torch.exp(-((level - torch.linspace(0, 255, 16)) ** 2) / 800)
+
+
+def movie(*levels: int, each: int = 20) -> list[np.ndarray]:
+    return [grey(level) for level in levels for _ in range(each)]
+
+
+@pytest.fixture
+def videos(tmp_path) -> tuple[Path, Path]:
+    query = write_video(tmp_path / "query.mp4", movie(200))
+    return query, write_video(tmp_path / "reference.mp4", movie(20, 90, 200, 20, 120))
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("VRELOC_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def levels_extractor(monkeypatch):
+    """The command line's extractor, without weights."""
+    from vreloc_pyg import workflows
+    from vreloc_pyg.localization import locate as module
+
+    for where in (module, workflows):
+        monkeypatch.setattr(where, "load_extractor", lambda *_, **__: Levels())
+
+
+def test_the_answer_is_where_the_action_is(videos):
+    answer = locate(*videos, extractor=Levels())
+    start, end = next(iter(answer.segments))
+    assert start == pytest.approx(4, abs=0.2)
+    assert end == pytest.approx(6, abs=0.2)
+    assert answer.duration_s == pytest.approx(10)
+    assert len(answer.curve) == 50
+    assert answer.curve.argmax() in range(20, 30)
+    assert answer.found
+    assert answer.probability is None  # nothing is known of these features
+
+
+def test_a_part_of_a_longer_video_is_a_query(videos):
+    _, reference = videos
+    answer = locate(reference, reference, extractor=Levels(), start_s=2, end_s=4)
+    assert next(iter(answer.segments)) == pytest.approx((2, 4), abs=0.2)
+    assert answer.query_range == pytest.approx((2, 4))
+
+
+def test_features_are_read_once(videos, tmp_path, monkeypatch):
+    first = locate(*videos, extractor=Levels(), cache=tmp_path / "kept")
+    assert len(list((tmp_path / "kept").iterdir())) == 2
+    with monkeypatch.context() as patch:
+        patch.setattr(extract, "read_frames", None)
+        second = locate(*videos, extractor=Levels(), cache=tmp_path / "kept")
+    assert first.to_dict() == second.to_dict()
+    for file in (tmp_path / "kept").iterdir():
+        file.write_bytes(b"damaged")
+    assert locate(*videos, extractor=Levels(), cache=tmp_path / "kept").to_dict() == first.to_dict()
+
+
+def test_other_settings_and_other_content_are_other_features(videos, tmp_path):
+    cache = FeatureCache(tmp_path / "kept")
+    query, reference = videos
+    for path, extractor, part in [
+        (query, Levels(), ()),
+        (query, Levels(5), ()),
+        (query, Levels(), (0.5, 1.5)),
+    ]:
+        assert not extract_video(path, extractor, *part, cache=cache).cached
+        assert extract_video(path, extractor, *part, cache=cache).cached
+    query.write_bytes(reference.read_bytes())
+    assert not extract_video(query, Levels(), cache=cache).cached
+
+
+def test_a_cache_that_cannot_be_written_is_a_note(videos, tmp_path):
+    (tmp_path / "file").touch()
+    answer = locate(*videos, extractor=Levels(), cache=tmp_path / "file")
+    assert "could not be kept" in answer.notes[0]
+    assert answer.found
+
+
+def test_what_cannot_be_answered_is_refused_in_words(videos, tmp_path):
+    query, reference = videos
+    single = write_video(tmp_path / "single.mp4", movie(9, each=1))
+    for arguments, options, kind, words in [
+        ((reference, query), {}, VideoError, "cannot be longer"),
+        ((single, reference), {}, VideoError, "single frame"),
+        (videos, {"start_s": 5.0}, VideoError, "there is no second 5"),
+        (videos, {"top_n": 0}, SettingsError, "top_n"),
+        ((tmp_path / "none.mp4", reference), {}, VideoError, "There is no video file"),
+    ]:
+        with pytest.raises(kind, match=words):
+            locate(*arguments, extractor=Levels(), **options)
+
+
+def test_low_scores_are_left_out(videos):
+    answer = locate(*videos, extractor=Levels(), min_score=1.0)
+    assert len(answer.segments) == 0
+    assert not answer.found
+
+
+def test_the_commands_answer_and_write_all_they_were_asked_for(videos, tmp_path, levels_extractor, capsys):
+    query, reference = map(str, videos)
+    outputs = {kind: tmp_path / f"out.{kind}" for kind in ("json", "srt", "html")} | {
+        "clip": tmp_path / "out.mp4"
+    }
+    flags = [part for kind, path in outputs.items() for part in (f"--{kind}", str(path))]
+    assert main(["locate", "--query", query, "--reference", reference, "--top", "2", *flags]) == 0
+    printed = capsys.readouterr().out
+    assert "0:00:04" in printed
+    answer = json.loads(outputs["json"].read_text())
+    assert answer["match"]
+    assert [segment["rank"] for segment in answer["segments"]] == [1, 2]
+    assert answer["segments"][0]["start_s"] == pytest.approx(4, abs=0.2)
+    assert outputs["srt"].read_text().count("-->") == 2
+    found = [frame.mean() for frame in read_frames(outputs["clip"], FrameGrid(10, 48, 48))]
+    assert np.mean(found) == pytest.approx(200, abs=12)
+    page = outputs["html"].read_text()
+    assert page.count("data:video/mp4;base64,") == 2
+    assert page.count("data:image/jpeg;base64,") == 2
+    assert not list(tmp_path.glob(".out*"))
+
+
+def test_the_command_refuses_without_leaving_anything(
+    videos, tmp_path, levels_extractor, capsys, monkeypatch
+):
+    query, reference = map(str, videos)
+    assert main(["locate", "--query", query, "--reference", reference, "--json", reference]) == 2
+    assert "one of the videos" in capsys.readouterr().err
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device", "out.json")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    assert (
+        main(["locate", "--query", query, "--reference", reference, "--json", str(tmp_path / "o.json")]) == 2
+    )
+    assert "No space left" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*o.json*"))
+
+
+def test_missing_weights_say_how_to_get_them(videos, capsys):
+    assert main(["locate", "--query", str(videos[0]), "--reference", str(videos[1])]) == 2
+    assert "vreloc weights import-i3d" in capsys.readouterr().err
+
+
+def test_many_videos_become_a_store_and_bad_ones_are_counted(tmp_path, levels_extractor, capsys):
+    folder, output = tmp_path / "videos", tmp_path / "features.h5"
+    for name in "abc":
+        write_video(folder / f"{name}.mp4", counting(30, ord(name) % 5 + 1))
+    (folder / "bad.mp4").write_text("no video")
+    (folder / "notes.txt").write_text("ignored")
+    assert main(["features", str(folder), "--output", str(output)]) == 3
+    assert "3 done, 0 were there, 1 could not be read" in capsys.readouterr().out
+    store = HDF5Store(output)
+    assert store.ids() == ["a", "b", "c"]
+    assert store.metadata.extractor == "levels"
+    assert store.num_steps("a") == 15
+    assert not (tmp_path / "features.h5.parts").exists()
+    write_video(folder / "d.mp4", counting(20))
+    write_video(folder / "a.mp4", counting(40))
+    (folder / "bad.mp4").unlink()
+    assert main(["features", str(folder), "--output", str(output)]) == 0
+    assert "2 done, 2 were there" in capsys.readouterr().out
+    assert HDF5Store(output).num_steps("a") == 20
+
+
+def test_a_run_that_was_killed_goes_on(tmp_path, monkeypatch):
+    folder, output = tmp_path / "videos", tmp_path / "features.h5"
+    for name in "abc":
+        write_video(folder / f"{name}.mp4", counting(30, ord(name) % 5 + 1))
+    real = extract.extract_video
+
+    def killed(path, *arguments):
+        if path.stem == "c":
+            raise KeyboardInterrupt
+        return real(path, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(extract, "extract_video", killed)
+        with pytest.raises(KeyboardInterrupt):
+            extract_files(video_files(folder), Levels(), output, progress=False)
+    assert not output.exists()
+    found = extract_files(video_files(folder), Levels(), output, progress=False)
+    assert (found.done, found.kept) == (("c",), ("a", "b"))
+    with pytest.raises(FeatureError, match="frame rate"):
+        extract_files(video_files(folder), Levels(5), output, progress=False)
+
+
+def test_a_disk_that_is_full_stops_the_run_and_keeps_what_was_there(
+    tmp_path, monkeypatch, capsys, levels_extractor
+):
+    folder, output = tmp_path / "videos", tmp_path / "features.h5"
+    write_video(folder / "a.mp4", counting(30))
+    assert main(["features", str(folder), "--output", str(output)]) == 0
+    before = output.read_bytes()
+    write_video(folder / "b.mp4", counting(20))
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device", "parts")
+
+    monkeypatch.setattr(extract, "save_file", full)
+    assert main(["features", str(folder), "--output", str(output)]) == 2
+    assert "No space left" in capsys.readouterr().err
+    assert output.read_bytes() == before
+
+
+def test_shards_share_the_work_and_are_merged(tmp_path, levels_extractor, capsys, monkeypatch):
+    folder, output = tmp_path / "videos", tmp_path / "features.h5"
+    for name in "abc":
+        write_video(folder / f"{name}.mp4", counting(30, ord(name) % 5 + 1))
+    assert main(["features", str(folder), "--output", str(output), "--shard", "0/2"]) == 0
+    assert main(["merge", "--output", str(output)]) == 2
+    assert "Found 1 of 2 shards" in capsys.readouterr().err
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(["features", str(folder), "--output", str(output)]) == 0
+    assert main(["merge", "--output", str(output)]) == 0
+    assert HDF5Store(output).ids() == ["a", "b", "c"]
+    assert main(["features", str(folder), "--output", str(output), "--shard", "2/2"]) == 2
+    with pytest.raises(DataError, match="no shards"):
+        merge_stores(tmp_path / "x.h5", [])
+
+
+def test_folders_without_videos_are_refused(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(DataError, match="no video"):
+        video_files(tmp_path / "a")
+    with pytest.raises(DataError, match="no file or folder"):
+        video_files(tmp_path / "b")
+    for name in ("a/x.mp4", "a/y/x.avi"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(DataError, match="Two videos have the id 'x'"):
+        video_files(tmp_path / "a")
+
+
+@pytest.mark.parametrize(("start", "copied"), [(2.0, True), (2.3, False)])
+def test_a_clip_is_copied_from_a_keyframe_and_encoded_from_elsewhere(tmp_path, start, copied):
+    options = {"g": "10", "keyint_min": "10", "sc_threshold": "0", "bf": "0"}
+    video = write_video(tmp_path / "a.mp4", counting(60), options=options)
+    assert cut_clip(video, start, start + 1.5, tmp_path / "cut.mp4") is copied
+    found = [frame.mean() for frame in read_frames(tmp_path / "cut.mp4", FrameGrid(10, 48, 48))]
+    np.testing.assert_allclose(found, 4 * (round(10 * start) + np.arange(15)), atol=3)
+
+
+def test_a_clip_in_no_known_format_is_refused(videos, tmp_path):
+    with pytest.raises(VideoError, match="Cannot cut"):
+        cut_clip(videos[0], 0, 1, tmp_path / "cut.txt")
+    assert not (tmp_path / "cut.txt").exists()
+
+
+def test_large_videos_are_linked(videos, tmp_path):
+    answer = locate(*videos, extractor=Levels())
+    page = write_page(tmp_path / "pages" / "a.html", answer, embed_bytes=0).read_text()
+    assert 'src="../query.mp4"' in page
+    assert "base64" not in page.replace("data:image/jpeg;base64", "")
+
+
+def test_subtitles_are_in_order_of_time(videos):
+    text = subtitles(locate(*videos, extractor=Levels()))
+    times = [line.split(" --> ")[0] for line in text.splitlines() if "-->" in line]
+    assert times == sorted(times)
+    assert text.startswith("1\n00:00:0")
+
+
+def test_calibration_balances_both_kinds_and_rises():
+    rng = np.random.default_rng(0)
+    found = fit_calibration(rng.normal(1, 0.3, 200).tolist(), rng.normal(0, 0.3, 50).tolist())
+    assert found.probability(0.5) == pytest.approx(0.5, abs=0.1)
+    assert found.probability(1.5) > 0.9 > 0.1 > found.probability(-0.5)
+    assert Calibration(1e9, 0).probability(1) == 1
+    assert Calibration(1e9, 0).probability(-1) == pytest.approx(0)
+    with pytest.raises(DataError, match="with and without"):
+        fit_calibration([1.0], [])
+
+
+def test_the_rule_ranks_in_blocks_as_at_once(monkeypatch):
+    from vreloc_pyg.baselines import window_rule
+
+    features = torch.randn(300, 8, generator=torch.manual_seed(0))
+    query = Query(features[40:60], 0.5, "", "q")
+    reference = Reference(features, 0.5, torch.empty(0, 2), (), "r")
+    whole = training_free().rank(query, reference)
+    monkeypatch.setattr(window_rule, "BLOCK", 17)
+    parts = training_free().rank(query, reference)
+    torch.testing.assert_close(whole.segments.scores, parts.segments.scores, atol=1e-5, rtol=1e-5)
+    best = training_free().localize(query, reference)
+    assert next(iter(best)) == pytest.approx((20, 30), abs=1)

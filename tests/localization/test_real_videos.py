@@ -1,0 +1,151 @@
+"""The whole way on real clips: references joined from them, queries cut from them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from tests.videos import REAL, write_video
+from vreloc_pyg.features.extract import FeatureCache, extract_video
+from vreloc_pyg.features.extractor import load_extractor
+from vreloc_pyg.features.weights import weights_path
+from vreloc_pyg.localization.locate import locate
+from vreloc_pyg.segments import temporal_iou
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not REAL.is_dir(), reason="the real clips are not here: set VRELOC_DATA"),
+    pytest.mark.skipif(not weights_path("i3d").is_file(), reason="no weights of I3D: `make weights`"),
+]
+
+RATE = 25
+ARMS, POOL, OTHER = "arm_wrestling.mp4", "cleaning_pool.mp4", "test.avi"
+Part = tuple[str, float, float]
+#: Clips joined into a reference, and the part of a clip that is looked for in it.
+PAIRS: list[tuple[list[Part], Part]] = [
+    ([(POOL, 0, 4), (ARMS, 5, 10), (OTHER, 0, 6)], (ARMS, 0, 4)),
+    ([(OTHER, 0, 6), (ARMS, 0, 4), (POOL, 5, 10)], (POOL, 0, 4)),
+    ([(ARMS, 5, 10), (POOL, 5, 10), (OTHER, 0, 6)], (POOL, 0, 4)),
+    (
+        [(OTHER, 0, 3), (POOL, 0, 5), (ARMS, 0, 5), (OTHER, 3, 6.4)],
+        (ARMS, 5.5, 9.5),
+    ),
+]  # fmt: skip
+#: References without the action of the query.
+ABSENT: list[tuple[list[Part], Part]] = [
+    ([(OTHER, 0, 6), (POOL, 0, 10)], (ARMS, 0, 4)),
+    ([(ARMS, 0, 10), (OTHER, 0, 6)], (POOL, 0, 4)),
+    ([(ARMS, 0, 5), (POOL, 0, 10)], (OTHER, 0, 4)),
+]
+
+
+def frames(part: Part, speed: float = 1.0) -> Iterator[np.ndarray]:
+    name, start, end = part
+    with av.open(str(REAL / name)) as source:
+        images = [
+            (frame.time, frame.reformat(340, 256, "rgb24").to_ndarray()) for frame in source.decode(video=0)
+        ]
+    times = np.array([time for time, _ in images])
+    for index in range(round((end - start) / speed * RATE)):
+        at = start + (index + 0.5) * speed / RATE
+        yield images[max(0, int(np.searchsorted(times, at, side="right")) - 1)][1]
+
+
+def join(path: Path, parts: list[Part]) -> tuple[Path, list[tuple[float, float]]]:
+    """A reference and where its parts lie in it, in seconds."""
+    images, bounds = [], []
+    for part in parts:
+        first = len(images)
+        images += frames(part)
+        bounds.append((first / RATE, len(images) / RATE))
+    return write_video(path, images, RATE, options={"crf": "20"}), bounds
+
+
+def cut_query(path: Path, part: Part, kind: str) -> Path:
+    images = list(frames(part, 1.25 if kind == "faster" else 1.0))
+    if kind == "mirrored":
+        images = [np.ascontiguousarray(image[:, ::-1]) for image in images]
+    return write_video(path, images, RATE, options={"crf": "35" if kind == "re-encoded" else "20"})
+
+
+@pytest.fixture(scope="module")
+def extractor():
+    torch.set_num_threads(2)
+    yield load_extractor()
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def references(tmp_path_factory, extractor):
+    folder = tmp_path_factory.mktemp("references")
+    return folder, [join(folder / f"{number}.mp4", parts) for number, (parts, _) in enumerate(PAIRS)]
+
+
+@pytest.mark.parametrize(("kind", "least"), [("plain", 3), ("re-encoded", 3), ("mirrored", 3), ("faster", 3)])
+def test_queries_are_found_in_joined_references(references, extractor, tmp_path, kind, least):
+    folder, joined = references
+    found = []
+    for number, ((parts, query), (reference, bounds)) in enumerate(zip(PAIRS, joined, strict=True)):
+        truth = bounds[[part[0] for part in parts].index(query[0])]
+        clip = cut_query(tmp_path / f"{kind}{number}.mp4", query, kind)
+        answer = locate(clip, reference, extractor=extractor, cache=folder / "cache")
+        assert answer.duration_s == pytest.approx(bounds[-1][1], abs=1 / RATE)
+        assert answer.found
+        found.append(float(temporal_iou(answer.segments.bounds[:1], torch.tensor([truth]))))
+    assert sum(overlap > 0.5 for overlap in found) >= least, found
+
+
+def test_an_exact_copy_is_found_to_within_a_step(references, extractor, tmp_path):
+    folder, joined = references
+    for number, ((parts, _), (reference, bounds)) in enumerate(zip(PAIRS, joined, strict=True)):
+        clip = cut_query(tmp_path / f"{number}.mp4", parts[1], "plain")
+        answer = locate(clip, reference, extractor=extractor, cache=folder / "cache")
+        assert next(iter(answer.segments)) == pytest.approx(bounds[1], abs=extractor.seconds_per_step + 1e-9)
+
+
+def test_actions_that_are_absent_are_no_match(extractor, tmp_path):
+    for number, (parts, query) in enumerate(ABSENT):
+        reference, _ = join(tmp_path / f"{number}.mp4", parts)
+        clip = cut_query(tmp_path / f"q{number}.mp4", query, "plain")
+        answer = locate(clip, reference, extractor=extractor, cache=tmp_path / "cache")
+        assert answer.probability is not None
+        assert not answer.found
+
+
+def test_memory_does_not_grow_with_the_reference(tmp_path):
+    """Frames are streamed: four minutes need little more than half a minute, at 5 frames a second."""
+    clip = list(frames((POOL, 0, 10)))[::5]
+    peaks = []
+    for repeats in (3, 24):
+        path = write_video(tmp_path / f"{repeats}.mp4", clip * repeats, 5)
+        code = (
+            "import resource, sys\n"
+            "from vreloc_pyg.features.extract import extract_video\n"
+            "from vreloc_pyg.features.extractor import load_extractor\n"
+            "extract_video(sys.argv[1], load_extractor(frame_rate=5.0))\n"
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
+        )
+        peaks.append(int(done.stdout))
+    assert peaks[1] < 2 * 2**20  # KiB: under 2 GiB
+    assert peaks[1] < 1.15 * peaks[0]
+
+
+def test_a_damaged_entry_of_the_cache_is_made_again(extractor, tmp_path):
+    clip = cut_query(tmp_path / "a.mp4", (OTHER, 0, 2), "plain")
+    cache = FeatureCache(tmp_path / "cache")
+    first = extract_video(clip, extractor, cache=cache)
+    (entry,) = cache.folder.iterdir()
+    entry.write_bytes(entry.read_bytes()[:100])
+    again = extract_video(clip, extractor, cache=cache)
+    assert not again.cached
+    assert torch.equal(first.features, again.features)
