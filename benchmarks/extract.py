@@ -2,8 +2,8 @@
 
     python benchmarks/extract.py --output docs/results/extract.md
 
-Every form sees the same frames, in turn; the medians of the rounds are compared, and the features with those of
-the plain form. Weights are random unless they were imported: speed does not depend on them.
+Every form sees the same frames, in turn; the medians of the rounds are compared, and the features with
+those of the plain form. Weights are random unless they were imported: speed does not depend on them.
 """
 
 from __future__ import annotations
@@ -83,12 +83,13 @@ def main() -> None:
     table = measure(options.rounds, options.frames, options.clip_frames)
     print(table, end="")
     if options.output is not None:
+        command = f"python benchmarks/extract.py --rounds {options.rounds} --frames {options.frames}"
         about = (
-            f"# Speed of I3D\n\n`python benchmarks/extract.py --rounds {options.rounds} --frames {options.frames}`, "
-            f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}, medians of "
-            f'{options.rounds} rounds in turn.\nHere precision "auto" is {choose_precision("auto")}. Frames are '
-            "noise; steps at the edges of a clip see other frames with context than without, which is what "
-            "context is for,\nand is why its cosine is lower.\n\n"
+            f"# Speed of I3D\n\n`{command}`: {torch.get_num_threads()} threads, "
+            f"{torch.backends.cpu.get_cpu_capability()}, medians of {options.rounds} rounds in turn.\n"
+            f"Here precision `auto` is {choose_precision('auto')}. Frames are noise. Steps at the edges of a\n"
+            "clip see other frames with context than without: that is what context is for, and why its cosine\n"
+            "is lower.\n\n"
         )
         write_text(options.output, about + table)
 

@@ -81,7 +81,8 @@ def first_port(name: str) -> str:
     """Our name in the layout ``Mixed_3b.b1a.conv3d.weight``."""
     for ours, theirs in [
         ("trunk.", ""), (".conv.", ".conv3d."), (".norm.", ".bn."), ("mixed_", "Mixed_"),
-        (".branch_0.", ".b0."), (".branch_1.0.", ".b1a."), (".branch_1.1.", ".b1b."), (".branch_2.0.", ".b2a."),
+        (".branch_0.", ".b0."), (".branch_1.0.", ".b1a."),
+        (".branch_1.1.", ".b1b."), (".branch_2.0.", ".b2a."),
         (".branch_2.1.", ".b2b."), (".branch_3.1.", ".b3b."), ("conv_1a", "Conv3d_1a_7x7"),
         ("conv_2b", "Conv3d_2b_1x1"), ("conv_2c", "Conv3d_2c_3x3"), ("classifier.", "logits.conv3d."),
     ]:  # fmt: skip

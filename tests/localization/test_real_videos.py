@@ -102,12 +102,13 @@ def test_queries_are_found_in_joined_references(references, extractor, tmp_path,
     assert sum(overlap > 0.5 for overlap in found) >= least, found
 
 
-def test_an_exact_copy_is_found_to_within_a_step(references, extractor, tmp_path):
+def test_a_copy_is_found_where_it_was_joined(references, extractor, tmp_path):
+    """To within a step, and half of one where a join lies between steps."""
     folder, joined = references
     for number, ((parts, _), (reference, bounds)) in enumerate(zip(PAIRS, joined, strict=True)):
         clip = cut_query(tmp_path / f"{number}.mp4", parts[1], "plain")
         answer = locate(clip, reference, extractor=extractor, cache=folder / "cache")
-        assert next(iter(answer.segments)) == pytest.approx(bounds[1], abs=extractor.seconds_per_step + 1e-9)
+        assert next(iter(answer.segments)) == pytest.approx(bounds[1], abs=1.5 * extractor.seconds_per_step)
 
 
 def test_actions_that_are_absent_are_no_match(extractor, tmp_path):

@@ -74,8 +74,7 @@ class WindowRule:
         )
         windows = torch.unique(windows[inside], dim=0)
         scores = -self._cost(query, reference, windows)
-        found = Segments(steps_to_seconds(windows, step), scores)
-        return found.top(len(segments), self.nms_threshold)
+        return Segments(steps_to_seconds(windows, step), scores).top(len(segments), self.nms_threshold)
 
     def rank(self, query: Query, reference: Reference) -> Ranking:
         """Every window with its score.
