@@ -87,9 +87,9 @@ def main() -> None:
         about = (
             f"# Speed of I3D\n\n`{command}`: {torch.get_num_threads()} threads, "
             f"{torch.backends.cpu.get_cpu_capability()}, medians of {options.rounds} rounds in turn.\n"
-            f"Here precision `auto` is {choose_precision('auto')}. Frames are noise. Steps at the edges of a\n"
-            "clip see other frames with context than without: that is what context is for, and why its cosine\n"
-            "is lower.\n\n"
+            f"Here precision `auto` is {choose_precision('auto')}. Frames are noise. Steps at the edges of\n"
+            "a clip see other frames with context than without: that is what context is for, and why its\n"
+            "cosine is lower.\n\n"
         )
         write_text(options.output, about + table)
 
