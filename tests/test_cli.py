@@ -81,7 +81,7 @@ def test_help_names_every_command(capsys):
     assert stopped.value.code == 0
     text = capsys.readouterr().out
     assert list(cli.COMMANDS) == [
-        *("demo", "train", "evaluate", "localize"),
+        *("demo", "train", "evaluate", "locate", "features", "merge", "weights", "localize"),
         *("validate", "split", "pca", "train-actionness", "proposals"),
     ]
     for name in cli.COMMANDS:
@@ -89,6 +89,10 @@ def test_help_names_every_command(capsys):
 
 
 DEFAULTS = {
+    "locate": {"checkpoint": None, "start": 0.0, "end": None, "top": 5, "html": None, "extractor": None},
+    "features": {"extractor": "i3d", "weights": None, "shard": None},
+    "merge": {},
+    "weights": {},
     "demo": {"output": "outputs/demo", "epochs": 6, "pictures": 6, "seed": 0},
     "train": {"data": "synthetic", "fold": 0, "preset": "recommended", "resume": False, "num_workers": 0},
     "evaluate": {"split": "test", "thresholds": None, "seed": 0},
@@ -101,6 +105,9 @@ DEFAULTS = {
 }
 
 
+POSITIONAL = {("features", "videos"), ("weights", "action"), ("weights", "path")}
+
+
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_help_shows_what_every_argument_means_and_its_default(name, capsys):
     with pytest.raises(SystemExit) as stopped:
@@ -110,7 +117,7 @@ def test_help_shows_what_every_argument_means_and_its_default(name, capsys):
     command = cli.COMMANDS[name]
     for argument in command.__annotations__:
         if argument not in ("return", "benchmark", "seed"):
-            assert f"--{argument}" in text
+            assert (argument if (name, argument) in POSITIONAL else f"--{argument}") in text
             documented = re.search(rf"^        {argument}: (.*)$", command.__doc__, flags=re.MULTILINE)
             assert " ".join(documented[1].split()[:5]) in text, argument
     for argument, default in DEFAULTS[name].items():

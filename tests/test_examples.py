@@ -63,7 +63,7 @@ def test_readme_commands_exist() -> None:
     made = [
         line.split()[1] for block in readme_blocks("sh") for line in block.splitlines() if line[:5] == "make "
     ]
-    assert made == ["demo", "test"]
+    assert made == ["demo", "test", "weights"]
     assert set(made) <= set(targets)
 
 

@@ -82,11 +82,18 @@ class Ranking:
     windows: Tensor
     segments: Segments
 
-    def curve(self, num_steps: int) -> Tensor:
-        """Best score of the windows that cover each step, ``[num_steps]``; the least where none does."""
+    def curve(self, num_steps: int, least: float | None = None) -> Tensor:
+        """Best score of the windows that cover each step, ``[num_steps]``; ``least`` where none does.
+
+        Args:
+            num_steps: length of the reference.
+            least: by default the least score of any window.
+        """
         assert self.segments.scores is not None
         scores = self.segments.scores
-        return covering_maximum(self.windows, scores, num_steps).clamp(min=float(scores.min()))
+        return covering_maximum(self.windows, scores, num_steps).clamp(
+            min=float(scores.min()) if least is None else least
+        )
 
 
 def check_segments(segments: Tensor, duration: float | None = None, what: str = "segment") -> Tensor:

@@ -367,7 +367,7 @@ def test_a_saved_localizer_gives_identical_answers(localizer, tmp_path):
 def test_the_files_are_json_and_safetensors(tmp_path):
     folder = make_localizer("recommended").save_pretrained(tmp_path)
     config = json.loads((folder / "config.json").read_text())
-    assert set(config) == {"model", "pairing", "proposals", "localizer", "features"}
+    assert set(config) == {"model", "pairing", "proposals", "localizer", "calibration", "features"}
     windows = {"shortest": 4, "longest": 30, "ratio": 2.5, "overlap": 0.4}
     assert config["proposals"] == {"sliding_windows": windows}
     assert config["features"] is None

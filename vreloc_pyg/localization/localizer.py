@@ -150,7 +150,7 @@ class Localizer:
 
     def score_curve(self, query: Query, reference: Reference) -> Tensor:
         """Best score of the windows that cover each step of the reference, ``[num_steps]``; for pictures."""
-        return self.rank(query, reference).curve(reference.num_steps)
+        return self.rank(query, reference).curve(reference.num_steps, least=-1.0)
 
     def locate(self, query: str | Path, reference: str | Path, **options: Any) -> VideoAnswer:
         """Find the query video's action in the reference video; see :func:`.locate.locate`."""
