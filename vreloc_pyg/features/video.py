@@ -24,6 +24,7 @@ from vreloc_pyg.errors import VideoError
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.frame import VideoFrame
+    from av.video.reformatter import VideoReformatter
     from av.video.stream import VideoStream
 
 Item = TypeVar("Item")
@@ -142,6 +143,9 @@ def _on_grid(
     end_s: float | None,
     problems: list[str],
 ) -> Iterator[Frame]:
+    from av.video.reformatter import VideoReformatter
+
+    scaler = VideoReformatter()  # one for all frames: each would keep its own tables otherwise
     origin = _origin(container, stream)
     shown: VideoFrame | None = None  # the frame on the screen, since ...
     since = -math.inf
@@ -154,14 +158,14 @@ def _on_grid(
         if time <= since and shown is not None:
             continue  # a clock that runs backwards shows nothing new
         while shown is not None and start_s + (taken + 0.5) / grid.rate < min(time, last):
-            image = _prepare(shown, grid) if image is None else image
+            image = _prepare(shown, grid, scaler) if image is None else image
             yield image
             taken += 1
         if math.isfinite(since):
             gap = time - since
         shown, since, image = frame, time, None
         while start_s + (taken + 0.5) / grid.rate < min(time, last):  # before the first frame
-            image = _prepare(shown, grid) if image is None else image
+            image = _prepare(shown, grid, scaler) if image is None else image
             yield image
             taken += 1
         if time >= last:
@@ -173,7 +177,7 @@ def _on_grid(
     if end_s is not None and end_s > end + max(lasting, 1.0 / grid.rate):
         raise VideoError(f"{path} lasts {end:.3f} s: there is no second {end_s:g} in it")
     while start_s + (taken + 0.5) / grid.rate < min(end, last) or (taken == 0 and start_s < end):
-        image = _prepare(shown, grid) if image is None else image
+        image = _prepare(shown, grid, scaler) if image is None else image
         yield image
         taken += 1
     if taken == 0:
@@ -326,11 +330,11 @@ def _duration(container: InputContainer, stream: VideoStream) -> float | None:
     return None if container.duration is None else container.duration / 1e6
 
 
-def _prepare(frame: VideoFrame, grid: FrameGrid) -> Frame:
+def _prepare(frame: VideoFrame, grid: FrameGrid, scaler: VideoReformatter) -> Frame:
     """A frame as an upright square."""
     scale = grid.shorter_side / min(frame.width, frame.height)
     size = (max(grid.crop, round(frame.width * scale)), max(grid.crop, round(frame.height * scale)))
-    image = frame.reformat(*size, format="rgb24", interpolation="BILINEAR").to_ndarray()
+    image = scaler.reformat(frame, *size, format="rgb24", interpolation="BILINEAR").to_ndarray()
     top, left = (image.shape[0] - grid.crop) // 2, (image.shape[1] - grid.crop) // 2
     image = image[top : top + grid.crop, left : left + grid.crop]
     return np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90)))
