@@ -488,8 +488,6 @@ class StoreWriter:
         self._file.close()
         if kind is None:
             self.part.replace(self.path)
-        elif not self.resume:
-            self.part.unlink(missing_ok=True)
 
     def __contains__(self, video_id: str) -> bool:
         assert self._file is not None
