@@ -1,15 +1,67 @@
-"""Building settings dataclasses from plain mappings."""
+"""Settings dataclasses: what every training run has, and how settings are built from plain mappings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from vreloc_pyg.errors import SettingsError
 
 Settings = TypeVar("Settings")
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What every training run has.
+
+    Args:
+        learning_rate: of Adam.
+        weight_decay: decoupled (AdamW).
+        batch_size: examples a step.
+        epochs: validations, at most.
+        steps_per_epoch: steps between validations.
+        validation_pairs: judge only so many validation pairs, spread evenly; ``None``: all.
+        patience: stop after this many validations without a better one; ``None``: never.
+        gradient_clip: greatest norm of a gradient; ``None``: unlimited.
+        crop: probability that a training reference is cropped at random to the stretch about its instances
+            (Feng et al., ECCV 2018: .9).
+        ema_decay: weights are averaged over steps with this decay; ``None``: not averaged.
+        seed: decides initial weights, examples and dropout.
+
+    Raises:
+        SettingsError: for an impossible value.
+    """
+
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    batch_size: int = 32
+    epochs: int = 10
+    steps_per_epoch: int = 100
+    validation_pairs: int | None = None
+    patience: int | None = None
+    gradient_clip: float | None = None
+    crop: float = 0.0
+    ema_decay: float | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "epochs", "steps_per_epoch", "learning_rate"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise SettingsError(f"Expected a positive {name} (got {getattr(self, name)})")
+        for name in ("weight_decay", "seed"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise SettingsError(f"Expected {name} >= 0 (got {getattr(self, name)})")
+        for name in ("validation_pairs", "patience"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise SettingsError(f"Expected {name} >= 1 or none (got {getattr(self, name)})")
+        if self.gradient_clip is not None and not self.gradient_clip > 0:
+            raise SettingsError(f"Expected a positive gradient_clip or none (got {self.gradient_clip})")
+        if not 0 <= self.crop <= 1:
+            raise SettingsError(f"Expected crop in [0, 1] (got {self.crop})")
+        if self.ema_decay is not None and not 0 <= self.ema_decay < 1:
+            raise SettingsError(f"Expected ema_decay in [0, 1) or none (got {self.ema_decay})")
 
 
 def settings_from_dict(cls: type[Settings], values: Mapping[str, Any]) -> Settings:
