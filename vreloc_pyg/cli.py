@@ -53,7 +53,8 @@ def demo(output: str = "outputs/demo", epochs: int = 6, pictures: int = 100, see
 def train(
     benchmark: Benchmark,
     output: str,
-    preset: PresetName = "recommended",
+    system: str = "mgffnet",
+    preset: PresetName | None = None,
     model: Override | None = None,
     pairing: Override | None = None,
     training: Override | None = None,
@@ -63,13 +64,14 @@ def train(
     num_workers: int = 0,
     seed: int = 0,
 ) -> None:
-    """Train MGFFNet; the best model on the validation classes is saved in OUTPUT/model.
+    """Train MGFFNet or a rival; the best model on the validation classes is saved in OUTPUT/model.
 
     Args:
         benchmark: see :func:`load_benchmark`.
         output: folder for checkpoints, curves, settings and the model.
-        preset: the paper's literal settings, or those that did best on validation classes.
-        model: settings of MGFFNet to replace, such as --model.hidden_channels 64.
+        system: mgffnet, a variant of it (mgffnet-cnn, ...) or a rival (cgbm, ...); an unknown one lists all.
+        preset: MGFFNet as the paper has it, or, by default, as it did best on validation classes.
+        model: settings of the network to replace, such as --model.hidden_channels 64.
         pairing: settings of pair graphs to replace, such as --pairing.num_steps 24.
         training: settings of the run to replace, such as --training.epochs 5.
         edges: pass messages over edge sets instead of using the closed form.
@@ -78,14 +80,17 @@ def train(
         num_workers: processes that prepare training episodes.
         seed: decides weights and draws.
     """
-    from vreloc_pyg.workflows import train_localizer
+    from vreloc_pyg.workflows import train_system
 
-    chosen = _preset(preset, benchmark, model, pairing, {"seed": seed, **(training or {})})
-    train_localizer(
+    train_system(
+        system,
         benchmark,
-        chosen,
         output,
-        edges=edges,
+        preset,
+        model,
+        pairing,
+        {"seed": seed, **(training or {})},
+        edges,
         resume=resume,
         tensorboard=tensorboard,
         num_workers=num_workers,

@@ -2,6 +2,7 @@
 
 from vreloc_pyg.baselines.base import LocalizerProtocol
 from vreloc_pyg.baselines.chance import Chance
+from vreloc_pyg.baselines.learned import Rival
 from vreloc_pyg.baselines.query_blind import CentredSegment, CutDetector, PriorSegment, WholeReference
 from vreloc_pyg.baselines.window_rule import WindowRule
 from vreloc_pyg.datasets.base import RelocalizationSplit
@@ -9,6 +10,10 @@ from vreloc_pyg.proposals.source import ProposalSource
 
 #: Name of the best training-free system of :func:`standard_rules`.
 STRONGEST_RULE = "window rule, length and mirror"
+
+#: Learned systems beside MGFFNet, by name.
+_RIVALS: tuple[Rival, ...] = ()
+RIVALS: dict[str, Rival] = {rival.name: rival for rival in _RIVALS}
 
 
 def standard_rules(
@@ -34,12 +39,14 @@ def standard_rules(
 
 
 __all__ = [
+    "RIVALS",
     "STRONGEST_RULE",
     "CentredSegment",
     "Chance",
     "CutDetector",
     "LocalizerProtocol",
     "PriorSegment",
+    "Rival",
     "WholeReference",
     "WindowRule",
     "standard_rules",

@@ -133,6 +133,15 @@ class RivalTraining(RunSettings):
     augment: bool = False
 
 
+def _no_settings(longest: int) -> Mapping[str, Any]:
+    return {}
+
+
+def cap_length(longest: int) -> Mapping[str, Any]:
+    """For :attr:`Rival.cover` of a network with the setting ``longest``."""
+    return {"longest": longest}
+
+
 @dataclass(frozen=True)
 class Rival:
     """A learned system.
@@ -146,6 +155,8 @@ class Rival:
             here, so that an example is a function of the random state alone.
         training: how it is trained by default.
         source: the paper.
+        cover: settings with which the network considers answers of up to so many steps, for one whose own cap
+            is that of the paper's data.
     """
 
     name: str
@@ -155,6 +166,7 @@ class Rival:
     draw: Callable[[TrainingPool, np.random.Generator, Augmentation | None], Any] = draw_example
     training: RivalTraining = field(default_factory=RivalTraining)
     source: str = ""
+    cover: Callable[[int], Mapping[str, Any]] = _no_settings
 
     def build(self, num_features: int, settings: Mapping[str, Any] | None = None) -> RivalNetwork:
         """A new network.

@@ -55,6 +55,7 @@ class Benchmark:
         proposals: candidate windows of its references.
         skeleton: of pose features; ``None`` for other features.
         shortest: least length in steps of a window drawn in training.
+        longest: greatest length in steps of an answer that is considered.
         features: what its features were made with, where a store says so.
         proposals_given: the proposals were asked for; else they are its own sliding windows.
         notes: what was left out of the data set or mended, a sentence each.
@@ -65,6 +66,7 @@ class Benchmark:
     proposals: ProposalSource
     skeleton: Skeleton | None = None
     shortest: int = 2
+    longest: int = 128
     features: FeatureMetadata | None = None
     proposals_given: bool = False
     notes: Sequence[str] = ()
@@ -137,6 +139,7 @@ def load_benchmark(
         source,
         SKELETONS.get(data),
         windows.shortest,
+        windows.longest,
         None if store is None else store.metadata,
         proposals is not None or candidates != "all",
         notes,

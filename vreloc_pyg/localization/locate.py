@@ -22,7 +22,7 @@ from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.segments import Segments, clip_segments
 
 if TYPE_CHECKING:
-    from vreloc_pyg.localization.localizer import Localizer
+    from vreloc_pyg.localization.base import RankingLocalizer
 
 #: Of the training-free system on I3D features: best scores of 16 queries whose reference shows their action
 #: and 12 whose does not, joined from four clips, lie in [-.62, -.39] and [-1.05, -.81].
@@ -94,7 +94,7 @@ class VideoAnswer:
 def locate(
     query: str | Path,
     reference: str | Path,
-    localizer: Localizer | None = None,
+    localizer: RankingLocalizer | None = None,
     *,
     extractor: VideoExtractor | None = None,
     start_s: float = 0.0,

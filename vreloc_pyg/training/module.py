@@ -13,8 +13,8 @@ from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.graphs.pairing import Pairing
 from vreloc_pyg.nn.mgff_net import MGFFNet
 from vreloc_pyg.nn.ranking import rank_windows, refine_windows
-from vreloc_pyg.segments import temporal_iou
 from vreloc_pyg.training.data_module import TrainingBatch, ValidationPair
+from vreloc_pyg.training.judging import log_answer
 from vreloc_pyg.training.losses import l2_penalty, listwise_loss, regression_loss, triplet_loss
 from vreloc_pyg.training.settings import TrainingSettings
 
@@ -115,13 +115,7 @@ class RelocalizationModule(lightning.LightningModule):
         answer = batch.windows[best].double()
         if self.refine:
             answer = refine_windows(answer, relevance.offsets[best], len(batch.reference))
-        overlap = temporal_iou(answer, batch.truths).max()
-        for threshold in (0.5, 0.7):
-            hit = (overlap > threshold).float()
-            self.log(
-                f"validation/R@1({threshold})", hit, batch_size=1, prog_bar=threshold == 0.5, sync_dist=True
-            )
-        self.log("validation/mean_tiou", overlap.float(), batch_size=1, prog_bar=True, sync_dist=True)
+        log_answer(self, answer, batch.truths)
 
 
 def _constant(step: int) -> float:

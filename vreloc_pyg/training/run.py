@@ -6,6 +6,7 @@ import pickle
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import lightning
 import pandas as pd
@@ -25,12 +26,11 @@ from vreloc_pyg.errors import CheckpointError, DataError
 from vreloc_pyg.files import write_text
 from vreloc_pyg.graphs.pair_data import MultiScaleEdges
 from vreloc_pyg.nn.mgff_net import MGFFNet
+from vreloc_pyg.settings import RunSettings
 from vreloc_pyg.training.data_module import RelocalizationData
+from vreloc_pyg.training.judging import MONITOR
 from vreloc_pyg.training.module import RelocalizationModule
 from vreloc_pyg.training.presets import Preset
-from vreloc_pyg.training.settings import TrainingSettings
-
-MONITOR = "validation/mean_tiou"
 
 
 class WarmedUpAverage:
@@ -52,7 +52,7 @@ class WarmedUpAverage:
 
 
 def make_trainer(
-    settings: TrainingSettings,
+    settings: RunSettings,
     output: str | Path,
     progress: bool = True,
     tensorboard: bool = False,
@@ -110,7 +110,7 @@ def merge_curves(output: str | Path) -> Path:
     return write_text(output / "metrics.csv", merged.to_csv(index=False))
 
 
-def check_resumable(last: Path, module: RelocalizationModule) -> None:
+def check_resumable(last: Path, module: lightning.LightningModule) -> None:
     """Raise :class:`CheckpointError` unless a checkpoint can be read and fits the module."""
     if not last.exists():
         raise CheckpointError(f"Nothing to resume: {last} does not exist")
@@ -127,16 +127,52 @@ def check_resumable(last: Path, module: RelocalizationModule) -> None:
         raise CheckpointError(f"Cannot resume from {last}: it is of another model ({wrong[0]} does not fit)")
 
 
+def fit(
+    module: lightning.LightningModule,
+    data: lightning.LightningDataModule,
+    settings: RunSettings,
+    output: str | Path,
+    resume: bool = False,
+    progress: bool = True,
+    tensorboard: bool = False,
+) -> None:
+    """Run a training and fill the module with its best weights on the validation pairs.
+
+    Args:
+        module: the training step; its parameters are those of the network.
+        data: training batches and validation pairs.
+        settings: of the run.
+        output: folder for ``checkpoints`` and the curves, ``metrics.csv``.
+        resume: continue the run in ``output`` from its last checkpoint, with the same curve as if it had
+            not been interrupted.
+        progress: show a progress bar.
+        tensorboard: log for TensorBoard too.
+
+    Raises:
+        CheckpointError: if there is nothing to resume, or the checkpoint does not fit the module.
+    """
+    output = Path(output)
+    last = output / "checkpoints" / "last.ckpt"
+    if resume:
+        check_resumable(last, module)
+    trainer = make_trainer(settings, output, progress, tensorboard)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*does not have many workers.*")
+        warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
+        trainer.fit(module, datamodule=data, ckpt_path=last if resume else None, weights_only=True)
+    merge_curves(output)
+    best = torch.load(output / "checkpoints" / "best.ckpt", map_location="cpu", weights_only=True)
+    module.load_state_dict(best["state_dict"])
+
+
 def train(
     preset: Preset,
     train_split: RelocalizationSplit,
     validation_split: RelocalizationSplit,
     output: str | Path,
     edges: bool = False,
-    resume: bool = False,
-    progress: bool = True,
-    tensorboard: bool = False,
     num_workers: int = 0,
+    **options: Any,
 ) -> MGFFNet:
     """Train a preset and return the model that did best on the validation pairs, in eval mode.
 
@@ -146,22 +182,16 @@ def train(
         validation_split: whose pairs choose the checkpoint.
         output: folder for ``checkpoints`` and the curves, ``metrics.csv``.
         edges: pass messages over edge sets instead of the closed form.
-        resume: continue the run in ``output`` from its last checkpoint, with the same curve as if it had
-            not been interrupted.
-        progress: show a progress bar.
-        tensorboard: log for TensorBoard too.
         num_workers: processes that prepare episodes.
+        **options: of :func:`fit`.
 
     Raises:
         CheckpointError: if there is nothing to resume, or the checkpoint does not fit the preset.
     """
-    settings, output = preset.training, Path(output)
-    last = output / "checkpoints" / "last.ckpt"
+    settings = preset.training
     torch.manual_seed(settings.seed)
     model = MGFFNet(**preset.model.to_dict())
     module = RelocalizationModule(model, preset.pairing, settings, preset.refine)
-    if resume:
-        check_resumable(last, module)
     data = RelocalizationData(
         train_split,
         validation_split,
@@ -177,12 +207,5 @@ def train(
         settings.validation_pairs,
         settings.crop,
     )
-    trainer = make_trainer(settings, output, progress, tensorboard)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*does not have many workers.*")
-        warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
-        trainer.fit(module, datamodule=data, ckpt_path=last if resume else None, weights_only=True)
-    merge_curves(output)
-    best = torch.load(output / "checkpoints" / "best.ckpt", map_location="cpu", weights_only=True)
-    module.load_state_dict(best["state_dict"])
+    fit(module, data, settings, output, **options)
     return model.eval()

@@ -1,0 +1,47 @@
+"""Proposals beside a model that was trained with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from vreloc_pyg.errors import CheckpointError, SettingsError
+from vreloc_pyg.proposals.actionness import ActionnessProposals
+from vreloc_pyg.proposals.cache import CachedProposals
+from vreloc_pyg.proposals.sliding_window import SlidingWindows
+from vreloc_pyg.proposals.source import ProposalSource
+from vreloc_pyg.settings import settings_from_dict
+
+#: Folder of the actionness classifier within a model's.
+ACTIONNESS = "actionness"
+
+
+def save_proposals(folder: str | Path, proposals: ProposalSource) -> dict[str, Any]:
+    """Write what makes the proposals into a model's folder and return how to find it again."""
+    if isinstance(proposals, CachedProposals):
+        return save_proposals(folder, proposals.source)
+    if isinstance(proposals, SlidingWindows):
+        return {"sliding_windows": vars(proposals)}
+    if isinstance(proposals, ActionnessProposals):
+        proposals.save_pretrained(Path(folder) / ACTIONNESS)
+        return {"actionness": ACTIONNESS}
+    return {"given": proposals.fingerprint()}
+
+
+def load_saved_proposals(folder: str | Path, saved: dict[str, Any]) -> ProposalSource:
+    """The proposals that :func:`save_proposals` described.
+
+    Raises:
+        SettingsError: if the description is none.
+        CheckpointError: if they were read from a list, which no model folder holds.
+    """
+    if len(saved) != 1:
+        raise SettingsError(f"Expected one kind of proposals (got {', '.join(saved) or 'none'})")
+    if "sliding_windows" in saved:
+        return settings_from_dict(SlidingWindows, saved["sliding_windows"])
+    if "actionness" in saved:
+        return ActionnessProposals.from_pretrained(Path(folder) / saved["actionness"])
+    raise CheckpointError(
+        f"The localizer in {folder} was trained with proposals that no checkpoint holds "
+        f"({saved.get('given', 'unknown')}); give them again"
+    )
