@@ -82,7 +82,7 @@ def test_help_names_every_command(capsys):
     text = capsys.readouterr().out
     assert list(cli.COMMANDS) == [
         *("demo", "train", "evaluate", "locate", "features", "merge", "weights", "localize"),
-        *("validate", "split", "pca", "train-actionness", "proposals"),
+        *("validate", "split", "pca", "train-actionness", "proposals", "plot-graph"),
     ]
     for name in cli.COMMANDS:
         assert re.search(rf"^    {name} +\S", text, flags=re.MULTILINE)
@@ -109,6 +109,7 @@ DEFAULTS = {
     "pca": {"components": 500, "basis": None},
     "train-actionness": {"data": "synthetic", "seed": 0},
     "proposals": {"split": "all", "candidates": "all"},
+    "plot-graph": {"steps": 8, "proposal_steps": None, "scale": 3, "node": None},
 }
 
 

@@ -348,6 +348,24 @@ def pca(features: str, output: str, basis: str | None = None, components: int = 
     print(f"Written to {output}, the basis is {reduce_features(features, output, basis, components)}")
 
 
+def plot_graph(
+    output: str, steps: int = 8, proposal_steps: int | None = None, scale: int = 3, node: int | None = None
+) -> None:
+    """Draw the pair graph of one scale and its adjacency matrix.
+
+    Args:
+        output: picture to write, .png, .svg or .pdf.
+        steps: steps of the query.
+        proposal_steps: steps of the proposal; by default as many as of the query.
+        scale: scale k of the graph, in steps.
+        node: stress the edges of one node; the query's are 0 to STEPS - 1, then come the proposal's.
+    """
+    from vreloc_pyg.report.graph_plot import graph_picture
+
+    length = steps if proposal_steps is None else proposal_steps
+    print(f"Written to {graph_picture(steps, length, scale, output, node)}")
+
+
 def _preset(
     name: str,
     benchmark: Benchmark,
@@ -376,6 +394,7 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "pca": pca,
     "train-actionness": train_actionness,
     "proposals": proposals,
+    "plot-graph": plot_graph,
 }
 
 

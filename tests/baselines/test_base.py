@@ -9,6 +9,7 @@ from vreloc_pyg.baselines import (
     CentredSegment,
     Chance,
     CutDetector,
+    FrameLevel,
     PriorSegment,
     WholeReference,
     WindowRule,
@@ -30,6 +31,10 @@ SYSTEMS = {
     "cuts": CutDetector,
     "cuts centre": lambda: CutDetector(pick="centre"),
     "rule": lambda: WindowRule(SlidingWindows(shortest=2, longest=30)),
+    "frame": FrameLevel,
+    "frame strict": lambda: FrameLevel("strict"),
+    "frame sdtw": lambda: FrameLevel("sdtw"),
+    "frame slope": lambda: FrameLevel("slope"),
 }
 
 

@@ -2,6 +2,7 @@
 
 from vreloc_pyg.baselines.base import LocalizerProtocol
 from vreloc_pyg.baselines.chance import Chance
+from vreloc_pyg.baselines.frame_level import FrameLevel
 from vreloc_pyg.baselines.learned import Rival
 from vreloc_pyg.baselines.query_blind import CentredSegment, CutDetector, PriorSegment, WholeReference
 from vreloc_pyg.baselines.window_rule import WindowRule
@@ -44,6 +45,7 @@ __all__ = [
     "CentredSegment",
     "Chance",
     "CutDetector",
+    "FrameLevel",
     "LocalizerProtocol",
     "PriorSegment",
     "Rival",
