@@ -7,6 +7,7 @@ from vreloc_pyg.errors import GraphError, SettingsError
 from vreloc_pyg.graphs import (
     multi_scale_degree,
     multi_scale_edge_index,
+    multi_scale_mean,
     multi_scale_sum,
     to_dense_adjacency,
 )
@@ -88,6 +89,9 @@ def test_closed_form_and_gradient_equal_dense(num_query, num_proposal, k, masked
     (grad,) = torch.autograd.grad(result, x, weight)
     (expected_grad,) = torch.autograd.grad(expected, x, weight)
     torch.testing.assert_close(grad, expected_grad)
+    degree = adjacency.sum(-1, keepdim=True)
+    mean = multi_scale_mean(x, num_query, num_proposal, k, mask)
+    torch.testing.assert_close(mean, expected / degree.clamp(min=1))
 
 
 @pytest.mark.parametrize("k", [1, 3])

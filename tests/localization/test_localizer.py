@@ -125,6 +125,8 @@ CASES = {
     "paper, ragged": {"pairing": {"num_steps": None}},
     "recommended, mirror images": {"width": POSE, "skeleton": SKELETON},
     "recommended without graphs": {"model": {"aggregate": False}},
+    "recommended, attention": {"model": {"conv": "gat", "weight": "binary"}},
+    "recommended, means": {"model": {"conv": "sage", "weight": "binary"}},
 }
 
 

@@ -49,6 +49,27 @@ def test_a_saved_model_comes_back_bit_for_bit(model, folder):
         assert torch.equal(one, other)
 
 
+def test_a_model_saved_before_there_was_a_choice_of_convolutions_is_read(model, folder):
+    rewrite_config(folder, lambda config: config["model"].pop("conv"))
+    again = MGFFNet.from_pretrained(folder)
+    assert again.settings == model.settings
+    assert again.settings.conv == "mgff"
+
+
+@pytest.mark.parametrize("conv", ["gat", "sage"])
+def test_other_convolutions_come_back_bit_for_bit(make_model, tmp_path, conv):
+    model = make_model(conv=conv, residual=True)
+    model.save_pretrained(tmp_path)
+    again = MGFFNet.from_pretrained(tmp_path)
+    assert again.settings == model.settings
+    graph = pair_data(torch.randn(6, 5), torch.randn(9, 5))
+    for one, other in zip(again(graph), model(graph), strict=True):
+        assert torch.equal(one, other)
+    rewrite_config(tmp_path, lambda config: config["model"].update(conv="mgff"))
+    with pytest.raises(CheckpointError, match=r"layers\.0\.convs\.0\.lin_weight is missing"):
+        MGFFNet.from_pretrained(tmp_path)
+
+
 def test_the_folder_holds_two_files_that_others_can_read(model, folder):
     assert sorted(path.name for path in folder.iterdir()) == [CONFIG_NAME, WEIGHTS_NAME]
     text = (folder / CONFIG_NAME).read_text()
@@ -166,6 +187,8 @@ def test_a_config_of_another_kind_is_named(folder, value):
         (lambda config: config.pop("model"), "model"),
         (lambda config: config.update(model=3), "int"),
         (lambda config: config["model"].update(pool="max"), "pool"),
+        (lambda config: config["model"].update(conv="gcn"), "conv"),
+        (lambda config: config["model"].update(conv="gat"), "weight='binary'"),
         (lambda config: config["model"].update(depth=3), "depth"),
         (lambda config: config["model"].update(hidden_channels="8"), "hidden_channels"),
         (lambda config: config["model"].update(hidden_channels=8.5), "hidden_channels"),

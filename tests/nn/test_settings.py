@@ -17,6 +17,7 @@ def test_the_defaults_are_the_papers():
     assert (settings.weight, settings.mask_padding, settings.dropout) == ("binary", False, 0.4)
     assert settings.head_channels == (128, 32)
     assert (settings.aggregate, settings.residual, settings.input_norm) == (True, False, False)
+    assert settings.conv == "mgff"
     assert (settings.pool, settings.score_gain, settings.pair_features) == ("all", 1.0, False)
 
 
@@ -33,6 +34,7 @@ def test_the_constructor_of_the_model_takes_exactly_the_settings():
         "in_channels": 3, "hidden_channels": 4, "num_layers": 1, "scales": [2], "weight": "exponential",
         "bandwidth": 2.0, "mask_padding": True, "dropout": 0.1, "head_channels": [5], "aggregate": False,
         "input_norm": True, "residual": True, "pool": "separate", "score_gain": 0.5, "pair_features": True,
+        "conv": "mgff",
     }  # fmt: skip
     built = MGFFNet(**settings).settings
     assert built.to_dict() == {**settings, "scales": (2,), "head_channels": (5,)}
@@ -50,6 +52,21 @@ def test_single_settings_replace_those_of_a_preset():
     settings = preset_settings("recommended", hidden_channels=7, weight="binary")
     assert (settings.hidden_channels, settings.weight) == (7, "binary")
     assert settings.residual is preset_settings("recommended").residual is True
+
+
+@pytest.mark.parametrize("conv", ["gat", "sage"])
+def test_another_convolution_takes_the_place_of_weights(conv):
+    with pytest.raises(SettingsError, match=f"weight='binary' with conv='{conv}'"):
+        preset_settings("recommended", conv=conv)
+    settings = preset_settings("recommended", conv=conv, weight="binary")
+    assert settings.conv == MGFFNet(**settings.to_dict()).settings.conv == conv
+    assert settings_from_dict(MGFFSettings, json.loads(json.dumps(settings.to_dict()))) == settings
+
+
+def test_settings_written_before_there_was_a_choice_are_read():
+    old = preset_settings("recommended").to_dict()
+    del old["conv"]
+    assert settings_from_dict(MGFFSettings, old) == preset_settings("recommended")
 
 
 def test_refuses_unknown_presets_and_settings():
@@ -70,6 +87,9 @@ def test_refuses_unknown_presets_and_settings():
         ({"bandwidth": float("nan")}, "positive bandwidth"),
         ({"head_channels": (8, 0)}, r"head_channels >= 1 \(got \(8, 0\)\)"),
         ({"pool": "max"}, r"pool to be 'all' or 'separate' \(got 'max'\)"),
+        ({"conv": "gcn"}, r"conv to be one of mgff, gat, sage \(got 'gcn'\)"),
+        ({"conv": "gat", "weight": "row"}, r"weight='binary' with conv='gat', which has none \(got 'row'\)"),
+        ({"conv": "sage", "aggregate": False}, r"aggregate=True with conv='sage' \(got False\)"),
         ({"dropout": 1.0}, r"dropout in \[0, 1\) \(got 1.0\)"),
         ({"dropout": -0.1}, r"dropout in \[0, 1\) \(got -0.1\)"),
     ],

@@ -35,6 +35,7 @@ def test_paper_is_the_literal_reading():
         "pool": "all",
         "score_gain": 1.0,
         "pair_features": False,
+        "conv": "mgff",
     }
     assert preset.pairing == Pairing(num_steps=40, fit="pad", nodes="features", context=0.0)
     assert preset.pairing.mirror_index == ()

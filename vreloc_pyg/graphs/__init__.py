@@ -3,6 +3,7 @@
 from vreloc_pyg.graphs.multi_scale import (
     multi_scale_degree,
     multi_scale_edge_index,
+    multi_scale_mean,
     multi_scale_sum,
     to_dense_adjacency,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "fit_length",
     "multi_scale_degree",
     "multi_scale_edge_index",
+    "multi_scale_mean",
     "multi_scale_sum",
     "pair_data",
     "to_dense_adjacency",

@@ -170,6 +170,19 @@ def multi_scale_degree(num_query: int, num_proposal: int, k: int, mask: Tensor |
     return multi_scale_sum(ones, num_query, num_proposal, k, mask).squeeze(-1)
 
 
+def multi_scale_mean(
+    x: Tensor, num_query: int, num_proposal: int, k: int, mask: Tensor | None = None
+) -> Tensor:
+    r""":math:`D^{-1} A_k X` in the closed form and with the arguments of :func:`multi_scale_sum`.
+
+    Nodes of degree 0, which are masked ones, become 0.
+    """
+    degree = multi_scale_degree(num_query, num_proposal, k, mask).to(x).unsqueeze(-1)
+    inverse = torch.where(degree > 0, degree.reciprocal(), 0.0)
+    x = x if mask is None else x * mask.unsqueeze(-1)
+    return multi_scale_sum(x, num_query, num_proposal, k) * inverse
+
+
 class _MultiScaleSum(torch.autograd.Function):
     """A_k x; as A_k is symmetric, this is its own gradient."""
 

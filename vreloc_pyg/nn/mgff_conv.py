@@ -15,6 +15,7 @@ from vreloc_pyg.graphs.multi_scale import (
     check_nodes,
     check_scale,
     multi_scale_degree,
+    multi_scale_mean,
     multi_scale_sum,
     to_dense_adjacency,
 )
@@ -145,12 +146,10 @@ class MGFFConv(MessagePassing):
             if mask is None:
                 return adjacency @ x
             return (adjacency @ (x * mask.unsqueeze(-1))) * mask.unsqueeze(-1)
-        degree = multi_scale_degree(num_query, num_proposal, self.scale, mask).to(x).unsqueeze(-1)
-        # Of degree 0 are masked nodes only, and theirs becomes 0: no other mask is needed on that side.
         if self.weight == "row":
-            x = x if mask is None else x * mask.unsqueeze(-1)
-            inverse = torch.where(degree > 0, degree.reciprocal(), 0.0)
-            return multi_scale_sum(x, num_query, num_proposal, self.scale) * inverse
+            return multi_scale_mean(x, num_query, num_proposal, self.scale, mask)
+        degree = multi_scale_degree(num_query, num_proposal, self.scale, mask).to(x).unsqueeze(-1)
+        # Of degree 0 are masked nodes only, and theirs becomes 0: no other mask is needed.
         root = torch.where(degree > 0, degree.rsqrt(), 0.0)
         return multi_scale_sum(x * root, num_query, num_proposal, self.scale) * root
 

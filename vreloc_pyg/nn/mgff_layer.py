@@ -10,7 +10,10 @@ from torch import Tensor, nn
 
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.graphs.weights import WeightKind
+from vreloc_pyg.nn.branches import ConvKind, GATBranch, SAGEBranch, check_conv
 from vreloc_pyg.nn.mgff_conv import MGFFConv
+
+Branch = MGFFConv | GATBranch | SAGEBranch
 
 
 class MGFFLayer(nn.Module):
@@ -32,9 +35,13 @@ class MGFFLayer(nn.Module):
         aggregate: ``False`` replaces every adjacency by the identity, the paper's ablation "CNN"
             (section 5.4.3).
         residual: add the layer's input to its output; the paper does not.
+        conv: the branches' graph convolution: ``"mgff"`` (paper, :class:`~vreloc_pyg.nn.MGFFConv`), or on
+            the same edges ``"gat"`` (:class:`~vreloc_pyg.nn.branches.GATBranch`) or ``"sage"``
+            (:class:`~vreloc_pyg.nn.branches.SAGEBranch`), with ``weight="binary"`` and ``aggregate=True``.
 
     Raises:
-        SettingsError: if ``scales`` is empty, repeats itself or holds a number below 1.
+        SettingsError: if ``scales`` is empty, repeats itself or holds a number below 1; if ``conv`` is
+            unknown or does not go with ``weight`` or ``aggregate``.
     """
 
     def __init__(
@@ -46,18 +53,24 @@ class MGFFLayer(nn.Module):
         bandwidth: float | None = None,
         aggregate: bool = True,
         residual: bool = False,
+        conv: ConvKind = "mgff",
     ) -> None:
         super().__init__()
+        check_conv(conv, weight, aggregate)
         if not scales or min(scales) < 1 or len(set(scales)) < len(scales):
             raise SettingsError(f"Expected scales to be distinct numbers of at least 1 (got {tuple(scales)})")
         self.scales = tuple(scales)
         self.aggregate = aggregate
         self.residual = residual
         self.project = nn.Linear(in_channels, in_channels)
-        convs = [
-            MGFFConv(in_channels, out_channels, weight=weight, scale=k, bandwidth=bandwidth) for k in scales
-        ]
-        self.convs = cast(Sequence[MGFFConv], nn.ModuleList(convs))
+        convs: list[Branch]
+        if conv == "gat":
+            convs = [GATBranch(in_channels, out_channels, scale=k) for k in scales]
+        elif conv == "sage":
+            convs = [SAGEBranch(in_channels, out_channels, scale=k) for k in scales]
+        else:
+            convs = [MGFFConv(in_channels, out_channels, weight, k, bandwidth) for k in scales]
+        self.convs = cast(Sequence[Branch], nn.ModuleList(convs))
         self.fuse = nn.Linear(len(self.scales) * out_channels, out_channels)
 
     def forward(

@@ -15,6 +15,7 @@ from vreloc_pyg.errors import CheckpointError, FeatureError, GraphError, Setting
 from vreloc_pyg.graphs.pair_data import MultiScaleEdges, validate_pair
 from vreloc_pyg.graphs.pair_features import PAIR_FEATURES
 from vreloc_pyg.graphs.weights import WeightKind, edge_weights
+from vreloc_pyg.nn.branches import ConvKind
 from vreloc_pyg.nn.dense_layout import DenseLayout, masked_mean
 from vreloc_pyg.nn.encoder import ClipEncoder
 from vreloc_pyg.nn.heads import RegressionHead, ScoreHead
@@ -54,6 +55,8 @@ class MGFFNet(nn.Module):
         score_gain: factor of the score head's MLP before its tanh.
         pair_features: append ``data.pair_features [B, 6]`` (:class:`vreloc_pyg.graphs.Pairing`) to the pooled
             nodes, and start the score head from the window rule.
+        conv: graph convolution of the branches, ``"mgff"`` (paper), ``"gat"`` or ``"sage"``, see
+            :class:`~vreloc_pyg.nn.MGFFLayer`.
 
     Raises:
         SettingsError: for an impossible setting.
@@ -83,6 +86,7 @@ class MGFFNet(nn.Module):
         pool: Literal["all", "separate"] = "all",
         score_gain: float = 1.0,
         pair_features: bool = False,
+        conv: ConvKind = "mgff",
     ) -> None:
         super().__init__()
         self.settings = chosen = MGFFSettings(
@@ -101,6 +105,7 @@ class MGFFNet(nn.Module):
             pool,
             score_gain,
             pair_features,
+            conv,
         )
         width = chosen.hidden_channels
         self.query_encoder = ClipEncoder(chosen.in_channels, width, chosen.dropout)
@@ -109,7 +114,7 @@ class MGFFNet(nn.Module):
             nn.BatchNorm1d(chosen.in_channels, affine=False, momentum=0.02) if chosen.input_norm else None
         )
         layers = [
-            MGFFLayer(width, width, chosen.scales, weight, bandwidth, aggregate, residual)
+            MGFFLayer(width, width, chosen.scales, weight, bandwidth, aggregate, residual, conv)
             for _ in range(num_layers)
         ]
         self.layers = cast(Sequence[MGFFLayer], nn.ModuleList(layers))
@@ -159,7 +164,8 @@ class MGFFNet(nn.Module):
                 used in closed form.
 
         Raises:
-            GraphError: if the graph is malformed, or holds the edges of some scales only.
+            GraphError: if the graph is malformed, holds the edges of some scales only, or weights that
+                ``conv`` has no use for.
             FeatureError: if the features are of another width or not finite.
         """
         return self.judge(self.pool(data))
@@ -235,6 +241,8 @@ class MGFFNet(nn.Module):
         edge_indices, weights = [], []
         for k in self.settings.scales:
             edge_index, weight = data[f"edge_index_k{k}"], data.get(f"edge_weight_k{k}")
+            if weight is not None and self.settings.conv != "mgff":
+                raise GraphError(f"Expected no 'edge_weight_k{k}' with conv={self.settings.conv!r}")
             if mask is not None:
                 kept = mask[edge_index[0]] & mask[edge_index[1]]
                 edge_index = edge_index[:, kept]

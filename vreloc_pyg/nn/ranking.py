@@ -65,7 +65,8 @@ def pool_proposals(
 
 def _shareable(model: MGFFNet) -> bool:
     """Whether layer 1's sums over the query do not depend on the proposal."""
-    return model.settings.aggregate and model.settings.weight in ("binary", "row")
+    settings = model.settings
+    return settings.conv == "mgff" and settings.aggregate and settings.weight in ("binary", "row")
 
 
 def _first_layer(layer: MGFFLayer, own: Tensor, others: Tensor, mask: Tensor | None, row: bool) -> Tensor:

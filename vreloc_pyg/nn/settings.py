@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.graphs.weights import WeightKind, check_weight
+from vreloc_pyg.nn.branches import ConvKind, check_conv
 from vreloc_pyg.settings import settings_from_dict
 
 
@@ -32,11 +33,13 @@ class MGFFSettings:
     pool: Literal["all", "separate"] = "all"
     score_gain: float = 1.0
     pair_features: bool = False
+    conv: ConvKind = "mgff"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scales", tuple(self.scales))
         object.__setattr__(self, "head_channels", tuple(self.head_channels))
         check_weight(self.weight, self.bandwidth)
+        check_conv(self.conv, self.weight, self.aggregate)
         if min(self.in_channels, self.hidden_channels, self.num_layers) < 1:
             raise SettingsError(
                 "Expected in_channels, hidden_channels and num_layers >= 1 "
