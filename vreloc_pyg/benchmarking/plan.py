@@ -1,0 +1,151 @@
+"""What a benchmark run consists of: data set, folds, systems, and how each is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from os import environ
+from pathlib import Path
+from typing import Any, get_args
+
+from vreloc_pyg.baselines import FrameLevel, LocalizerProtocol
+from vreloc_pyg.datasets.benchmark import NUM_FOLDS, SKELETONS, BenchmarkName
+from vreloc_pyg.errors import SettingsError
+from vreloc_pyg.training.systems import VARIANTS, check_system, learned_systems
+
+#: Chance, the query-blind rules and the window rules.
+RULES = "rules"
+#: Training-free systems beside the rules, by name.
+TRAINING_FREE: dict[str, LocalizerProtocol] = {
+    "frame-level": FrameLevel(),
+    "frame-level-strict": FrameLevel("strict"),
+    "frame-level-sdtw": FrameLevel("sdtw"),
+    "frame-level-slope": FrameLevel("slope"),
+}
+#: The recommended model asked with a query of another class: what it finds without knowing the action.
+WRONG_QUERY = "wrong-query"
+#: Not among ``all``: ablations of the graph, which ``vreloc ablate`` compares, and the paper's literal preset,
+#: which takes hours of a CPU.
+NOT_IN_ALL = (
+    "mgffnet-binary",
+    "mgffnet-exponential",
+    "mgffnet-laplacian",
+    "mgffnet-gat",
+    "mgffnet-sage",
+    "mgffnet-paper",
+)
+
+#: Settings of every run with ``quick``: enough to see that a system works, not how well.
+QUICK_TRAINING = {"epochs": 2, "steps_per_epoch": 15, "batch_size": 8, "validation_pairs": 10}
+QUICK_PAIRS = 20
+
+
+@dataclass(frozen=True)
+class BenchmarkPlan:
+    """Everything that decides the predictions of a benchmark run.
+
+    Args:
+        data: the data set, see :func:`vreloc_pyg.datasets.benchmark.load_benchmark`.
+        root: folder of its files. (default: its name within ``$VRELOC_DATA``, for what is read from files)
+        folds: class folds.
+        systems: names, see :func:`known_systems`.
+        seed: decides the data; a run of fold f is seeded with ``seed + f``.
+        training: settings of runs to replace, by system, or under ``"all"``.
+        max_pairs: answer only so many test pairs a fold, spread evenly; ``None``: all.
+        quick: few training steps and pairs.
+
+    Raises:
+        SettingsError: if a name is unknown, a fold impossible, or files are needed and none are given.
+    """
+
+    data: BenchmarkName
+    root: str | None = None
+    folds: tuple[int, ...] = (0,)
+    systems: tuple[str, ...] = ()
+    seed: int = 0
+    training: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    max_pairs: int | None = None
+    quick: bool = False
+
+    def __post_init__(self) -> None:
+        if self.root is None and self.data != "synthetic" and environ.get("VRELOC_DATA"):
+            object.__setattr__(self, "root", str(Path(environ["VRELOC_DATA"]) / self.data))
+        for system in self.systems:
+            if system not in known_systems():
+                raise SettingsError(f"Unknown system {system!r}; known are {', '.join(known_systems())}")
+        for system in self.training:
+            if system != "all":
+                check_system(system)
+        wrong = [fold for fold in self.folds if not 0 <= fold < num_folds(self.data)]
+        if wrong or not self.folds:
+            raise SettingsError(
+                f"{self.data} has folds 0 to {num_folds(self.data) - 1} (got {wrong or 'none'})"
+            )
+        if self.max_pairs is not None and self.max_pairs < 1:
+            raise SettingsError(f"Expected max_pairs >= 1 or none (got {self.max_pairs})")
+
+    def training_of(self, system: str, fold: int) -> dict[str, Any]:
+        """Settings to replace in the run of a system on a fold."""
+        chosen: dict[str, Any] = {"seed": self.seed + fold}
+        if self.quick:
+            chosen |= QUICK_TRAINING
+        return {**chosen, **self.training.get("all", {}), **self.training.get(system, {})}
+
+    @property
+    def num_pairs(self) -> int | None:
+        """How many test pairs of a fold are answered at most."""
+        return QUICK_PAIRS if self.quick and self.max_pairs is None else self.max_pairs
+
+
+def num_folds(data: str) -> int:
+    """Class folds of a data set."""
+    return NUM_FOLDS if data in SKELETONS else 1
+
+
+def known_systems() -> tuple[str, ...]:
+    """Names of all systems, in the order of tables."""
+    learned = learned_systems()
+    rivals = tuple(name for name in learned if name not in VARIANTS)
+    return (RULES, *TRAINING_FREE, *rivals, *VARIANTS, WRONG_QUERY)
+
+
+def choose_systems(names: Sequence[str], data: str) -> tuple[str, ...]:
+    """Systems by name, in the order of tables; ``all`` is every one but the ablations of the graph.
+
+    Args:
+        names: of systems, or ``all``.
+        data: the data set; one without features has only systems that need none.
+    """
+    if "all" in names:
+        names = [*names, *(name for name in known_systems() if name not in NOT_IN_ALL)]
+    for name in names:
+        if name != "all" and name not in known_systems():
+            raise SettingsError(f"Unknown system {name!r}; known are all, {', '.join(known_systems())}")
+    return tuple(name for name in known_systems() if name in names)
+
+
+def choose_folds(names: Sequence[str], data: str) -> tuple[int, ...]:
+    """Folds by number, or ``all``.
+
+    Raises:
+        SettingsError: if one is no number.
+    """
+    if "all" in names:
+        return tuple(range(num_folds(data)))
+    if not all(name.isdigit() for name in names):
+        raise SettingsError(f"Expected folds as numbers, or all (got {', '.join(names)})")
+    return tuple(sorted({int(name) for name in names}))
+
+
+def data_name(dataset: str) -> BenchmarkName:
+    """A data set by the name of its benchmark: ``penn-action-reloc`` or ``penn_action``.
+
+    Raises:
+        SettingsError: if it is unknown.
+    """
+    names: dict[str, BenchmarkName] = {name: name for name in get_args(BenchmarkName)}
+    names |= {name.replace("_", "-"): name for name in names.values()}
+    names |= {f"{name.replace('_', '-')}-reloc": name for name in ("penn_action", "utkinect")}
+    if dataset not in names:
+        raise SettingsError(f"Unknown data set {dataset!r}; known are {', '.join(names)}")
+    return names[dataset]
