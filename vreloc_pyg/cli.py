@@ -366,6 +366,68 @@ def plot_graph(
     print(f"Written to {graph_picture(steps, length, scale, output, node)}")
 
 
+def benchmark(
+    output: str,
+    dataset: str = "synthetic",
+    root: str | None = None,
+    systems: list[str] | None = None,
+    folds: list[str] | None = None,
+    training: dict[str, Override] | None = None,
+    max_pairs: int | None = None,
+    quick: bool = False,
+    seed: int = 0,
+) -> None:
+    """Train and test every system on every fold, and write the tables; what is done is not done again.
+
+    Args:
+        output: folder for predictions, tables, pictures and models.
+        dataset: penn-action-reloc, utkinect-reloc, synthetic, or a data set of train.
+        root: folder of its files; by default its name within $VRELOC_DATA.
+        systems: names, such as [mgffnet,cgbm], or [all]; an unknown one lists them.
+        folds: class folds by number, or [all].
+        training: settings of runs to replace by system, or all, such as --training.cgbm '{epochs: 5}'.
+        max_pairs: answer only so many test pairs a fold; by default all.
+        quick: few training steps and pairs, to see that everything works.
+        seed: decides data, weights and draws.
+    """
+    from vreloc_pyg.benchmarking.command import benchmark_systems
+
+    place = (dataset, root, systems or ["all"], folds or ["all"])
+    benchmark_systems(*place, output, training or {}, max_pairs, quick, seed)
+    print(f"Tables and pictures are in {output}; begin with {Path(output) / 'report.md'}")
+
+
+def ablate(
+    output: str,
+    dataset: str = "synthetic",
+    root: str | None = None,
+    changes: list[str] | None = None,
+    folds: list[str] | None = None,
+    training: Override | None = None,
+    max_pairs: int | None = None,
+    quick: bool = False,
+    seed: int = 0,
+) -> None:
+    """Change one setting of MGFFNet at a time and compare on validation classes; done rows are kept.
+
+    Args:
+        output: folder for tables and models.
+        dataset: penn-action-reloc, utkinect-reloc, synthetic, or a data set of train.
+        root: folder of its files; by default its name within $VRELOC_DATA.
+        changes: rows by name, or [graph] (the paper's Table 3), [recipe] or [all].
+        folds: class folds by number, or [all].
+        training: settings of every run to replace, such as --training.epochs 3.
+        max_pairs: answer only so many pairs a fold; by default all.
+        quick: few training steps and pairs, to see that everything works.
+        seed: decides data, weights and draws.
+    """
+    from vreloc_pyg.benchmarking.command import ablate_settings
+
+    place = (dataset, root, changes or ["graph"], folds or ["all"])
+    ablate_settings(*place, output, training or {}, max_pairs, quick, seed)
+    print(f"Tables are in {output}; begin with {Path(output) / 'ablation.md'}")
+
+
 def _preset(
     name: str,
     benchmark: Benchmark,
@@ -394,6 +456,8 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "pca": pca,
     "train-actionness": train_actionness,
     "proposals": proposals,
+    "benchmark": benchmark,
+    "ablate": ablate,
     "plot-graph": plot_graph,
 }
 

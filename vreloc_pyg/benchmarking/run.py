@@ -107,7 +107,7 @@ def _settings(name: str, plan: BenchmarkPlan, fold: int) -> dict[str, object]:
 def _run_system(
     name: str, plan: BenchmarkPlan, benchmark: Benchmark, fold: int, folder: Path, progress: bool
 ) -> None:
-    pairs = _spread(benchmark.splits["test"], plan.num_pairs)
+    pairs = spread_pairs(benchmark.splits["test"], plan.num_pairs)
     write_json(folder / f"{name}.settings.json", _settings(name, plan, fold))
     systems: Sequence[LocalizerProtocol]
     if name == RULES:
@@ -138,7 +138,7 @@ def _trained(
     return Localizer.from_pretrained(place / "model", benchmark.proposals)
 
 
-def _spread(split: RelocalizationSplit, count: int | None) -> RelocalizationSplit:
+def spread_pairs(split: RelocalizationSplit, count: int | None) -> RelocalizationSplit:
     """A split with ``count`` of its pairs, spread evenly."""
     if count is None or count >= len(split):
         return split
@@ -150,3 +150,12 @@ def _read_answers(path: Path) -> pd.DataFrame:
         return pd.read_csv(path)
     except (OSError, ValueError) as error:
         raise DataError(f"Cannot read the answers {path}: {error}; remove it to make it anew") from None
+
+
+def mean_recall(plan: BenchmarkPlan, output: str | Path) -> dict[str, float] | None:
+    """Recall of the candidate windows in percent, averaged over folds; ``None`` where no rules were run."""
+    files = [Path(output) / "runs" / f"fold{fold}" / "candidate_recall.json" for fold in plan.folds]
+    if not all(file.exists() for file in files):
+        return None
+    table = pd.DataFrame([json.loads(file.read_text()) for file in files])
+    return {str(threshold): float(value) for threshold, value in table.mean().items()}
