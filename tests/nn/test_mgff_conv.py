@@ -227,3 +227,15 @@ def test_closed_form_compiles_without_graph_breaks():
     x = torch.randn(2, 9, 4)
     expected = run(conv, x, lambda x: conv.closed_form(x, 4, 5))
     assert_all_close(run(conv, x, lambda x: compiled(x, 4, 5)), expected)
+
+
+@pytest.mark.parametrize("weight", KINDS)
+def test_validation_before_training_does_no_harm(weight):
+    """A trainer may validate in inference mode; what is kept from there must serve gradients too."""
+    mgff_conv._exponential.cache_clear()
+    conv, x = MGFFConv(4, 4, weight), torch.randn(2, 9, 4, requires_grad=True)
+    with torch.inference_mode():
+        expected = conv.closed_form(x, 4, 5).clone()
+    out = conv.closed_form(x, 4, 5)
+    out.sum().backward()
+    torch.testing.assert_close(out.detach(), expected)

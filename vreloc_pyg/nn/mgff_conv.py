@@ -172,5 +172,6 @@ def _is_matrix(edge_index: Tensor) -> bool:
 
 
 @lru_cache(maxsize=32)
+@torch.inference_mode(False)  # a tensor first made while validating must also serve training
 def _exponential(num_query: int, num_proposal: int, k: int, bandwidth: float | None) -> Tensor:
     return to_dense_adjacency(num_query, num_proposal, k, "exponential", bandwidth)
