@@ -89,12 +89,12 @@ def mcnemar_table(
     absent = [recall_column(t) for t in thresholds if recall_column(t) not in frame]
     if absent:
         raise DataError(f"Expected the result of evaluate() at these thresholds (lacks {absent})")
-    answers = frame.groupby("system", sort=False)["kind"].agg(lambda kinds: (kinds == "answer").all())
+    expected = set(frame.loc[frame["kind"] != "answer", "system"])
     others = [name for name in names if name != rival]
     table = pd.DataFrame({"system": others})
     for column in map(recall_column, thresholds):
         hits = {name: own.to_numpy() > 0.5 for name, own in frame.groupby("system")[column]}
-        paired = [bool(answers[name] and answers[rival]) for name in others]
+        paired = [expected.isdisjoint((name, rival)) for name in others]
         wins = [int((hits[name] & ~hits[rival]).sum()) for name in others]
         losses = [int((~hits[name] & hits[rival]).sum()) for name in others]
         p = np.array(
