@@ -1,6 +1,9 @@
+import numpy as np
+import pandas as pd
 import pytest
 
-from vreloc_pyg.evaluation import published_numbers
+from vreloc_pyg.evaluation import published_numbers, with_published
+from vreloc_pyg.evaluation.published import COUNTERPARTS
 
 
 def row(system, source, data="ActivityNet"):
@@ -39,3 +42,36 @@ def test_what_was_not_published_is_empty():
     assert row("chance", "Zhou")[["R@1(0.75)", "R@1(0.95)"]].isna().all()
     assert row("MATR, from scratch", "Kumar")[["R@1(0.6)", "R@1 avg"]].isna().all()
     assert row("MGFFNet", "Zhou", data="THUMOS14")["R@1(0.9)"] == 11.01
+
+
+@pytest.fixture
+def table():
+    names = ["chance (train length)", "frame-level (strict)", "window rule", "MGFFNet (recommended)"]
+    names.append("MGFFNet (recommended), query of another class")
+    return pd.DataFrame({"system": names, "R@1(0.5)": 1.0, "R@1(0.75)": 0.5, "R@1 avg": 0.7})
+
+
+def test_published_columns_beside_fengs_split(table):
+    shown = with_published(table, "video_reloc").set_index("system")
+    pd.testing.assert_frame_equal(shown[table.columns[1:]].reset_index(), table)
+    feng = shown["published R@1(0.5), Feng et al. 2018"]
+    assert feng.tolist() == pytest.approx([16.2, 18.8, *[np.nan] * 3], nan_ok=True)
+    zhou = shown["published R@1(0.5), Zhou et al. 2022 (protocol unclear)"]
+    assert zhou.tolist() == pytest.approx([16.1, 20.2, np.nan, 49.28, np.nan], nan_ok=True)
+    assert "published R@1(0.75), Feng et al. 2018" not in shown
+    assert shown["published R@1(0.75), Zhou et al. 2022 (protocol unclear)"].iloc[3] == 44.01
+    assert "published R@1(0.6), Feng et al. 2018" not in shown
+
+
+def test_published_columns_of_other_data(table):
+    own = with_published(table, "thumos14")
+    assert [name for name in own if name.startswith("published")] == [
+        "published R@1(0.5), Zhou et al. 2022", "published R@1 avg, Zhou et al. 2022",
+    ]  # fmt: skip
+    assert own["published R@1(0.5), Zhou et al. 2022"].iloc[3] == 42.11
+    for data in ("penn_action", "activitynet"):
+        pd.testing.assert_frame_equal(with_published(table, data), table)
+
+
+def test_every_counterpart_was_published():
+    assert set(COUNTERPARTS.values()) <= set(published_numbers()["system"])

@@ -15,6 +15,7 @@ from vreloc_pyg.evaluation import (
     paired_bootstrap,
     result_table,
     save_table,
+    to_latex,
     to_markdown,
 )
 
@@ -143,6 +144,8 @@ def test_to_markdown():
     assert to_markdown(table, digits=2) == (
         "| name | x | N |\n| --- | ---: | ---: |\n| a\\|b | 1.25 | 3 |\n| c | – | 4 |\n"
     )
+    counts = pd.DataFrame({"N": pd.array([1, None], dtype="Int64")})
+    assert to_markdown(counts) == "| N |\n| ---: |\n| 1 |\n| – |\n"
 
 
 def test_save_table_writes_both_files_whole(tmp_path):
@@ -152,6 +155,9 @@ def test_save_table_writes_both_files_whole(tmp_path):
     pd.testing.assert_frame_equal(pd.read_csv(csv), table)
     assert markdown.read_text(encoding="utf-8") == to_markdown(format_intervals(table))
     assert sorted(path.name for path in csv.parent.iterdir()) == ["table.v1.csv", "table.v1.md"]
+    *_, tex = save_table(table, tmp_path / "made" / "table.v1", latex=True)
+    assert tex.name == "table.v1.tex"
+    assert tex.read_text(encoding="utf-8") == to_latex(table, intervals=True)
 
 
 def test_save_table_leaves_the_old_file_where_it_fails(tmp_path, monkeypatch):

@@ -86,6 +86,10 @@ def test_recall_curves_with_and_without_intervals(tmp_path):
     assert count(plain, COLOURS[0]) > 100
     assert count(plain, COLOURS[1]) > 100
     assert count(banded, "white") < count(plain, "white") - 5000
+    one = recall_curves(table, tmp_path / "one.png", emphasis=["b"])
+    assert count(banded, "white") < count(one, "white") < count(plain, "white")
+    assert count(one, COLOURS[0]) > count(plain, COLOURS[0])
+    assert count(one, COLOURS[1]) < count(plain, COLOURS[1])
 
 
 def test_recall_curves_of_published_numbers(tmp_path):

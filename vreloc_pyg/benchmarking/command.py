@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from vreloc_pyg.benchmarking.ablation import BASE, choose_changes, run_ablation
 from vreloc_pyg.benchmarking.plan import BenchmarkPlan, choose_folds, choose_systems, data_name
 from vreloc_pyg.benchmarking.run import mean_recall, run_benchmark
 from vreloc_pyg.datasets.benchmark import load_benchmark
-from vreloc_pyg.evaluation import THRESHOLDS, difference_table, format_intervals, result_table, to_markdown
+from vreloc_pyg.evaluation import difference_table, format_intervals, result_table, to_markdown
 from vreloc_pyg.evaluation.bootstrap import Level
 from vreloc_pyg.files import write_text
 from vreloc_pyg.report.benchmark_report import write_report
@@ -68,19 +70,20 @@ def benchmark_systems(
             f"--training.{name}",
             f"{{{', '.join(f'{key}: {value}' for key, value in values.items())}}}",
         ]
-    results = write_report(
+    rows = frame.drop_duplicates("system").set_index("system")["parameters"]
+    ours = VARIANTS["mgffnet"].row
+    write_report(
         frame,
         output,
-        name=dataset,
-        data=data,
-        ours=VARIANTS["mgffnet"].row,
+        name=data,
+        ours=ours if ours in rows.index else str(rows.index[-1]),
         command=shlex.join(command),
+        parameters={str(system): int(count) for system, count in rows.items() if count},
         candidate_recall=mean_recall(plan, output),
-        thresholds=THRESHOLDS,
         notes=NOTES.get(data, ()),
         splits=splits,
     )
-    print_table(results, ("R@1(0.5)", "R@1(0.7)", "mean tIoU"))
+    print_table(pd.read_csv(Path(output) / "results.csv"), ("R@1(0.5)", "R@1(0.7)", "mean tIoU"))
 
 
 def ablate_settings(

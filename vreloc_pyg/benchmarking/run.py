@@ -14,14 +14,13 @@ from vreloc_pyg.benchmarking.plan import RULES, TRAINING_FREE, WRONG_QUERY, Benc
 from vreloc_pyg.datasets.base import Query, Reference, RelocalizationSplit
 from vreloc_pyg.datasets.benchmark import Benchmark, load_benchmark
 from vreloc_pyg.errors import DataError
-from vreloc_pyg.evaluation import THRESHOLDS, evaluate
+from vreloc_pyg.evaluation import evaluate
+from vreloc_pyg.evaluation.comparison import CURVE
 from vreloc_pyg.files import write_text
 from vreloc_pyg.localization import Localizer, RankingLocalizer
 from vreloc_pyg.segments import Segments
 from vreloc_pyg.workflows import benchmark_rules, candidate_recall, train_system, write_json
 
-#: R@1 is kept at these, so that curves can be drawn.
-CURVE_THRESHOLDS = tuple(sorted({*(round(0.1 * k, 1) for k in range(1, 10)), *THRESHOLDS}))
 #: The system whose model :class:`WrongQuery` asks.
 OURS = "mgffnet"
 
@@ -119,7 +118,7 @@ def _run_system(
         systems = [WrongQuery(_trained(OURS, plan, benchmark, fold, folder, progress), pairs)]
     else:
         systems = [_trained(name, plan, benchmark, fold, folder, progress)]
-    frame = evaluate(systems, pairs, CURVE_THRESHOLDS, progress).assign(fold=fold)
+    frame = evaluate(systems, pairs, CURVE, progress).assign(fold=fold)
     sizes = {system.name: getattr(system, "num_parameters", 0) for system in systems}
     frame["parameters"] = frame["system"].map(sizes)
     write_text(folder / f"{name}.csv", frame.to_csv(index=False))

@@ -48,6 +48,30 @@ ONE = [
     ("MATR, pre-trained", "ActivityNet", "Kumar et al., ICCV 2025, Table 1", (57.1,)),
 ]
 
+#: Which published row a system of this package re-implements, by the name of its own row.
+COUNTERPARTS = {
+    "chance (train length)": "chance",
+    "frame-level": "frame-level",
+    "video-level": "video-level",
+    "sst": "SST",
+    "cgbm": "CGBM",
+    "aft-srm": "AFT+SRM",
+    "MGFFNet (paper)": "MGFFNet",
+    "MGFFNet (recommended)": "MGFFNet",
+    "MGFFNet (CNN)": "MGFFNet (CNN)",
+}
+
+#: By data set, whose numbers stand beside ours: ``published_numbers``' data and source, and how they are
+#: marked. Data sets that are not named here have a protocol of their own.
+COMPARABLE = {
+    "video_reloc": (
+        ("ActivityNet", FENG, "Feng et al. 2018"),
+        ("ActivityNet", ZHOU_1, "Zhou et al. 2022 (protocol unclear)"),
+    ),
+    "thumos14": (("THUMOS14", ZHOU_2, "Zhou et al. 2022"),),
+}
+PREFIX = "published "
+
 
 def published_numbers() -> pd.DataFrame:
     """R@1 in percent as published, one row per system, data set and source.
@@ -73,3 +97,35 @@ def published_numbers() -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=["system", "data", *columns, "source"])
     table.insert(len(table.columns) - 1, "R@1 avg", table[averaged].mean(axis=1, skipna=False))
     return table
+
+
+def counterpart(system: str) -> str | None:
+    """The published row that a system re-implements, or ``None``."""
+    # The frame-level rule has modes, which its name gives in brackets.
+    return COUNTERPARTS.get("frame-level" if system.startswith("frame-level (") else system)
+
+
+def with_published(table: pd.DataFrame, data: str) -> pd.DataFrame:
+    """A table of results with others' published numbers in columns of their own.
+
+    Args:
+        table: of :func:`~vreloc_pyg.evaluation.result_table`.
+        data: name of the data set. Only for ``"video_reloc"`` (Feng et al.'s split of ActivityNet) and
+            ``"thumos14"`` there are published numbers to stand beside; Zhou et al.'s on ActivityNet are
+            marked, since what they state of their split and what their baselines' rows imply differ.
+
+    Returns:
+        The table, followed by columns such as ``"published R@1(0.5), Feng et al. 2018"`` for those of its
+        thresholds that were published for one of its systems; NaN where a system has no counterpart. For
+        other data, the table as it is.
+    """
+    shown = table.copy()
+    known = published_numbers()
+    columns = [name for name in known.columns if name.startswith("R@1") and name in table]
+    for source_data, source, mark in COMPARABLE.get(data, ()):
+        rows = known[(known["data"] == source_data) & (known["source"] == source)].set_index("system")
+        beside = rows.reindex([counterpart(system) for system in table["system"]])
+        for column in columns:
+            if beside[column].notna().any():
+                shown[f"{PREFIX}{column}, {mark}"] = beside[column].to_numpy()
+    return shown

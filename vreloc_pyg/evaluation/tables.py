@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.evaluation.bootstrap import Interval, Level, bootstrap_interval, paired_bootstrap
+from vreloc_pyg.evaluation.latex import to_latex
 from vreloc_pyg.evaluation.recall import AVERAGE_THRESHOLDS, THRESHOLDS, recall_column, single_run_std
 from vreloc_pyg.files import write_text
 
@@ -168,9 +169,11 @@ def format_intervals(table: pd.DataFrame, digits: int = 1) -> pd.DataFrame:
 
 
 def to_markdown(table: pd.DataFrame, digits: int = 1) -> str:
-    """A table in GitHub's Markdown: numbers to the right with ``digits`` decimals, NaN as a dash."""
+    """A table in GitHub's Markdown: numbers to the right with ``digits`` decimals, a dash for NaN or NA."""
 
     def cell(value: object) -> str:
+        if value is pd.NA:
+            return "–"
         if isinstance(value, float):
             return "–" if np.isnan(value) else f"{value:.{digits}f}"
         return str(value).replace("|", "\\|").replace("\n", " ")
@@ -183,7 +186,9 @@ def to_markdown(table: pd.DataFrame, digits: int = 1) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def save_table(table: pd.DataFrame, path_stem: str | Path, digits: int = 1) -> tuple[Path, Path]:
+def save_table(
+    table: pd.DataFrame, path_stem: str | Path, digits: int = 1, latex: bool = False
+) -> tuple[Path, ...]:
     """Write a table for reading to ``STEM.md`` and with all its columns and digits to ``STEM.csv``.
 
     Each file appears whole or not at all.
@@ -192,11 +197,16 @@ def save_table(table: pd.DataFrame, path_stem: str | Path, digits: int = 1) -> t
         table: for example of :func:`result_table`; intervals are merged into cells in the Markdown.
         path_stem: path without suffix; its folder is created.
         digits: decimals in the Markdown.
+        latex: also write R@1 with intervals to ``STEM.tex``, see :func:`~vreloc_pyg.evaluation.to_latex`.
+
+    Returns:
+        The files in this order.
     """
     stem = Path(path_stem)
-    markdown = write_text(
-        stem.with_name(stem.name + ".md"), to_markdown(format_intervals(table, digits), digits)
-    )
-    return markdown, write_text(
-        stem.with_name(stem.name + ".csv"), table.to_csv(index=False, lineterminator="\n")
-    )
+    texts = {
+        ".md": to_markdown(format_intervals(table, digits), digits),
+        ".csv": table.to_csv(index=False, lineterminator="\n"),
+    }
+    if latex:
+        texts[".tex"] = to_latex(table, digits, intervals=True)
+    return tuple(write_text(stem.with_name(stem.name + suffix), text) for suffix, text in texts.items())

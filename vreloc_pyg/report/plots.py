@@ -6,7 +6,7 @@ are Okabe and Ito's, which colour-blind readers can tell apart.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from vreloc_pyg.datasets.base import Query, Reference
 from vreloc_pyg.errors import DataError, MissingExtraError
+from vreloc_pyg.files import replacing
 from vreloc_pyg.segments import Segments, temporal_iou
 
 if TYPE_CHECKING:
@@ -112,12 +113,14 @@ def bar(axes: Axes, row: int, segment: Tensor, truths: Tensor, duration_s: float
         axes.text((start + end) / 2, row, label, va="center", ha="center", color=ink, fontsize=9)
 
 
-def recall_curves(table: pd.DataFrame, path: str | Path) -> Path:
+def recall_curves(table: pd.DataFrame, path: str | Path, emphasis: Collection[str] | None = None) -> Path:
     """Draw R@1 against the tIoU threshold, one line per system with its interval as a band.
 
     Args:
         table: of :func:`~vreloc_pyg.evaluation.result_table` (or of published numbers, which have no band).
         path: file to write; its suffix decides the format.
+        emphasis: systems whose lines are strong and have a band; of many bands none can be read.
+            (default: all)
 
     Raises:
         DataError: if the table has no ``R@1(t)`` column.
@@ -125,17 +128,18 @@ def recall_curves(table: pd.DataFrame, path: str | Path) -> Path:
     columns = recall_columns(table)
     if not columns:
         raise DataError(f"Expected a table with columns 'R@1(t)' (got {list(table.columns)})")
-    figure = new_figure(8.2, 4.4)
+    figure = new_figure(8.2, max(4.4, 0.21 * len(table) + 0.6))
     axes = figure.subplots()
     ordered = table.sort_values(next(iter(columns.values())), ascending=False, kind="stable")
     for number, (_, line) in enumerate(ordered.iterrows()):
         known = {threshold: name for threshold, name in columns.items() if pd.notna(line[name])}
         colour, dash, marker = COLOURS[number % 6], DASHES[number // 6 % 3], MARKERS[number // 18 % 4]
         recall = [float(line[name]) for name in known.values()]
-        axes.plot(
-            list(known), recall, dash, color=colour, marker=marker, markersize=3.5, label=line["system"]
-        )
-        if all(f"{name} low" in line for name in known.values()):
+        strong = emphasis is None or line["system"] in emphasis
+        look = {"color": colour, "marker": marker, "markersize": 3.5, "label": line["system"]}
+        width = 1.5 if emphasis is None else 2.2 if strong else 1.0
+        axes.plot(list(known), recall, dash, linewidth=width, zorder=2 + strong, **look)
+        if strong and all(f"{name} low" in line for name in known.values()):
             low, high = (
                 [float(line[f"{name} {side}"]) for name in known.values()] for side in ("low", "high")
             )
@@ -222,7 +226,7 @@ def tidy(axes: Any) -> None:
 
 
 def save(figure: Figure, path: str | Path, dpi: int = 150) -> Path:
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=dpi)
-    return path
+    """Write a figure, whole or not at all."""
+    with replacing(path) as unfinished:
+        figure.savefig(unfinished, dpi=dpi)
+    return Path(path)

@@ -1,0 +1,63 @@
+import pandas as pd
+import pytest
+
+from vreloc_pyg.errors import DataError
+from vreloc_pyg.evaluation import result_table
+from vreloc_pyg.report import readme_table, replace_between_markers
+
+README = "# T\n\n<!-- table: a -->\nold\n<!-- end table -->\ntext\n<!-- table: b -->\n<!-- end table -->\n"
+
+
+@pytest.fixture
+def results():
+    table = pd.DataFrame({"system": ["x", "y", "z"], "R@1(0.5)": [50.0, 60.04, 10.0]})
+    for side in ("low", "high"):
+        table[f"R@1(0.5) {side}"] = table["R@1(0.5)"] + (5 if side == "high" else -5)
+    return table.assign(**{"R@1(0.95)": [1.0, 1.04, 0.0]})
+
+
+def test_table_of_results(results):
+    assert readme_table(results, {"y": "rival", "x": "**ours**"}, (0.5, 0.95)) == (
+        "| system | tIoU > .5 | tIoU > .95 |\n| --- | --- | --- |\n"
+        "| rival | **60.0** [55.0, 65.0] | **1.0** |\n"
+        "| **ours** | 50.0 [45.0, 55.0] | **1.0** |\n"
+    )
+    assert readme_table(results, ["z"], (0.5,)).endswith("| z | **10.0** [5.0, 15.0] |\n")
+
+
+def test_table_of_predictions_resamples_folds():
+    frame = pd.DataFrame({"system": "x", "kind": "answer", "fold": [0, 0, 1, 1], "pair": [0, 1, 0, 1]})
+    frame = frame.assign(tiou=[0.6, 0.7, 0.1, 0.2], seconds=0.0, **{"R@1(0.5)": [1.0, 1.0, 0.0, 0.0]})
+    assert readme_table(frame, ["x"], (0.5,)).endswith("| x | **50.0** [0.0, 100.0] |\n")
+    results = result_table(frame, (0.5,), level="folds")
+    assert readme_table(results, ["x"], (0.5,)) == readme_table(frame, ["x"], (0.5,))
+    assert readme_table(frame.assign(fold=0, pair=range(4)), ["x"], (0.5,)).endswith("[0.0, 100.0] |\n")
+
+
+def test_table_refuses_what_is_missing(results):
+    with pytest.raises(DataError, match=r"lacks \['w', 'R@1\(0.7\)'\]"):
+        readme_table(results, ["x", "w"], (0.5, 0.7))
+    with pytest.raises(DataError, match="lacks systems"):
+        readme_table(results, [], (0.5,))
+
+
+def test_replaces_its_own_table_only_and_twice_is_once():
+    once = replace_between_markers(README, "a", "| new |\n")
+    assert once == README.replace("\nold\n", "\n\n| new |\n\n")
+    assert replace_between_markers(once, "a", "| new |\n") == once
+    assert replace_between_markers(README, "b", "x").startswith(README[: README.index("<!-- table: b")])
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("nothing", r"<!-- table: a --> once in the text \(found 0\)"),
+        (README + README, r"once in the text \(found 2\)"),
+        ("<!-- table: a -->\n", "<!-- end table --> after"),
+        ("<!-- end table -->\n<!-- table: a -->\n", "<!-- end table --> after"),
+        ("<!-- table: a -->\n<!-- table: b -->\n<!-- end table -->", "none that belongs to it"),
+    ],
+)
+def test_refuses_a_text_without_its_markers(text, problem):
+    with pytest.raises(DataError, match=problem):
+        replace_between_markers(text, "a", "new")

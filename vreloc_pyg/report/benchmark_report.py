@@ -1,0 +1,208 @@
+"""All that is said of a benchmark, from one frame of predictions: tables, tests, pictures, a report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from vreloc_pyg.datasets.base import RelocalizationSplit
+from vreloc_pyg.errors import DataError, MissingExtraError
+from vreloc_pyg.evaluation import (
+    THRESHOLDS,
+    advantage_table,
+    best_rival,
+    check_curves,
+    curve_table,
+    format_intervals,
+    format_mcnemar,
+    mcnemar_table,
+    result_table,
+    rivals,
+    save_table,
+    to_markdown,
+    with_published,
+)
+from vreloc_pyg.evaluation.bootstrap import Level
+from vreloc_pyg.evaluation.comparison import CURVE
+from vreloc_pyg.evaluation.published import PREFIX
+from vreloc_pyg.evaluation.recall import recall_column
+from vreloc_pyg.files import write_text
+from vreloc_pyg.report.plots import recall_curves
+from vreloc_pyg.report.qualitative import choose_queries, qualitative_figure
+from vreloc_pyg.report.standing import standing
+
+#: Queries in the picture of answers, and the most systems it has room for.
+NUM_QUERIES, NUM_SYSTEMS = 5, 12
+INTERVALS: dict[Level, str] = {
+    "folds": "In brackets 95 % intervals of the percentile bootstrap: {folds} folds are drawn with "
+    "replacement, then queries within each; they hold for other classes too.",
+    "queries": "In brackets 95 % intervals of the percentile bootstrap: queries are drawn with replacement; "
+    "they hold for other queries of the same classes.",
+}
+TEST = (
+    "Queries that only the system got right : queries that only *{rival}* got right; p of McNemar's exact "
+    "two-sided test, in brackets corrected over the systems of the column (Holm). The test takes queries as "
+    "independent, which those of one class are not quite: the intervals above are the more cautious. Chance "
+    "has no hits to pair."
+)
+CHANCE = "Chance is the exact expectation, ± the standard deviation of a single run."
+
+
+def write_report(
+    frame: pd.DataFrame,
+    output: str | Path,
+    *,
+    name: str,
+    ours: str,
+    command: str,
+    parameters: Mapping[str, int],
+    candidate_recall: Mapping[str, float] | None = None,
+    thresholds: Sequence[float] = THRESHOLDS,
+    notes: Sequence[str] = (),
+    splits: Mapping[Any, RelocalizationSplit] | None = None,
+) -> Path:
+    """Write tables, pictures and a report that joins them, each file whole or not at all.
+
+    ``predictions.csv``, ``results.csv/.md/.tex``, ``differences.csv/.md``, ``mcnemar.csv/.md`` (where ours
+    has a rival and .5 is among the thresholds), ``curves.png``, ``qualitative.png`` (where splits are given)
+    and ``report.md``. Without matplotlib, the report says that there are no pictures.
+
+    Args:
+        frame: results of :func:`~vreloc_pyg.evaluation.evaluate` for all systems, with a column ``fold``.
+        output: folder; it is made.
+        name: of the data set; decides which published numbers are comparable.
+        ours: the system that is compared with every other.
+        command: the command line that made the predictions.
+        parameters: number of learned parameters by system, where it has any.
+        candidate_recall: share in percent of queries whose candidates hold a right answer, by threshold.
+        thresholds: tIoU thresholds.
+        notes: a paragraph each.
+        splits: the pairs that were evaluated, by fold; for the picture of answers.
+
+    Returns:
+        ``report.md``.
+
+    Raises:
+        DataError: if systems did not answer the same pairs, ``ours`` is not among them or alone, or a curve
+            rises with the threshold.
+    """
+    folder = Path(output)
+    if "fold" not in frame:
+        frame = frame.assign(fold=0)
+    systems = list(dict.fromkeys(frame["system"]))
+    if ours not in systems or len(systems) < 2:
+        raise DataError(f"Expected 'ours' and systems to compare it with among {systems} (got {ours!r})")
+    num_folds = frame["fold"].nunique()
+    level: Level = "folds" if num_folds > 1 else "queries"
+    results = result_table(frame, thresholds, level)
+    results["parameters"] = pd.array([parameters.get(system) for system in systems], dtype="Int64")
+    ahead = advantage_table(frame, ours, thresholds, level)
+    grid = sorted({*CURVE, *thresholds})
+    curves = curve_table(frame, grid, level)
+    check_curves(results, thresholds)
+    check_curves(curves, grid)
+
+    everything = with_published(results, name)
+    write_text(folder / "predictions.csv", frame.to_csv(index=False, lineterminator="\n"))
+    save_table(everything, folder / "results", latex=True)
+    save_table(ahead, folder / "differences")
+    parts = [
+        f"# Results on {name}",
+        f"R@1 in % at strict tIoU: the share of {results['N'].iloc[0]} queries whose first answer overlaps a "
+        f"true instance by more than the threshold; *avg* is the mean over .5, .6, .7, .8, .9. "
+        + INTERVALS[level].format(folds=num_folds)
+        + f" {CHANCE}" * bool((frame["kind"] == "expected").any()),
+        *notes,
+        "Made by",
+        f"```sh\n{command}\n```",
+        f"## Where {ours} stands",
+        *standing(results, ahead, ours, thresholds),
+        "## All thresholds",
+        to_markdown(format_intervals(results)),
+        *_published(everything),
+        f"## {ours} minus every other system",
+        "Percentage points on the same queries, paired intervals; one that holds 0 shows no difference.",
+        to_markdown(format_intervals(ahead)),
+    ]
+    if 0.5 in thresholds and rivals(results, ours):
+        rival = best_rival(results, ours)
+        tests = mcnemar_table(frame, rival, thresholds)
+        write_text(folder / "mcnemar.csv", tests.to_csv(index=False, lineterminator="\n"))
+        shown = to_markdown(format_mcnemar(tests))
+        write_text(folder / "mcnemar.md", shown)
+        parts += [f"## Query by query against {rival}, the best rival", TEST.format(rival=rival), shown]
+    if num_folds > 1:
+        parts += _by_fold(frame, 0.5 if 0.5 in thresholds else thresholds[0])
+    if candidate_recall is not None:
+        heads = [f"tIoU > {threshold}" for threshold in candidate_recall]
+        shown = to_markdown(pd.DataFrame([[float(x) for x in candidate_recall.values()]], columns=heads))
+        parts += ["## Recall of the candidate windows", "The best any choice among them can do, in %.", shown]
+    parts += _pictures(frame, folder, results, curves, ours, splits)
+    text = "\n\n".join(part.rstrip() for part in parts) + "\n"
+    return write_text(folder / "report.md", text)
+
+
+def _published(everything: pd.DataFrame) -> list[str]:
+    """The section that puts published numbers under our own, where there are any."""
+    names = [name for name in map(str, everything) if name.startswith(PREFIX)]
+    if not names:
+        return []
+    sources = list(dict.fromkeys(name.partition(", ")[2] for name in names))
+    columns = [name for name in map(str, everything) if any(n.startswith(f"{PREFIX}{name}, ") for n in names)]
+    rows = []
+    for _, line in everything[everything[names].notna().any(axis=1)].iterrows():
+        rows.append({"system": line["system"], "numbers": "here", **{name: line[name] for name in columns}})
+        for source in sources:
+            own = {name: line.get(f"{PREFIX}{name}, {source}", float("nan")) for name in columns}
+            if not all(pd.isna(value) for value in own.values()):
+                rows.append({"system": line["system"], "numbers": f"*published*, {source}", **own})
+    return [
+        "## Beside published numbers",
+        "Rows marked *published* are what others printed for their own implementation; features and training "
+        "may differ from those used here.",
+        to_markdown(pd.DataFrame(rows)),
+    ]
+
+
+def _by_fold(frame: pd.DataFrame, threshold: float) -> list[str]:
+    column = recall_column(threshold)
+    table = 100 * frame.pivot_table(index="system", columns="fold", values=column, sort=False)
+    table = table[sorted(table.columns)]
+    table.columns = [f"fold {fold}" for fold in table.columns]
+    return [f"## R@1 at tIoU > {threshold:g} in each fold", to_markdown(table.reset_index())]
+
+
+def _pictures(
+    frame: pd.DataFrame,
+    folder: Path,
+    results: pd.DataFrame,
+    curves: pd.DataFrame,
+    ours: str,
+    splits: Mapping[Any, RelocalizationSplit] | None,
+) -> list[str]:
+    """Draw the pictures and return the sections that show them."""
+    column = next(name for name in map(str, results) if name.startswith("R@1("))
+    ranked = results.sort_values(column, ascending=False, kind="stable")["system"].tolist()
+    ranked = [ours, *(name for name in ranked if name != ours)]
+    others = [name for name in ranked if name in rivals(results, ours)]
+    try:
+        recall_curves(curves, folder / "curves.png", emphasis=[ours, *others[:1]])
+        parts = ["## R@1 over the threshold", "![R@1 over the tIoU threshold](curves.png)"]
+        if splits is not None:
+            expected = set(frame.loc[frame["kind"] == "expected", "system"])
+            shown = [name for name in ranked if name not in expected][:NUM_SYSTEMS]
+            queries = choose_queries(frame, NUM_QUERIES, ours)
+            qualitative_figure(frame, splits, queries, folder / "qualitative.png", shown)
+            chosen = ", ".join(f"pair {pair} of fold {fold}" for fold, pair in queries)
+            parts += [
+                "## Answers",
+                f"Queries at evenly spaced quantiles of {ours}'s tIoU, from the worst to the best, not "
+                f"picked by hand: {chosen}.",
+                "![The truth and every system's answer](qualitative.png)",
+            ]
+    except MissingExtraError as error:
+        return ["## Pictures", str(error)]
+    return parts
