@@ -1,7 +1,10 @@
 """Systems to compare with: every one answers ``localize(query, reference, top_n)``."""
 
+from vreloc_pyg.baselines.aft_srm import AFT_SRM
 from vreloc_pyg.baselines.base import LocalizerProtocol
 from vreloc_pyg.baselines.chance import Chance
+from vreloc_pyg.baselines.learned import Rival
+from vreloc_pyg.baselines.matching_transformer import MATCHING_TRANSFORMER
 from vreloc_pyg.baselines.query_blind import CentredSegment, CutDetector, PriorSegment, WholeReference
 from vreloc_pyg.baselines.window_rule import WindowRule
 from vreloc_pyg.datasets.base import RelocalizationSplit
@@ -9,6 +12,9 @@ from vreloc_pyg.proposals.source import ProposalSource
 
 #: Name of the best training-free system of :func:`standard_rules`.
 STRONGEST_RULE = "window rule, length and mirror"
+
+#: Every learned rival, by name.
+RIVALS: dict[str, Rival] = {rival.name: rival for rival in (AFT_SRM, MATCHING_TRANSFORMER)}
 
 
 def standard_rules(
@@ -34,12 +40,16 @@ def standard_rules(
 
 
 __all__ = [
+    "AFT_SRM",
+    "MATCHING_TRANSFORMER",
+    "RIVALS",
     "STRONGEST_RULE",
     "CentredSegment",
     "Chance",
     "CutDetector",
     "LocalizerProtocol",
     "PriorSegment",
+    "Rival",
     "WholeReference",
     "WindowRule",
     "standard_rules",
