@@ -125,6 +125,21 @@ def test_relations_equal_explicit_loops():
         assert found[step, -3:].tolist() == pytest.approx(expected, abs=1e-4)
 
 
+MIRROR = ((1, 0, 2, 3, 5, 4), (-1.0, -1.0, 1.0, 1.0, 1.0, 1.0))
+
+
+def test_a_mirror_image_is_as_near_as_the_query():
+    query, reference = clips(6, 15)
+    image = query[:, list(MIRROR[0])] * torch.tensor(MIRROR[1])
+    found = relations(query, reference, MIRROR)
+    assert torch.allclose(found, relations(image, reference, MIRROR), atol=1e-4)
+    count = len(TEMPLATES)
+    both = torch.minimum(relations(query, reference)[:, :count], relations(image, reference)[:, :count])
+    assert torch.allclose(found[:, :count], both, atol=1e-5)
+    model = network(mirror_index=MIRROR[0], mirror_sign=MIRROR[1])
+    assert torch.equal(model.relate(query, reference), found)
+
+
 @pytest.mark.parametrize("factor", [0.01, 30.0])
 def test_relations_do_not_depend_on_the_scale_of_features(factor):
     query, reference = clips(6, 15)
@@ -240,6 +255,7 @@ def test_constant_features_have_an_answer_and_a_loss():
         ({"num_layers": 0}, "num_layers and num_heads >= 1"),
         ({"hidden_channels": 18}, "multiple of 2"),
         ({"dropout": 1.0}, r"dropout in \[0, 1\)"),
+        ({"mirror_index": (0,)}, "of one length"),
         ({"num_kept": 0}, "num_kept >= 1"),
         ({"span_weight": -1.0}, "weight of a loss"),
         ({"width": 3}, "Unknown setting 'width'"),

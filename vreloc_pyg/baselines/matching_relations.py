@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from vreloc_pyg.features.pose import mirror_image
 from vreloc_pyg.features.statistics import window_statistics
 
 #: Parts of a query, and where the window that is compared with them lies about a step; both in query lengths.
@@ -27,7 +30,9 @@ SHARPNESS = 10.0
 NUM_RELATIONS = 2 * len(TEMPLATES) + 3
 
 
-def relations(query: Tensor, reference: Tensor) -> Tensor:
+def relations(
+    query: Tensor, reference: Tensor, mirror: tuple[Sequence[int], Sequence[float]] | None = None
+) -> Tensor:
     r"""Distances of every step of a reference to a query, in its surroundings and alone.
 
     Surroundings: for each of :data:`TEMPLATES`, the distance :math:`d_t` between mean and standard deviation
@@ -40,6 +45,9 @@ def relations(query: Tensor, reference: Tensor) -> Tensor:
     Args:
         query: ``[q, F]``.
         reference: ``[r, F]``.
+        mirror: index and sign of the mirror image of features
+            (:meth:`vreloc_pyg.features.pose.Skeleton.mirror_features`); each distance is then the lesser of
+            those to the query and to its mirror image. ``None``: the query only.
 
     Returns:
         ``[r, NUM_RELATIONS]``.
@@ -55,11 +63,21 @@ def relations(query: Tensor, reference: Tensor) -> Tensor:
         start_steps = torch.round(centres + before * num_query).long().clamp(0, num_steps - 1)
         end_steps = torch.round(centres + after * num_query).long().clamp(max=num_steps)
         windows.append(torch.stack([start_steps, torch.maximum(end_steps, start_steps + 1)], dim=1))
-    wanted = window_statistics(query, torch.tensor(parts, device=query.device))  # [K, 2 F]
+    images = [query] if mirror is None else [query, mirror_image(query, *mirror)]
     found = window_statistics(reference, torch.cat(windows)).view(len(parts), num_steps, -1)  # [K, r, 2 F]
-    near = torch.linalg.vector_norm(found - wanted.unsqueeze(1), dim=2).T / unit  # [r, K]
+    steps = torch.tensor(parts, device=query.device)
+    near = torch.stack(
+        [
+            torch.linalg.vector_norm(found - window_statistics(image, steps).unsqueeze(1), dim=2).T
+            for image in images
+        ]
+    ).amin(0)  # [r, K]
+    near = near / unit
     spread = near.std(0, correction=0).clamp(min=1e-3)
-    single = torch.cdist(reference, query, compute_mode="donot_use_mm_for_euclid_dist") / unit  # [r, q]
+    single = torch.stack(
+        [torch.cdist(reference, image, compute_mode="donot_use_mm_for_euclid_dist") for image in images]
+    ).amin(0)  # [r, q]
+    single = single / unit
     places = (torch.arange(num_query, device=query.device, dtype=query.dtype) + 0.5) / num_query
     place = torch.softmax(-SHARPNESS * single, dim=1) @ places
     alone = torch.stack([single.amin(1), single.mean(1), place], dim=1)

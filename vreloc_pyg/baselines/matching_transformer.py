@@ -36,6 +36,8 @@ class MatchingTransformerSettings:
         dropout: share of values dropped in training.
         content: steps are also told by their features, not only by their relations to the query.
         foreground_weight, span_weight, boundary_weight: of the three losses.
+        mirror_index, mirror_sign: how to mirror features, for relations to the query's mirror image too
+            (:meth:`vreloc_pyg.features.pose.Skeleton.mirror_features`); empty: none.
         boundary_share, num_kept: see :func:`~vreloc_pyg.baselines.matching_decoding.decode`.
 
     Raises:
@@ -50,10 +52,19 @@ class MatchingTransformerSettings:
     foreground_weight: float = 1.0
     span_weight: float = 1.0
     boundary_weight: float = 0.1
-    boundary_share: float = 0.03
+    mirror_index: tuple[int, ...] = ()
+    mirror_sign: tuple[float, ...] = ()
+    boundary_share: float = 0.05
     num_kept: int = 48
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "mirror_index", tuple(self.mirror_index))
+        object.__setattr__(self, "mirror_sign", tuple(self.mirror_sign))
+        if len(self.mirror_index) != len(self.mirror_sign):
+            raise SettingsError(
+                "Expected mirror_index and mirror_sign of one length "
+                f"(got {len(self.mirror_index)} and {len(self.mirror_sign)})"
+            )
         if min(self.hidden_channels, self.num_layers, self.num_heads) < 1:
             raise SettingsError(
                 "Expected hidden_channels, num_layers and num_heads >= 1 "
@@ -155,9 +166,15 @@ class MatchingTransformer(RivalNetwork):
         spans = torch.stack([centres - half[..., 0], centres + half[..., 1]], dim=-1)  # [B, T, 2]
         return StepAnswers(found[..., 0], spans, found[..., 3], found[..., 4])
 
+    def relate(self, query: Tensor, reference: Tensor) -> Tensor:
+        """The :func:`~vreloc_pyg.baselines.matching_relations.relations` that this network is told of."""
+        chosen = self.settings
+        mirror = (chosen.mirror_index, chosen.mirror_sign) if chosen.mirror_index else None
+        return relations(query, reference, mirror)
+
     def rank(self, query: Tensor, reference: Tensor, windows: Tensor) -> Ranked:
         """Windows that the steps of the reference tell of; the benchmark's own are not looked at."""
-        related = relations(query, reference).unsqueeze(0)
+        related = self.relate(query, reference).unsqueeze(0)
         found: StepAnswers = self(pad_clips([query]), pad_clips([reference]), related)
         windows, scores = decode(
             found.foreground[0],
@@ -173,7 +190,7 @@ class MatchingTransformer(RivalNetwork):
 def matching_loss(network: MatchingTransformer, examples: Sequence[Example]) -> Tensor:
     """Weighted sum of the losses of foreground, segments and boundaries over a batch."""
     queries, references = pad_clips([e.query for e in examples]), pad_clips([e.reference for e in examples])
-    related = pad_clips([relations(e.query, e.reference) for e in examples]).features
+    related = pad_clips([network.relate(e.query, e.reference) for e in examples]).features
     found: StepAnswers = network(queries, references, related)
     num_steps = references.features.size(1)
     targets = [step_targets(example.answers, num_steps) for example in examples]
