@@ -1,9 +1,11 @@
 """Systems to compare with: every one answers ``localize(query, reference, top_n)``."""
 
+from vreloc_pyg.baselines.aft_srm import AFT_SRM
 from vreloc_pyg.baselines.base import LocalizerProtocol
 from vreloc_pyg.baselines.chance import Chance
 from vreloc_pyg.baselines.frame_level import FrameLevel
 from vreloc_pyg.baselines.learned import Rival
+from vreloc_pyg.baselines.matching_transformer import MATCHING_TRANSFORMER
 from vreloc_pyg.baselines.query_blind import CentredSegment, CutDetector, PriorSegment, WholeReference
 from vreloc_pyg.baselines.window_rule import WindowRule
 from vreloc_pyg.datasets.base import RelocalizationSplit
@@ -12,9 +14,14 @@ from vreloc_pyg.proposals.source import ProposalSource
 #: Name of the best training-free system of :func:`standard_rules`.
 STRONGEST_RULE = "window rule, length and mirror"
 
-#: Learned systems beside MGFFNet, by name.
-_RIVALS: tuple[Rival, ...] = ()
-RIVALS: dict[str, Rival] = {rival.name: rival for rival in _RIVALS}
+#: Learned systems beside MGFFNet, by name; a new one is a line here.
+RIVALS: dict[str, Rival] = {
+    rival.name: rival
+    for rival in (
+        AFT_SRM,
+        MATCHING_TRANSFORMER,
+    )
+}
 
 
 def standard_rules(
@@ -40,6 +47,8 @@ def standard_rules(
 
 
 __all__ = [
+    "AFT_SRM",
+    "MATCHING_TRANSFORMER",
     "RIVALS",
     "STRONGEST_RULE",
     "CentredSegment",

@@ -17,7 +17,7 @@ class TrainingSettings(RunSettings):
         loss: ``"triplet"`` (paper section 4.7.1) or ``"listwise"``.
         margin: of the triplet loss.
         reduction: of the triplet loss over the batch, ``"sum"`` (paper) or ``"mean"``.
-        overlap_temperature: of the listwise loss, see :func:`~vreloc_pyg.training.losses.listwise_loss`.
+        overlap_temperature: of the listwise loss, see :func:`~vreloc_pyg.nn.losses.listwise_loss`.
         score_scale: the listwise loss sees scores, which lie in [-1, 1], times this.
         l2_weight: lambda of the L2 penalty on trunk and score head.
         regression_learning_rate: Adam, regression head; ``learning_rate`` and ``weight_decay`` are those of

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vreloc_pyg.errors import SettingsError
-from vreloc_pyg.training import l2_penalty, listwise_loss, regression_loss, triplet_loss
+from vreloc_pyg.nn.losses import l2_penalty, listwise_loss, regression_loss, triplet_loss
 
 DTYPES = [torch.float32, torch.float64]
 SIZES = [(1, 2), (4, 2), (3, 6)]
