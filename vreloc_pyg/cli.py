@@ -371,7 +371,7 @@ def benchmark(
     dataset: str = "synthetic",
     root: str | None = None,
     systems: list[str] | None = None,
-    folds: list[str] | None = None,
+    folds: list[int | str] | None = None,
     training: dict[str, Override] | None = None,
     max_pairs: int | None = None,
     quick: bool = False,
@@ -392,7 +392,7 @@ def benchmark(
     """
     from vreloc_pyg.benchmarking.command import benchmark_systems
 
-    place = (dataset, root, systems or ["all"], folds or ["all"])
+    place = (dataset, root, systems or ["all"], list(map(str, folds or ["all"])))
     benchmark_systems(*place, output, training or {}, max_pairs, quick, seed)
     print(f"Tables and pictures are in {output}; begin with {Path(output) / 'report.md'}")
 
@@ -402,7 +402,7 @@ def ablate(
     dataset: str = "synthetic",
     root: str | None = None,
     changes: list[str] | None = None,
-    folds: list[str] | None = None,
+    folds: list[int | str] | None = None,
     training: Override | None = None,
     max_pairs: int | None = None,
     quick: bool = False,
@@ -423,7 +423,7 @@ def ablate(
     """
     from vreloc_pyg.benchmarking.command import ablate_settings
 
-    place = (dataset, root, changes or ["graph"], folds or ["all"])
+    place = (dataset, root, changes or ["graph"], list(map(str, folds or ["all"])))
     ablate_settings(*place, output, training or {}, max_pairs, quick, seed)
     print(f"Tables are in {output}; begin with {Path(output) / 'ablation.md'}")
 

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from vreloc_pyg.benchmarking.plan import BenchmarkPlan
-from vreloc_pyg.benchmarking.run import spread_pairs
+from vreloc_pyg.benchmarking.run import read_answers, spread_pairs
 from vreloc_pyg.datasets.benchmark import Benchmark, load_benchmark
 from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.evaluation import evaluate
@@ -153,7 +153,7 @@ def run_ablation(
                 frame = evaluate([localizer], pairs, progress=progress)
                 frame = frame.assign(fold=fold, parameters=localizer.num_parameters)
                 write_text(answers, frame.to_csv(index=False))
-            frames.append(pd.read_csv(answers))
+            frames.append(read_answers(answers))
     return pd.concat(frames, ignore_index=True)
 
 

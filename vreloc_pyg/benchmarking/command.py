@@ -58,7 +58,7 @@ def benchmark_systems(
         training, max_pairs, quick, seed: see :class:`.plan.BenchmarkPlan`.
     """
     data = data_name(dataset)
-    chosen = choose_systems(systems, data)
+    chosen = choose_systems(systems)
     plan = BenchmarkPlan(data, root, choose_folds(folds, data), chosen, seed, training, max_pairs, quick)
     frame = run_benchmark(plan, output)
     splits = {fold: load_benchmark(data, plan.root, fold, seed).splits["test"] for fold in plan.folds}

@@ -109,12 +109,14 @@ def known_systems() -> tuple[str, ...]:
     return (RULES, *TRAINING_FREE, *rivals, *VARIANTS, WRONG_QUERY)
 
 
-def choose_systems(names: Sequence[str], data: str) -> tuple[str, ...]:
+def choose_systems(names: Sequence[str]) -> tuple[str, ...]:
     """Systems by name, in the order of tables; ``all`` is every one but the ablations of the graph.
 
     Args:
         names: of systems, or ``all``.
-        data: the data set; one without features has only systems that need none.
+
+    Raises:
+        SettingsError: if one is unknown.
     """
     if "all" in names:
         names = [*names, *(name for name in known_systems() if name not in NOT_IN_ALL)]

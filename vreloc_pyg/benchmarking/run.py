@@ -79,7 +79,7 @@ def run_benchmark(
             assert benchmark is not None
             say(f"{plan.data}, fold {fold}: {name}")
             _run_system(name, plan, benchmark, fold, folder, progress)
-        frames += [_read_answers(folder / f"{name}.csv") for name in plan.systems]
+        frames += [read_answers(folder / f"{name}.csv") for name in plan.systems]
     return pd.concat(frames, ignore_index=True)
 
 
@@ -144,9 +144,14 @@ def spread_pairs(split: RelocalizationSplit, count: int | None) -> Relocalizatio
     return replace(split, pairs=[split.pairs[index * len(split) // count] for index in range(count)])
 
 
-def _read_answers(path: Path) -> pd.DataFrame:
+def read_answers(path: str | Path) -> pd.DataFrame:
+    """Kept answers; identifiers stay text.
+
+    Raises:
+        DataError: if the file cannot be read.
+    """
     try:
-        return pd.read_csv(path)
+        return pd.read_csv(path, dtype={"query_id": str, "reference_id": str, "label": str})
     except (OSError, ValueError) as error:
         raise DataError(f"Cannot read the answers {path}: {error}; remove it to make it anew") from None
 

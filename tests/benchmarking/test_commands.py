@@ -1,0 +1,108 @@
+"""vreloc benchmark and vreloc ablate, and the system that docs/adding_a_system.md adds."""
+
+import json
+import re
+
+import pandas as pd
+import pytest
+
+from tests.benchmarking.conftest import TINY
+from vreloc_pyg import cli
+from vreloc_pyg.baselines import RIVALS
+from vreloc_pyg.benchmarking.ablation import GRAPH_CHANGES, RECIPE_CHANGES, choose_changes
+from vreloc_pyg.errors import SettingsError
+
+
+def test_benchmark_writes_what_the_report_shows(tmp_path, capsys):
+    output = tmp_path / "results"
+    systems = "[rules,matching-transformer,mgffnet,mgffnet-cnn]"
+    arguments = ["benchmark", "--output", str(output), "--systems", systems, "--quick", "true"]
+    arguments += ["--training.all", json.dumps(TINY)]
+    assert cli.main(arguments) == 0
+    assert "begin with" in capsys.readouterr().out
+    predictions = pd.read_csv(output / "predictions.csv")
+    results = pd.read_csv(output / "results.csv")
+    for _, row in results.iterrows():
+        own = predictions[predictions["system"] == row["system"]]
+        assert row["R@1(0.5)"] == pytest.approx(100 * own["R@1(0.5)"].mean())
+    report = (output / "report.md").read_text()
+    assert "--systems '[rules,matching-transformer,mgffnet,mgffnet-cnn]'" in report
+    assert "Data are generated" in report
+    for name in ("results.tex", "differences.md", "mcnemar.md", "curves.png", "qualitative.png"):
+        assert (output / name).stat().st_size > 100
+    assert cli.main(arguments) == 0  # nothing is left to do
+
+
+def test_benchmark_without_our_system_compares_the_last(tmp_path):
+    assert cli.main(["benchmark", "--output", str(tmp_path), "--systems", "[rules,frame-level]"]) == 0
+    assert "Where frame-level stands" in (tmp_path / "report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--systems", "[oracle]"], "Unknown system 'oracle'"),
+        (["--dataset", "kinetics"], "Unknown data set 'kinetics'"),
+        (["--folds", "[9]"], "folds 0 to 0"),
+        (["--training.oracle", "{epochs: 1}"], "Unknown system 'oracle'"),
+    ],
+)
+def test_what_benchmark_cannot_do_is_said_in_a_line(arguments, message, tmp_path, capsys):
+    assert cli.main(["benchmark", "--output", str(tmp_path / "x"), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_ablate_compares_every_change_with_the_recommended_settings(tmp_path, capsys):
+    rows = ["n = 1", "T = 8", "GAT branches", "half as many windows", "no augmentation", "12 candidates"]
+    arguments = ["ablate", "--output", str(tmp_path), "--changes", json.dumps(rows)]
+    arguments += ["--training", json.dumps(TINY), "--max_pairs", "3"]
+    assert cli.main(arguments) == 0
+    table = pd.read_csv(tmp_path / "ablation.csv")
+    assert table["system"].tolist() == ["recommended", *(row.row for row in choose_changes(rows))]
+    sizes = table.set_index("system")["parameters"]
+    assert sizes["n = 1"] < sizes["recommended"] == sizes["T = 8"]
+    report = (tmp_path / "ablation.md").read_text()
+    assert "*validation* classes" in report
+    assert "n = 1 − recommended" in report
+    assert cli.main(arguments) == 0  # kept answers are read
+    changed = [*arguments, "--seed", "1"]
+    assert cli.main(changed) == 2
+    assert "other settings" in capsys.readouterr().err
+
+
+def test_names_of_changes():
+    assert choose_changes(["graph"]) == GRAPH_CHANGES
+    assert choose_changes(["all"]) == (*GRAPH_CHANGES, *RECIPE_CHANGES)
+    with pytest.raises(SettingsError, match="'wings'; known are graph, recipe, all, n = 1"):
+        choose_changes(["wings"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", [*GRAPH_CHANGES, *RECIPE_CHANGES], ids=lambda change: change.row)
+def test_every_change_can_be_trained(change, tmp_path):
+    arguments = ["ablate", "--output", str(tmp_path), "--changes", json.dumps([change.row])]
+    assert cli.main([*arguments, "--training", json.dumps(TINY), "--max_pairs", "1"]) == 0
+
+
+def test_the_documented_system_appears_in_every_table(tmp_path, monkeypatch, request):
+    page = (request.config.rootpath / "docs" / "adding_a_system.md").read_text()
+    code = re.search(r"```python\n(.*?)```", page, flags=re.DOTALL)[1]
+    names: dict = {"__name__": "nearest_mean"}
+    exec(compile(code.replace("from __future__ import annotations\n", ""), "nearest_mean.py", "exec"), names)
+    rival = names["NEAREST_MEAN"]
+    monkeypatch.setitem(RIVALS, rival.name, rival)
+    commands = re.search(r"```sh\n(.*?)```", page.partition("## The row")[2], flags=re.DOTALL)[1]
+    assert rival.name in commands
+    place = tmp_path / "model"
+    short = ["--training", json.dumps(TINY)]
+    assert cli.main(["train", "--system", rival.name, "--output", str(place), *short]) == 0
+    checkpoint = str(place / "model")
+    assert cli.main(["evaluate", "--checkpoint", checkpoint, "--output", str(tmp_path / "test")]) == 0
+    assert rival.name in (tmp_path / "test" / "results.md").read_text()
+    output = tmp_path / "benchmark"
+    arguments = ["--systems", f"[rules,{rival.name}]", "--quick", "true", "--output", str(output)]
+    assert cli.main(["benchmark", *arguments]) == 0
+    assert rival.name in (output / "report.md").read_text()
+    assert rival.name in pd.read_csv(output / "results.csv")["system"].tolist()
