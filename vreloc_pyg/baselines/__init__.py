@@ -2,10 +2,15 @@
 
 from vreloc_pyg.baselines.base import LocalizerProtocol
 from vreloc_pyg.baselines.chance import Chance
+from vreloc_pyg.baselines.cross_gated import CROSS_GATED, CrossGatedBilinear, CrossGatedBilinearSettings
+from vreloc_pyg.baselines.learned import Rival
 from vreloc_pyg.baselines.query_blind import CentredSegment, CutDetector, PriorSegment, WholeReference
 from vreloc_pyg.baselines.window_rule import WindowRule
 from vreloc_pyg.datasets.base import RelocalizationSplit
 from vreloc_pyg.proposals.source import ProposalSource
+
+#: The learned systems by name.
+RIVALS: dict[str, Rival] = {rival.name: rival for rival in (CROSS_GATED,)}
 
 #: Name of the best training-free system of :func:`standard_rules`.
 STRONGEST_RULE = "window rule, length and mirror"
@@ -34,12 +39,17 @@ def standard_rules(
 
 
 __all__ = [
+    "CROSS_GATED",
+    "RIVALS",
     "STRONGEST_RULE",
     "CentredSegment",
     "Chance",
+    "CrossGatedBilinear",
+    "CrossGatedBilinearSettings",
     "CutDetector",
     "LocalizerProtocol",
     "PriorSegment",
+    "Rival",
     "WholeReference",
     "WindowRule",
     "standard_rules",
