@@ -3,6 +3,7 @@
 from vreloc_pyg.baselines.aft_srm import AFT_SRM
 from vreloc_pyg.baselines.base import LocalizerProtocol
 from vreloc_pyg.baselines.chance import Chance
+from vreloc_pyg.baselines.cross_gated import CROSS_GATED
 from vreloc_pyg.baselines.frame_level import FrameLevel
 from vreloc_pyg.baselines.learned import Rival
 from vreloc_pyg.baselines.matching_transformer import MATCHING_TRANSFORMER
@@ -18,6 +19,7 @@ STRONGEST_RULE = "window rule, length and mirror"
 RIVALS: dict[str, Rival] = {
     rival.name: rival
     for rival in (
+        CROSS_GATED,
         AFT_SRM,
         MATCHING_TRANSFORMER,
     )
@@ -48,11 +50,14 @@ def standard_rules(
 
 __all__ = [
     "AFT_SRM",
+    "CROSS_GATED",
     "MATCHING_TRANSFORMER",
     "RIVALS",
     "STRONGEST_RULE",
     "CentredSegment",
     "Chance",
+    "CrossGatedBilinear",
+    "CrossGatedBilinearSettings",
     "CutDetector",
     "FrameLevel",
     "LocalizerProtocol",
