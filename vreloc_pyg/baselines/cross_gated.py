@@ -18,6 +18,7 @@ from vreloc_pyg.baselines.learned import (
     Rival,
     RivalNetwork,
     RivalTraining,
+    cap_length,
     pad_clips,
 )
 from vreloc_pyg.errors import SettingsError
