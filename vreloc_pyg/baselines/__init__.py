@@ -2,10 +2,16 @@
 
 from vreloc_pyg.baselines.base import LocalizerProtocol
 from vreloc_pyg.baselines.chance import Chance
+from vreloc_pyg.baselines.learned import Rival
 from vreloc_pyg.baselines.query_blind import CentredSegment, CutDetector, PriorSegment, WholeReference
+from vreloc_pyg.baselines.sst import SST, SST_RIVAL, SST_TRIPLET, SSTTripletSettings
+from vreloc_pyg.baselines.video_level import VIDEO_LEVEL, VideoLevel, VideoLevelSettings
 from vreloc_pyg.baselines.window_rule import WindowRule
 from vreloc_pyg.datasets.base import RelocalizationSplit
 from vreloc_pyg.proposals.source import ProposalSource
+
+#: The learned systems by name.
+RIVALS: dict[str, Rival] = {rival.name: rival for rival in (VIDEO_LEVEL, SST_RIVAL, SST_TRIPLET)}
 
 #: Name of the best training-free system of :func:`standard_rules`.
 STRONGEST_RULE = "window rule, length and mirror"
@@ -34,12 +40,21 @@ def standard_rules(
 
 
 __all__ = [
+    "RIVALS",
+    "SST",
+    "SST_RIVAL",
+    "SST_TRIPLET",
     "STRONGEST_RULE",
+    "VIDEO_LEVEL",
     "CentredSegment",
     "Chance",
     "CutDetector",
     "LocalizerProtocol",
     "PriorSegment",
+    "Rival",
+    "SSTTripletSettings",
+    "VideoLevel",
+    "VideoLevelSettings",
     "WholeReference",
     "WindowRule",
     "standard_rules",
