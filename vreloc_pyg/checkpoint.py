@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -79,3 +80,12 @@ def load_weights(folder: str | Path, module: nn.Module) -> None:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise CheckpointError(f"{path} does not fit its settings: {'; '.join(problems[:3])}{more}")
     module.load_state_dict(state)
+
+
+def weights_hash(module: nn.Module) -> str:
+    """SHA-256 of a module's tensors and their names, hexadecimal."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

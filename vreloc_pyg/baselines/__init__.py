@@ -8,6 +8,8 @@ from vreloc_pyg.baselines.frame_level import FrameLevel
 from vreloc_pyg.baselines.learned import Rival
 from vreloc_pyg.baselines.matching_transformer import MATCHING_TRANSFORMER
 from vreloc_pyg.baselines.query_blind import CentredSegment, CutDetector, PriorSegment, WholeReference
+from vreloc_pyg.baselines.sst import SST_RIVAL, SST_TRIPLET
+from vreloc_pyg.baselines.video_level import VIDEO_LEVEL
 from vreloc_pyg.baselines.window_rule import WindowRule
 from vreloc_pyg.datasets.base import RelocalizationSplit
 from vreloc_pyg.proposals.source import ProposalSource
@@ -19,6 +21,9 @@ STRONGEST_RULE = "window rule, length and mirror"
 RIVALS: dict[str, Rival] = {
     rival.name: rival
     for rival in (
+        VIDEO_LEVEL,
+        SST_RIVAL,
+        SST_TRIPLET,
         CROSS_GATED,
         AFT_SRM,
         MATCHING_TRANSFORMER,
@@ -53,11 +58,12 @@ __all__ = [
     "CROSS_GATED",
     "MATCHING_TRANSFORMER",
     "RIVALS",
+    "SST_RIVAL",
+    "SST_TRIPLET",
     "STRONGEST_RULE",
+    "VIDEO_LEVEL",
     "CentredSegment",
     "Chance",
-    "CrossGatedBilinear",
-    "CrossGatedBilinearSettings",
     "CutDetector",
     "FrameLevel",
     "LocalizerProtocol",

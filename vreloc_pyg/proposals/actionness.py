@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vreloc_pyg.checkpoint import load_weights, read_config, save_model
+from vreloc_pyg.checkpoint import load_weights, read_config, save_model, weights_hash
 from vreloc_pyg.errors import CheckpointError, FeatureError, SettingsError
 from vreloc_pyg.proposals.source import Video
 from vreloc_pyg.proposals.tag import TAGSettings, temporal_actionness_grouping
@@ -165,11 +164,7 @@ class ActionnessProposals:
 
     def fingerprint(self) -> str:
         """The settings and a hash of the weights."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.classifier.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-        return json.dumps({**self._settings(), "weights": digest.hexdigest()}, sort_keys=True)
+        return json.dumps({**self._settings(), "weights": weights_hash(self.classifier)}, sort_keys=True)
 
     def _settings(self) -> dict[str, Any]:
         return {
