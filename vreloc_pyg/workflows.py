@@ -56,7 +56,12 @@ from vreloc_pyg.training.systems import VARIANTS, check_system, rival_settings, 
 
 
 def train_localizer(
-    benchmark: Benchmark, preset: Preset, output: str | Path, name: str | None = None, **options: Any
+    benchmark: Benchmark,
+    preset: Preset,
+    output: str | Path,
+    name: str | None = None,
+    calibrated: bool = True,
+    **options: Any,
 ) -> Localizer:
     """Train a preset on a benchmark and save the best localizer into ``output/model``.
 
@@ -65,6 +70,7 @@ def train_localizer(
         preset: see :func:`vreloc_pyg.training.make_preset`.
         output: folder for the model, checkpoints and curves.
         name: its row in tables. (default: MGFFNet and the preset's name)
+        calibrated: fit the probability that a reference shows the action at all, on the validation split.
         **options: of :func:`vreloc_pyg.training.train`.
     """
     model = train(preset, benchmark.splits["train"], benchmark.splits["validation"], output, **options)
@@ -76,7 +82,7 @@ def train_localizer(
         name=f"MGFFNet ({preset.name})" if name is None else name,
         features=benchmark.features,
     )
-    return _calibrated(localizer, benchmark, output)
+    return _saved(localizer, benchmark, output, calibrated)
 
 
 def train_rival_localizer(
@@ -86,6 +92,7 @@ def train_rival_localizer(
     model: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
     num_workers: int = 0,
+    calibrated: bool = True,
     **options: Any,
 ) -> RivalLocalizer:
     """Train a rival on a benchmark and save it, as it did best, into ``output/model``.
@@ -96,6 +103,7 @@ def train_rival_localizer(
         output: folder for the model, checkpoints and curves.
         model, training: settings to replace, see :func:`vreloc_pyg.training.systems.rival_settings`.
         num_workers: processes that prepare examples.
+        calibrated: see :func:`train_localizer`.
         **options: of :func:`vreloc_pyg.training.run.fit`.
     """
     settings, chosen = rival_settings(rival, benchmark, model, training)
@@ -109,7 +117,7 @@ def train_rival_localizer(
     data = RivalData(rival, chosen, train_split, validation, proposals, augmentation, num_workers)
     train_rival(rival, network, data, output, **options)
     localizer = RivalLocalizer(rival, network, benchmark.proposals, features=benchmark.features)
-    return _calibrated(localizer, benchmark, output)
+    return _saved(localizer, benchmark, output, calibrated)
 
 
 def train_system(
@@ -148,8 +156,11 @@ def train_system(
 LocalizerKind = TypeVar("LocalizerKind", bound=RankingLocalizer)
 
 
-def _calibrated(localizer: LocalizerKind, benchmark: Benchmark, output: str | Path) -> LocalizerKind:
-    localizer.calibration = calibrate(localizer, benchmark.splits["validation"])
+def _saved(
+    localizer: LocalizerKind, benchmark: Benchmark, output: str | Path, calibrated: bool
+) -> LocalizerKind:
+    if calibrated:
+        localizer.calibration = calibrate(localizer, benchmark.splits["validation"])
     localizer.save_pretrained(Path(output) / "model")
     return localizer
 

@@ -167,7 +167,7 @@ def _trained(
     preset = variant_preset("mgffnet", benchmark, None, change.model, change.pairing, training)
     preset = replace(preset, sampler=replace(preset.sampler, **change.sampler), **change.preset)  # type: ignore[type-var]
     resume = (stem / "checkpoints" / "last.ckpt").exists()
-    return train_localizer(benchmark, preset, stem, change.row, resume=resume, progress=progress)
+    return train_localizer(benchmark, preset, stem, change.row, False, resume=resume, progress=progress)
 
 
 def _file_name(row: str) -> str:

@@ -24,9 +24,10 @@ TRAINING_FREE: dict[str, LocalizerProtocol] = {
 }
 #: The recommended model asked with a query of another class: what it finds without knowing the action.
 WRONG_QUERY = "wrong-query"
-#: Not among ``all``: ablations of the graph, which ``vreloc ablate`` compares, and the literal preset, which
-#: takes hours of a CPU.
+#: Not among ``all``: an option of SST, ablations of the graph, which ``vreloc ablate`` compares, and the
+#: literal preset, which takes hours of a CPU.
 NOT_IN_ALL = (
+    "sst-triplet",
     "mgffnet-binary",
     "mgffnet-exponential",
     "mgffnet-laplacian",

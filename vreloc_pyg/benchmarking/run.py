@@ -131,8 +131,9 @@ def _trained(
     place = folder / name
     if not (place / "model").exists():
         resume = (place / "checkpoints" / "last.ckpt").exists()
+        training = plan.training_of(name, fold)
         train_system(
-            name, benchmark, place, training=plan.training_of(name, fold), resume=resume, progress=progress
+            name, benchmark, place, training=training, resume=resume, progress=progress, calibrated=False
         )
     return Localizer.from_pretrained(place / "model", benchmark.proposals)
 

@@ -67,6 +67,7 @@ class TrainingPool:
         for index, reference in enumerate(split.references):
             for label in sorted(set(reference.labels)):
                 self.by_label.setdefault(label, []).append(index)
+        self.matches: dict[tuple[str, str], list[int]] = {}
         self.usable = [i for i, query in enumerate(split.queries) if self._matches(query)]
         if not self.usable:
             raise DataError(
@@ -102,11 +103,15 @@ class TrainingPool:
         )
 
     def _matches(self, query: Query) -> list[int]:
-        return [
-            index
-            for index in self.by_label.get(query.label, ())
-            if not self.split.references[index].comes_from(query.video_id)
-        ]
+        """Indices of the references that can answer a query, found once: episodes ask again and again."""
+        key = query.label, query.video_id
+        if key not in self.matches:
+            self.matches[key] = [
+                index
+                for index in self.by_label.get(query.label, ())
+                if not self.split.references[index].comes_from(query.video_id)
+            ]
+        return self.matches[key]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,13 @@ from vreloc_pyg.features.statistics import window_statistics
 PAIR_FEATURES = ("statistics_distance", "log_ratio", "abs_log_ratio", "log_length", "at_start", "at_end")
 
 
-def pair_features(query: Tensor, reference: Tensor, windows: Tensor, speed: float = 1.0) -> Tensor:
+def pair_features(
+    query: Tensor,
+    reference: Tensor,
+    windows: Tensor,
+    speed: float = 1.0,
+    statistics: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
     r"""Numbers about a query and each window of a reference, beside their graph.
 
     In this order: the Euclidean distance between mean and standard deviation of all features of query and
@@ -26,13 +32,17 @@ def pair_features(query: Tensor, reference: Tensor, windows: Tensor, speed: floa
         reference: ``[N, F]``.
         windows: half-open step intervals, ``[M, 2]`` int64.
         speed: how much faster the query plays than its number of steps says (augmentation).
+        statistics: of the whole query, ``[1, 2 F]``, and of the windows, ``[M, 2 F]``, where they are known
+            (:func:`~vreloc_pyg.features.statistics.window_statistics`).
 
     Returns:
         ``[M, 6]`` in the features' dtype.
     """
     start, end = windows.unbind(1)
-    whole = torch.tensor([[0, len(query)]], device=query.device)
-    difference = window_statistics(reference, windows) - window_statistics(query, whole)
+    if statistics is None:
+        whole = torch.tensor([[0, len(query)]], device=query.device)
+        statistics = window_statistics(query, whole), window_statistics(reference, windows)
+    difference = statistics[1] - statistics[0]
     log_length = torch.log((end - start).to(reference.dtype))
     ratio = log_length + math.log(speed / len(query))
     return torch.stack(

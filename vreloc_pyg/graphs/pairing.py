@@ -137,10 +137,18 @@ class Pairing:
         images = torch.stack([query, self.mirrored(query)]) if self.mirror_index else query.unsqueeze(0)
         whole = torch.tensor([[0, len(query)]], device=query.device)
         image = torch.zeros(len(windows), dtype=torch.long, device=query.device)
-        if len(images) > 1:
+        statistics = None
+        if len(images) > 1 or self.pair_features or self.nodes == "relative":
             own = torch.cat([window_statistics(features, whole) for features in images])  # [V, 2 F]
-            image = torch.cdist(window_statistics(reference, windows), own).argmin(dim=1)
-        numbers = self._pair_features(images, image, reference, windows, speed)
+            statistics = own, window_statistics(reference, windows)
+            image = torch.cdist(statistics[1], own).argmin(dim=1)
+        numbers = None
+        if self.pair_features and statistics is not None:
+            numbers = reference.new_empty(len(windows), len(PAIR_FEATURES))
+            for version, features in enumerate(images):
+                chosen = image == version
+                known = statistics[0][version : version + 1], statistics[1][chosen]
+                numbers[chosen] = pair_features(features, reference, windows[chosen], speed, known)
         lengths = windows[:, 1] - windows[:, 0]
         reach = (self.context * lengths).round().long()
         seen = torch.stack([windows[:, 0] - reach, windows[:, 1] + reach], dim=1).clamp(0, len(reference))
@@ -151,23 +159,12 @@ class Pairing:
         proposals, mask = cut_windows(reference, seen, self.num_steps, self.fit)
         cut = [cut_windows(features, whole, self.num_steps, self.fit) for features in images]
         queries, query_mask = torch.cat([clip for clip, _ in cut]), cut[0][1][0]
-        if self.nodes == "relative":
+        if self.nodes == "relative" and statistics is not None:
             exact, _ = cut_windows(reference, windows, self.num_steps, self.fit)
             aligned = queries[image] - exact  # [M, T, F]
-            their_mean = window_statistics(reference, windows).chunk(2, dim=1)[0]
+            their_mean = statistics[1].chunk(2, dim=1)[0]
             own_mean = images.mean(dim=1)[image]
             queries = relative_nodes(queries[image], aligned, own_mean, their_mean, self.feature_groups)
             proposals = relative_nodes(proposals, aligned, their_mean, own_mean, self.feature_groups)
             image = torch.arange(len(windows), device=query.device)
         return Pairs(queries, image, proposals, query_mask, mask if self.fit == "pad" else None, numbers)
-
-    def _pair_features(
-        self, images: Tensor, image: Tensor, reference: Tensor, windows: Tensor, speed: float
-    ) -> Tensor | None:
-        if not self.pair_features:
-            return None
-        numbers = reference.new_empty(len(windows), len(PAIR_FEATURES))
-        for version, features in enumerate(images):
-            chosen = image == version
-            numbers[chosen] = pair_features(features, reference, windows[chosen], speed)
-        return numbers
