@@ -54,7 +54,7 @@ class MatchingTransformerSettings:
     boundary_weight: float = 0.1
     mirror_index: tuple[int, ...] = ()
     mirror_sign: tuple[float, ...] = ()
-    boundary_share: float = 0.05
+    boundary_share: float = 0.07
     num_kept: int = 48
 
     def __post_init__(self) -> None:
