@@ -21,7 +21,7 @@ each_rival = pytest.mark.parametrize("rival", RIVALS.values(), ids=list(RIVALS))
 
 def network(rival, num_features=8, longest=40):
     torch.manual_seed(0)
-    return rival.build(num_features, rival.cover(longest)).eval()
+    return rival.build(num_features, rival.suit(longest, None)).eval()
 
 
 def test_names_are_those_of_a_command_line():

@@ -148,5 +148,5 @@ CROSS_GATED = Rival(
         learning_rate=1e-3, batch_size=128, epochs=10, steps_per_epoch=100, gradient_clip=5.0, crop=0.9
     ),
     source="Feng et al., Video Re-localization, ECCV 2018",
-    cover=cap_length,
+    suit=cap_length,
 )

@@ -133,12 +133,17 @@ class RivalTraining(RunSettings):
     augment: bool = False
 
 
-def _no_settings(longest: int) -> Mapping[str, Any]:
+#: Indices and signs of a mirror image of features, see :class:`vreloc_pyg.graphs.pairing.Pairing`.
+Mirror = tuple[tuple[int, ...], tuple[float, ...]]
+
+
+def as_published(longest: int, mirror: Mirror | None) -> Mapping[str, Any]:
+    """For :attr:`Rival.suit` of a network that takes nothing from the data."""
     return {}
 
 
-def cap_length(longest: int) -> Mapping[str, Any]:
-    """For :attr:`Rival.cover` of a network with the setting ``longest``."""
+def cap_length(longest: int, mirror: Mirror | None) -> Mapping[str, Any]:
+    """For :attr:`Rival.suit` of a network with the setting ``longest``."""
     return {"longest": longest}
 
 
@@ -155,8 +160,8 @@ class Rival:
             here, so that an example is a function of the random state alone.
         training: how it is trained by default.
         source: the paper.
-        cover: settings with which the network considers answers of up to so many steps, for one whose own cap
-            is that of the paper's data.
+        suit: settings that suit a data set, by the greatest length in steps of an answer there and the mirror
+            image of its features, if there is one: a published cap on lengths is that of the paper's data.
     """
 
     name: str
@@ -166,7 +171,7 @@ class Rival:
     draw: Callable[[TrainingPool, np.random.Generator, Augmentation | None], Any] = draw_example
     training: RivalTraining = field(default_factory=RivalTraining)
     source: str = ""
-    cover: Callable[[int], Mapping[str, Any]] = _no_settings
+    suit: Callable[[int, Mirror | None], Mapping[str, Any]] = as_published
 
     def build(self, num_features: int, settings: Mapping[str, Any] | None = None) -> RivalNetwork:
         """A new network.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from vreloc_pyg.baselines.joint_layer import JointLayer, sinusoids
 from vreloc_pyg.baselines.learned import (
     Example,
+    Mirror,
     PaddedClips,
     Ranked,
     Rival,
@@ -209,6 +210,11 @@ def matching_loss(network: MatchingTransformer, examples: Sequence[Example]) -> 
     )
 
 
+def mirrored(longest: int, mirror: Mirror | None) -> Mapping[str, Any]:
+    """Settings that know the mirror image of the data's features."""
+    return {} if mirror is None else {"mirror_index": mirror[0], "mirror_sign": mirror[1]}
+
+
 MATCHING_TRANSFORMER = Rival(
     name="matching-transformer",
     network=MatchingTransformer,
@@ -225,4 +231,5 @@ MATCHING_TRANSFORMER = Rival(
         augment=True,
     ),
     source="in the spirit of MATR (Kumar et al., ICCV 2025) and UniVTG (Lin et al., ICCV 2023)",
+    suit=mirrored,
 )

@@ -15,7 +15,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vreloc_pyg.baselines.learned import Example, Ranked, Rival, RivalNetwork, RivalTraining, pad_clips
+from vreloc_pyg.baselines.learned import (
+    Example,
+    Mirror,
+    Ranked,
+    Rival,
+    RivalNetwork,
+    RivalTraining,
+    pad_clips,
+)
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.proposals.sst import SSTNetwork, SSTSettings, sst_labels
 
@@ -153,7 +161,7 @@ def _anchor_term(network: SST, states: Tensor, examples: Sequence[Example]) -> T
     return anchor_loss(network.sst.anchors(states), labels.to(states.device), valid.to(states.device))
 
 
-def widen_anchors(longest: int) -> Mapping[str, Any]:
+def widen_anchors(longest: int, mirror: Mirror | None) -> Mapping[str, Any]:
     """Settings whose anchors reach ``longest`` steps: the same number of anchors, further apart."""
     return {"stride": math.ceil(longest / SSTSettings().num_anchors)}
 
@@ -165,7 +173,7 @@ SST_RIVAL = Rival(
     loss=sst_loss,
     training=RivalTraining(learning_rate=1e-3, batch_size=32, gradient_clip=100.0),
     source=SOURCE,
-    cover=widen_anchors,
+    suit=widen_anchors,
 )
 
 SST_TRIPLET = Rival(
@@ -175,5 +183,5 @@ SST_TRIPLET = Rival(
     loss=sst_triplet_loss,
     training=SST_RIVAL.training,
     source=f"{SOURCE}, trained with triplets too",
-    cover=widen_anchors,
+    suit=widen_anchors,
 )

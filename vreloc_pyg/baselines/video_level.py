@@ -239,5 +239,5 @@ VIDEO_LEVEL = Rival(
     draw=draw_video_level,
     training=RivalTraining(learning_rate=1e-3, batch_size=128, gradient_clip=5.0),
     source="Feng et al., Video Re-localization, ECCV 2018 (baseline: video level)",
-    cover=cap_length,
+    suit=cap_length,
 )

@@ -87,18 +87,19 @@ def rival_settings(
 ) -> tuple[dict[str, Any], RivalTraining]:
     """Settings of a rival's network and of its run on a benchmark.
 
-    A network that caps the length of its answers considers what the benchmark does (:attr:`.Rival.cover`).
+    A network that caps the length of its answers considers what the benchmark does (:attr:`.Rival.suit`).
 
     Args:
         rival: which.
-        benchmark: gives the greatest length.
+        benchmark: gives the greatest length and the mirror image.
         model, training: settings to replace.
 
     Raises:
         SettingsError: if a setting is unknown or impossible.
     """
     chosen = settings_from_dict(RivalTraining, {**vars(rival.training), **(training or {})})
-    return {**rival.cover(benchmark.longest), **(model or {})}, chosen
+    mirror = None if benchmark.skeleton is None else benchmark.skeleton.mirror_features()
+    return {**rival.suit(benchmark.longest, mirror), **(model or {})}, chosen
 
 
 def check_system(name: str, known: Mapping[str, object] | None = None) -> str:
