@@ -370,8 +370,8 @@ def benchmark(
     output: str,
     dataset: str = "synthetic",
     root: str | None = None,
-    systems: list[str] | None = None,
-    folds: list[int | str] | None = None,
+    systems: list[str] | str = "all",
+    folds: list[int] | int | str = "all",
     training: dict[str, Override] | None = None,
     max_pairs: int | None = None,
     quick: bool = False,
@@ -383,8 +383,8 @@ def benchmark(
         output: folder for predictions, tables, pictures and models.
         dataset: penn-action-reloc, utkinect-reloc, synthetic, or a data set of train.
         root: folder of its files; by default its name within $VRELOC_DATA.
-        systems: names, such as [mgffnet,cgbm], or [all]; an unknown one lists them.
-        folds: class folds by number, or [all].
+        systems: names, such as [mgffnet,cgbm], or all; an unknown one lists them.
+        folds: class folds, such as [0,2], or all.
         training: settings of runs to replace by system, or all, such as --training.cgbm '{epochs: 5}'.
         max_pairs: answer only so many test pairs a fold; by default all.
         quick: few training steps and pairs, to see that everything works.
@@ -392,7 +392,7 @@ def benchmark(
     """
     from vreloc_pyg.benchmarking.command import benchmark_systems
 
-    place = (dataset, root, systems or ["all"], list(map(str, folds or ["all"])))
+    place = (dataset, root, _words(systems), _words(folds))
     benchmark_systems(*place, output, training or {}, max_pairs, quick, seed)
     print(f"Tables and pictures are in {output}; begin with {Path(output) / 'report.md'}")
 
@@ -401,8 +401,8 @@ def ablate(
     output: str,
     dataset: str = "synthetic",
     root: str | None = None,
-    changes: list[str] | None = None,
-    folds: list[int | str] | None = None,
+    changes: list[str] | str = "graph",
+    folds: list[int] | int | str = "all",
     training: Override | None = None,
     max_pairs: int | None = None,
     quick: bool = False,
@@ -414,8 +414,8 @@ def ablate(
         output: folder for tables and models.
         dataset: penn-action-reloc, utkinect-reloc, synthetic, or a data set of train.
         root: folder of its files; by default its name within $VRELOC_DATA.
-        changes: rows by name, or [graph] (the paper's Table 3), [recipe] or [all].
-        folds: class folds by number, or [all].
+        changes: rows by name, or graph (the paper's Table 3), recipe or all.
+        folds: class folds, such as [0,2], or all.
         training: settings of every run to replace, such as --training.epochs 3.
         max_pairs: answer only so many pairs a fold; by default all.
         quick: few training steps and pairs, to see that everything works.
@@ -423,9 +423,14 @@ def ablate(
     """
     from vreloc_pyg.benchmarking.command import ablate_settings
 
-    place = (dataset, root, changes or ["graph"], list(map(str, folds or ["all"])))
+    place = (dataset, root, _words(changes), _words(folds))
     ablate_settings(*place, output, training or {}, max_pairs, quick, seed)
     print(f"Tables are in {output}; begin with {Path(output) / 'ablation.md'}")
+
+
+def _words(values: Sequence[object] | int) -> list[str]:
+    """One value or several as a list of words."""
+    return [str(values)] if isinstance(values, (str, int)) else list(map(str, values))
 
 
 def _preset(
@@ -479,6 +484,9 @@ def make_parser() -> ArgumentParser:
             sub.add_argument("videos", type=str, help="a video file, or a folder with videos.")
             skip, positional = {*skip, "videos"}, False
         sub.add_function_arguments(command, as_group=False, as_positional=positional, skip=skip)
+        for action in sub._actions:
+            if getattr(action, "_typehint", None) is bool:  # --quick is --quick true
+                action.nargs, action.const = "?", True
         commands.add_subcommand(name, sub, help=doc)
     return parser
 

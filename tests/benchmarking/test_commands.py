@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -10,13 +12,15 @@ from tests.benchmarking.conftest import TINY
 from vreloc_pyg import cli
 from vreloc_pyg.baselines import RIVALS
 from vreloc_pyg.benchmarking.ablation import GRAPH_CHANGES, RECIPE_CHANGES, choose_changes
+from vreloc_pyg.benchmarking.plan import NOT_IN_ALL
 from vreloc_pyg.errors import SettingsError
+from vreloc_pyg.training.systems import VARIANTS
 
 
 def test_benchmark_writes_what_the_report_shows(tmp_path, capsys):
     output = tmp_path / "results"
     systems = "[rules,matching-transformer,mgffnet,mgffnet-cnn]"
-    arguments = ["benchmark", "--output", str(output), "--systems", systems, "--quick", "true"]
+    arguments = ["benchmark", "--output", str(output), "--systems", systems, "--quick"]
     arguments += ["--training.all", json.dumps(TINY)]
     assert cli.main(arguments) == 0
     assert "begin with" in capsys.readouterr().out
@@ -31,6 +35,33 @@ def test_benchmark_writes_what_the_report_shows(tmp_path, capsys):
     for name in ("results.tex", "differences.md", "mcnemar.md", "curves.png", "qualitative.png"):
         assert (output / name).stat().st_size > 100
     assert cli.main(arguments) == 0  # nothing is left to do
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_all_systems_run_on_the_synthetic_data(tmp_path, request):
+    """As a user types it, in a process of its own: without the small stand-in of the other tests."""
+    output = tmp_path / "results"
+    command = [
+        sys.executable,
+        "-m",
+        "vreloc_pyg.cli",
+        "benchmark",
+        "--dataset",
+        "synthetic",
+        "--systems",
+        "all",
+    ]
+    finished = subprocess.run(
+        [*command, "--quick", "--output", str(output)],
+        cwd=request.config.rootpath,
+        capture_output=True,
+        text=True,
+    )
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    rows = set(pd.read_csv(output / "results.csv")["system"])
+    learned = {VARIANTS[name].row for name in VARIANTS if name not in NOT_IN_ALL}
+    assert learned | set(RIVALS) - set(NOT_IN_ALL) | {"frame-level", "whole reference"} <= rows
 
 
 def test_benchmark_without_our_system_compares_the_last(tmp_path):
@@ -102,7 +133,7 @@ def test_the_documented_system_appears_in_every_table(tmp_path, monkeypatch, req
     assert cli.main(["evaluate", "--checkpoint", checkpoint, "--output", str(tmp_path / "test")]) == 0
     assert rival.name in (tmp_path / "test" / "results.md").read_text()
     output = tmp_path / "benchmark"
-    arguments = ["--systems", f"[rules,{rival.name}]", "--quick", "true", "--output", str(output)]
+    arguments = ["--systems", f"[rules,{rival.name}]", "--quick", "--output", str(output)]
     assert cli.main(["benchmark", *arguments]) == 0
     assert rival.name in (output / "report.md").read_text()
     assert rival.name in pd.read_csv(output / "results.csv")["system"].tolist()

@@ -62,9 +62,9 @@ def benchmark_systems(
     plan = BenchmarkPlan(data, root, choose_folds(folds, data), chosen, seed, training, max_pairs, quick)
     frame = run_benchmark(plan, output)
     splits = {fold: load_benchmark(data, plan.root, fold, seed).splits["test"] for fold in plan.folds}
-    command = ["vreloc", "benchmark", "--dataset", dataset, "--systems", f"[{','.join(systems)}]"]
-    command += ["--folds", f"[{','.join(folds)}]", "--output", str(output)]
-    command += ["--quick", "true"] * quick + ["--max_pairs", str(max_pairs)] * (max_pairs is not None)
+    command = ["vreloc", "benchmark", "--dataset", dataset, "--systems", _shown(systems)]
+    command += ["--folds", _shown(folds), "--output", str(output)]
+    command += ["--quick"] * quick + ["--max_pairs", str(max_pairs)] * (max_pairs is not None)
     for name, values in training.items():
         command += [
             f"--training.{name}",
@@ -84,6 +84,10 @@ def benchmark_systems(
         splits=splits,
     )
     print_table(pd.read_csv(Path(output) / "results.csv"), ("R@1(0.5)", "R@1(0.7)", "mean tIoU"))
+
+
+def _shown(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"[{','.join(words)}]"
 
 
 def ablate_settings(
