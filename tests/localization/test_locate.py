@@ -73,6 +73,10 @@ def test_the_answer_is_where_the_action_is(videos):
     assert answer.curve.argmax() in range(20, 30)
     assert answer.found
     assert answer.probability is None  # nothing is known of these features
+    assert answer.proposals.scores is not None
+    assert 5 < len(answer.proposals) <= 100
+    assert (answer.proposals.scores.diff() <= 0).all()
+    assert 0 <= answer.proposals.bounds.min() < answer.proposals.bounds.max() <= answer.duration_s + 1e-6
 
 
 def test_a_part_of_a_longer_video_is_a_query(videos):
