@@ -81,7 +81,7 @@ def test_help_names_every_command(capsys):
     assert stopped.value.code == 0
     text = capsys.readouterr().out
     assert list(cli.COMMANDS) == [
-        *("demo", "train", "evaluate", "locate", "features", "merge", "weights", "localize"),
+        *("demo", "train", "evaluate", "locate", "serve", "features", "merge", "weights", "localize"),
         *("validate", "split", "pca", "train-actionness", "proposals"),
     ]
     for name in cli.COMMANDS:
@@ -90,6 +90,7 @@ def test_help_names_every_command(capsys):
 
 DEFAULTS = {
     "locate": {"checkpoint": None, "start": 0.0, "end": None, "top": 5, "html": None, "extractor": None},
+    "serve": {"host": "127.0.0.1", "port": 7860, "videos": None, "max_upload_mb": 500, "cache": None},
     "features": {"extractor": "i3d", "weights": None, "shard": None},
     "merge": {},
     "weights": {},
