@@ -370,9 +370,9 @@ def serve_page(
     Args:
         checkpoint, extractor, weights: of :func:`video_system`.
         cache: folder of features.
-        *server: further arguments of :func:`vreloc_pyg.report.app.serve`.
+        *server: further arguments of :func:`vreloc_pyg.report.server.serve`.
     """
-    from vreloc_pyg.report.app import serve
+    from vreloc_pyg.report.server import serve
 
     localizer, network = video_system(checkpoint, extractor, weights)
     serve(partial(locate, localizer=localizer, extractor=network, cache=cache), *server)

@@ -21,8 +21,9 @@ from vreloc_pyg import cli
 from vreloc_pyg.errors import MissingExtraError, SettingsError, VideoError
 from vreloc_pyg.localization.locate import locate
 from vreloc_pyg.report import app as module
-from vreloc_pyg.report.app import DemoApp, serve
+from vreloc_pyg.report.app import DemoApp
 from vreloc_pyg.report.example_videos import draw_example
+from vreloc_pyg.report.server import serve
 
 pytest.importorskip("gradio", reason="gradio is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -62,7 +63,7 @@ import sys
 from functools import partial
 from tests.localization.test_locate import Levels
 from vreloc_pyg.localization.locate import locate
-from vreloc_pyg.report.app import serve
+from vreloc_pyg.report.server import serve
 port, videos, cache = sys.argv[1:]
 serve(partial(locate, extractor=Levels(), cache=cache), port=int(port), videos=[videos], max_upload_mb=1)
 """
