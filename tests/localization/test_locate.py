@@ -133,6 +133,12 @@ def test_what_cannot_be_answered_is_refused_in_words(videos, tmp_path):
             locate(*arguments, extractor=Levels(), **options)
 
 
+def test_a_single_frame_that_lasts_is_still_a_single_frame(videos, tmp_path):
+    single = write_video(tmp_path / "slow.mp4", movie(9, each=1), rate=1)  # seen ten times on the grid
+    with pytest.raises(VideoError, match="single frame"):
+        locate(single, videos[1], extractor=Levels())
+
+
 def test_low_scores_are_left_out(videos):
     answer = locate(*videos, extractor=Levels(), min_score=1.0)
     assert len(answer.segments) == 0
