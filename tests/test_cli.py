@@ -81,8 +81,8 @@ def test_help_names_every_command(capsys):
     assert stopped.value.code == 0
     text = capsys.readouterr().out
     assert list(cli.COMMANDS) == [
-        *("demo", "train", "evaluate", "locate", "features", "merge", "weights", "localize"),
-        *("validate", "split", "pca", "train-actionness", "proposals", "plot-graph"),
+        *("demo", "train", "evaluate", "locate", "serve", "features", "merge", "weights", "localize"),
+        *("validate", "split", "pca", "train-actionness", "proposals", "benchmark", "ablate", "plot-graph"),
     ]
     for name in cli.COMMANDS:
         assert re.search(rf"^    {name} +\S", text, flags=re.MULTILINE)
@@ -90,6 +90,7 @@ def test_help_names_every_command(capsys):
 
 DEFAULTS = {
     "locate": {"checkpoint": None, "start": 0.0, "end": None, "top": 5, "html": None, "extractor": None},
+    "serve": {"host": "127.0.0.1", "port": 7860, "videos": None, "max_upload_mb": 500, "cache": None},
     "features": {"extractor": "i3d", "weights": None, "shard": None},
     "merge": {},
     "weights": {},
@@ -104,6 +105,8 @@ DEFAULTS = {
     },
     "evaluate": {"split": "test", "thresholds": None, "seed": 0},
     "localize": {"top_n": 5, "output": None},
+    "benchmark": {"dataset": "synthetic", "systems": "all", "folds": "all", "quick": False, "seed": 0},
+    "ablate": {"dataset": "synthetic", "changes": "graph", "folds": "all", "max_pairs": None, "seed": 0},
     "validate": {"features": None},
     "split": {"seed": 0},
     "pca": {"components": 500, "basis": None},

@@ -210,6 +210,33 @@ def locate(
             print(f"Written to {path}")
 
 
+def serve(
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    videos: list[str] | None = None,
+    max_upload_mb: int = 500,
+    checkpoint: str | None = None,
+    extractor: Literal["i3d", "c3d", "c3d-fc7"] | None = None,
+    weights: str | None = None,
+    cache: str | None = None,
+) -> None:
+    """Serve a local web page that answers as `vreloc locate` does.
+
+    Args:
+        host: address to listen on; by default this machine alone reaches it.
+        port: of the server.
+        videos: folders whose videos may be named by their paths, as [DIR1,DIR2]; by default none may.
+        max_upload_mb: largest upload in MB.
+        checkpoint: folder of a model trained on such features; by default a rule that needs no training.
+        extractor: network of the features; by default the model's own, or i3d.
+        weights: its weights, as `vreloc weights` keeps them.
+        cache: folder where features are kept; by default in the user's cache.
+    """
+    from vreloc_pyg.workflows import serve_page
+
+    serve_page(checkpoint, extractor, weights, cache, host, port, videos or [], max_upload_mb)
+
+
 def features(
     videos: str,
     output: str,
@@ -452,6 +479,7 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "train": train,
     "evaluate": evaluate,
     "locate": locate,
+    "serve": serve,
     "features": features,
     "merge": merge,
     "weights": weights,

@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from zipfile import BadZipFile
@@ -30,7 +31,7 @@ from vreloc_pyg.evaluation import (
 )
 from vreloc_pyg.evaluation.recall import best_tiou, passes
 from vreloc_pyg.features.extract import Extraction, extract_files, merge_stores, shard_path, video_files
-from vreloc_pyg.features.extractor import load_extractor
+from vreloc_pyg.features.extractor import VideoExtractor, load_extractor
 from vreloc_pyg.features.metadata import check_metadata
 from vreloc_pyg.features.pca import PCA, fit_pca, transform_store
 from vreloc_pyg.features.store import open_store
@@ -415,12 +416,7 @@ def locate_videos(
     for path in wanted.values():
         if path.is_dir() or path.resolve() in (Path(query).resolve(), Path(reference).resolve()):
             raise DataError(f"Cannot write to {path}: it is a folder, or one of the videos")
-    localizer = None if checkpoint is None else Localizer.from_pretrained(checkpoint)
-    network = None
-    if extractor is not None or weights is not None:
-        trained_on = None if localizer is None else localizer.features
-        name = extractor or (trained_on.extractor if trained_on is not None else None) or "i3d"
-        network = load_extractor(name, weights, None if trained_on is None else trained_on.frame_rate)
+    localizer, network = video_system(checkpoint, extractor, weights)
     with tqdm(unit=" frames", desc="reading", leave=False) as bar:
         answer = locate(query, reference, localizer, extractor=network, progress=bar.update, **options)
     if "json" in wanted:
@@ -433,6 +429,42 @@ def locate_videos(
         start, end = next(iter(answer.segments))
         cut_clip(reference, start, end, wanted["clip"])
     return answer
+
+
+def video_system(
+    checkpoint: str | Path | None, extractor: str | None, weights: str | Path | None
+) -> tuple[Localizer | None, VideoExtractor]:
+    """What answers for videos: a trained model or ``None`` for the rule, and the extractor it goes with.
+
+    Args:
+        checkpoint: a trained model; by default a rule that needs no training.
+        extractor, weights: of the features; by default the model's own, or I3D.
+    """
+    localizer = None if checkpoint is None else Localizer.from_pretrained(checkpoint)
+    trained_on = None if localizer is None else localizer.features
+    name = extractor or (trained_on.extractor if trained_on is not None else None) or "i3d"
+    rate = None if trained_on is None else trained_on.frame_rate
+    return localizer, load_extractor(name, weights, rate)
+
+
+def serve_page(
+    checkpoint: str | Path | None,
+    extractor: str | None,
+    weights: str | Path | None,
+    cache: str | Path | None,
+    *server: Any,
+) -> None:
+    """Serve the web page until interrupted; the model and the network are loaded once.
+
+    Args:
+        checkpoint, extractor, weights: of :func:`video_system`.
+        cache: folder of features.
+        *server: further arguments of :func:`vreloc_pyg.report.server.serve`.
+    """
+    from vreloc_pyg.report.server import serve
+
+    localizer, network = video_system(checkpoint, extractor, weights)
+    serve(partial(locate, localizer=localizer, extractor=network, cache=cache), *server)
 
 
 def print_answer(answer: VideoAnswer) -> None:

@@ -73,6 +73,10 @@ def test_the_answer_is_where_the_action_is(videos):
     assert answer.curve.argmax() in range(20, 30)
     assert answer.found
     assert answer.probability is None  # nothing is known of these features
+    assert answer.proposals.scores is not None
+    assert 5 < len(answer.proposals) <= 100
+    assert (answer.proposals.scores.diff() <= 0).all()
+    assert 0 <= answer.proposals.bounds.min() < answer.proposals.bounds.max() <= answer.duration_s + 1e-6
 
 
 def test_a_part_of_a_longer_video_is_a_query(videos):
@@ -127,6 +131,12 @@ def test_what_cannot_be_answered_is_refused_in_words(videos, tmp_path):
     ]:
         with pytest.raises(kind, match=words):
             locate(*arguments, extractor=Levels(), **options)
+
+
+def test_a_single_frame_that_lasts_is_still_a_single_frame(videos, tmp_path):
+    single = write_video(tmp_path / "slow.mp4", movie(9, each=1), rate=1)  # seen ten times on the grid
+    with pytest.raises(VideoError, match="single frame"):
+        locate(single, videos[1], extractor=Levels())
 
 
 def test_low_scores_are_left_out(videos):

@@ -22,10 +22,11 @@ pytestmark = [
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
-@pytest.fixture
-def page(tmp_path: Path):
+@pytest.fixture(params=["reference </script>.mp4", "reference.avi"])
+def page(tmp_path: Path, request):
     query = write_video(tmp_path / "query.mp4", counting(20, 8))
-    reference = write_video(tmp_path / "reference </script>.mp4", counting(60), options={"g": "5"})
+    codec = "mpeg4" if request.param.endswith(".avi") else "libx264"  # browsers play a copy of the first
+    reference = write_video(tmp_path / request.param, counting(60), codec=codec, options={"g": "5"})
     bounds = torch.tensor([[3.2, 4.8], [0.5, 1.5]])
     answer = VideoAnswer(
         query,
@@ -38,6 +39,7 @@ def page(tmp_path: Path):
         0.2,
         6.0,
         {"top_n": 2},
+        proposals=Segments(torch.tensor([[3.2, 4.8], [0.5, 1.5], [1.0, 2.0]]), torch.tensor([0.9, 0.4, 0.3])),
     )
     return write_page(tmp_path / "page.html", answer)
 
@@ -52,6 +54,7 @@ def test_the_first_result_moves_the_player_to_its_start(page: Path):
         tab.goto(page.as_uri())
         tab.wait_for_function("document.getElementById('reference').readyState > 0")
         assert tab.locator("#timeline .segment").count() == 2
+        assert tab.locator("#timeline .proposal").count() == 3
         assert len(tab.locator("#timeline .curve").get_attribute("points").split()) == 30
         assert "Best match at 00:00:03.200" in tab.locator("#verdict").inner_text()
         assert tab.locator("#timeline").bounding_box()["height"] > 100

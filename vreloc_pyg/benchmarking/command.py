@@ -11,7 +11,7 @@ import pandas as pd
 
 from vreloc_pyg.benchmarking.ablation import BASE, choose_changes, run_ablation
 from vreloc_pyg.benchmarking.plan import BenchmarkPlan, choose_folds, choose_systems, data_name
-from vreloc_pyg.benchmarking.run import mean_recall, run_benchmark
+from vreloc_pyg.benchmarking.run import mean_recall, run_benchmark, spread_pairs
 from vreloc_pyg.datasets.benchmark import load_benchmark
 from vreloc_pyg.evaluation import difference_table, format_intervals, result_table, to_markdown
 from vreloc_pyg.evaluation.bootstrap import Level
@@ -61,7 +61,8 @@ def benchmark_systems(
     chosen = choose_systems(systems)
     plan = BenchmarkPlan(data, root, choose_folds(folds, data), chosen, seed, training, max_pairs, quick)
     frame = run_benchmark(plan, output)
-    splits = {fold: load_benchmark(data, plan.root, fold, seed).splits["test"] for fold in plan.folds}
+    tested = {fold: load_benchmark(data, plan.root, fold, seed).splits["test"] for fold in plan.folds}
+    splits = {fold: spread_pairs(split, plan.num_pairs) for fold, split in tested.items()}
     command = ["vreloc", "benchmark", "--dataset", dataset, "--systems", _shown(systems)]
     command += ["--folds", _shown(folds), "--output", str(output)]
     command += ["--quick"] * quick + ["--max_pairs", str(max_pairs)] * (max_pairs is not None)

@@ -123,19 +123,22 @@ def extract_video(
         if kept is not None:
             return kept
     problems: list[str] = []
-    count = 0
+    count = pictures = 0
 
     def counted(frames: Iterator[Frame]) -> Iterator[Frame]:
-        nonlocal count
+        nonlocal count, pictures
+        last = None
         for frame in frames:
             count += 1
+            pictures += frame is not last  # a frame that stays on the screen comes as the same array
+            last = frame
             if progress is not None:
                 progress(1)
             yield frame
 
     frames = prefetch(read_frames(path, extractor.grid, start_s, end_s, problems), AHEAD)
     features = torch.cat(list(extractor.stream(counted(frames))))
-    if count < 2:
+    if pictures < 2:
         raise VideoError(f"{path} shows a single frame: there is no motion to describe")
     duration = count / extractor.frame_rate
     found = VideoFeatures(features, extractor.seconds_per_step, duration, tuple(problems))

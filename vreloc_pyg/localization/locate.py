@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 TRAINING_FREE = Calibration(slope=40.0, intercept=28.6, num_present=16, num_absent=12)
 
 
+#: Candidate windows that an answer keeps for pictures, and the largest tIoU two of them may have: with more
+#: overlap they would be near-copies of the best.
+KEPT_PROPOSALS, PROPOSALS_NMS = 100, 0.8
+
+
 def training_free() -> WindowRule:
     """The window rule on features of a network, used where there is no trained model."""
     windows = SlidingWindows(shortest=3, longest=400, ratio=1.2, overlap=0.8)
@@ -50,6 +55,7 @@ class VideoAnswer:
         duration_s: of the reference.
         settings: what decided the answer, as plain values.
         notes: what was wrong with the files, in words.
+        proposals: the best candidate windows in seconds of the reference, best first, for pictures.
     """
 
     query: Path
@@ -63,6 +69,7 @@ class VideoAnswer:
     duration_s: float
     settings: dict[str, Any]
     notes: tuple[str, ...] = ()
+    proposals: Segments = field(default_factory=lambda: Segments(torch.empty(0, 2), torch.empty(0)))
 
     @property
     def found(self) -> bool:
@@ -151,6 +158,7 @@ def locate(
     calibration = localizer.calibration if localizer is not None else None
     if localizer is None and extractor.name == "i3d":
         calibration = TRAINING_FREE
+    proposals = ranking.segments.top(KEPT_PROPOSALS, PROPOSALS_NMS)
     probability = None if calibration is None else calibration.probability(float(best.scores[0]))
     bounds = clip_segments(best.bounds, video.duration_s, min(step, video.duration_s))
     segments = Segments(bounds, best.scores)
@@ -174,4 +182,7 @@ def locate(
             "nms_threshold": system.nms_threshold,
         },
         (*clip.problems, *video.problems, *kept.notes),
+        Segments(
+            clip_segments(proposals.bounds, video.duration_s, min(step, video.duration_s)), proposals.scores
+        ),
     )

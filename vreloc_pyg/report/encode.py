@@ -1,0 +1,117 @@
+"""Encoding a part of a video again, upright and with its sound."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from av.container import InputContainer, OutputContainer
+    from av.video.frame import VideoFrame
+
+
+def seek_to(source: InputContainer, start_s: float) -> float:
+    """Move to the last keyframe before a second of the video; returns where the container's clock begins."""
+    origin = (source.start_time or 0) / 1e6
+    source.seek(round((start_s + origin) * 1e6), backward=True)
+    return origin
+
+
+def encode_part(
+    source: InputContainer,
+    start_s: float,
+    end_s: float,
+    output: Path,
+    *,
+    crf: int = 20,
+    max_height: int | None = None,
+) -> None:
+    """Encode ``[start_s, end_s)`` as H.264, and its sound, if it has any, as AAC.
+
+    Frames and sound keep their times, so that neither runs ahead of the other. A keyframe every two seconds
+    lets a player seek at once.
+
+    Args:
+        source: an open video; it is moved.
+        start_s, end_s: in seconds; the end may be infinite.
+        output: file to write; its suffix decides the container.
+        crf: quality, from 0, the best, to 51.
+        max_height: frames that are higher, in pixels, are made smaller.
+
+    Raises:
+        av.error.FFmpegError: if the part cannot be read or written.
+        ValueError: if the container takes no such streams.
+    """
+    import av
+
+    origin = seek_to(source, start_s)
+    video = source.streams.video[0]
+    audio = next(iter(source.streams.audio), None)
+    rate = video.average_rate or 25
+    options = {"crf": str(crf), "preset": "veryfast", "g": str(max(1, round(2 * rate)))}
+    open_streams = {stream.index for stream in (video, audio) if stream is not None}
+    with av.open(str(output), "w") as sink:
+        encoder: Any = sink.add_stream("libx264", rate=rate, options=options)
+        encoder.time_base = encoder.codec_context.time_base = video.time_base
+        voice: Any = None if audio is None else _sound(sink, audio)
+        sized = False
+        for packet in source.demux([stream for stream in (video, audio) if stream is not None]):
+            for frame in _decoded(packet):
+                if frame.time is None:
+                    continue
+                at = frame.time - origin
+                if at >= end_s:
+                    open_streams.discard(packet.stream_index)
+                if not start_s - 1e-6 <= at < end_s:
+                    continue
+                if isinstance(frame, av.VideoFrame):
+                    if not sized:
+                        encoder.width, encoder.height = _size(frame, max_height)
+                        encoder.pix_fmt, sized = "yuv420p", True
+                    fresh = _upright(frame, encoder.width, encoder.height)
+                    fresh.pts, fresh.time_base = round((at - start_s) / video.time_base), video.time_base
+                    sink.mux(encoder.encode(fresh))
+                else:
+                    frame.pts, frame.time_base = round((at - start_s) / frame.time_base), frame.time_base
+                    sink.mux(voice.encode(frame))
+            if not open_streams:
+                break
+        sink.mux(encoder.encode(None))
+        if voice is not None:
+            sink.mux(voice.encode(None))
+
+
+def _decoded(packet: Any) -> list[Any]:
+    """The frames of a packet; none of a damaged one, as where features are made."""
+    import av
+
+    try:
+        return list(packet.decode())
+    except av.error.FFmpegError:
+        return []
+
+
+def _sound(sink: OutputContainer, audio: Any) -> Any:
+    voice = sink.add_stream("aac", rate=audio.rate)
+    voice.layout = "mono" if audio.channels == 1 else "stereo"
+    return voice
+
+
+def _size(frame: VideoFrame, max_height: int | None) -> tuple[int, int]:
+    """Even width and height in pixels, as H.264 needs them, of a frame turned upright."""
+    width, height = (frame.width, frame.height) if frame.rotation % 180 == 0 else (frame.height, frame.width)
+    scale = 1.0 if max_height is None else min(1.0, max_height / height)
+    return max(2, round(width * scale) // 2 * 2), max(2, round(height * scale) // 2 * 2)
+
+
+def _upright(frame: VideoFrame, width: int, height: int) -> Any:
+    import av
+
+    if frame.rotation % 360 == 0:
+        return frame.reformat(width, height, format="yuv420p")
+    pixels = frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
+    turned = np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
+    fresh = av.VideoFrame.from_ndarray(turned, "rgb24")
+    return fresh.reformat(width, height, format="yuv420p")
