@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.videos import counting, grey, write_video
+from tests.videos import REAL, counting, grey, write_video
 from vreloc_pyg.errors import VideoError
 from vreloc_pyg.features.video import FrameGrid, probe, read_frames
 from vreloc_pyg.localization.locate import VideoAnswer
@@ -91,6 +91,18 @@ def test_a_copy_keeps_sound(tmp_path):
     video = write_both(tmp_path / "a.avi", 4, codec="mpeg4", sound="mp3")
     copy = playable_copy(video, tmp_path / "copy.mp4")
     assert loud_from_to(copy) == pytest.approx((2, 3), abs=0.1)
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real clips are not here: set VRELOC_DATA")
+def test_a_real_clip_whose_sound_has_a_coarse_clock(tmp_path):
+    """MP3 in AVI, counted in frames of 1152 samples."""
+    copy = playable_copy(REAL / "test.avi", tmp_path / "copy.mp4")
+    assert probe(copy).duration_s == pytest.approx(probe(REAL / "test.avi").duration_s, abs=0.1)
+    lengths = []
+    for path in (REAL / "test.avi", copy):
+        with av.open(str(path)) as source:
+            lengths.append(sum(frame.samples / frame.sample_rate for frame in source.decode(audio=0)))
+    assert lengths[1] == pytest.approx(lengths[0], abs=0.2)
 
 
 @pytest.mark.parametrize(

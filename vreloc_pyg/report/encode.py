@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,9 @@ import numpy as np
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
     from av.video.frame import VideoFrame
+
+#: Shorter gaps between frames of sound are errors of their clock, in seconds.
+GAP_S = 0.1
 
 
 def seek_to(source: InputContainer, start_s: float) -> float:
@@ -49,14 +53,23 @@ def encode_part(
     origin = seek_to(source, start_s)
     video = source.streams.video[0]
     audio = next(iter(source.streams.audio), None)
+    # Sound may come first, and no stream can be described once the first packet of any is written.
+    first = next((frame for packet in source.demux(video) for frame in _decoded(packet)), None)
+    if first is None:
+        raise ValueError("no frame of it can be decoded")
+    size = _size(first, max_height)
+    seek_to(source, start_s)
     rate = video.average_rate or 25
     options = {"crf": str(crf), "preset": "veryfast", "g": str(max(1, round(2 * rate)))}
     open_streams = {stream.index for stream in (video, audio) if stream is not None}
     with av.open(str(output), "w") as sink:
         encoder: Any = sink.add_stream("libx264", rate=rate, options=options)
         encoder.time_base = encoder.codec_context.time_base = video.time_base
+        encoder.width, encoder.height = size
+        encoder.pix_fmt = "yuv420p"
         voice: Any = None if audio is None else _sound(sink, audio)
-        sized = False
+        last = -1  # the latest tick of the video
+        heard: int | None = None  # where the next sample belongs
         for packet in source.demux([stream for stream in (video, audio) if stream is not None]):
             for frame in _decoded(packet):
                 if frame.time is None:
@@ -67,14 +80,20 @@ def encode_part(
                 if not start_s - 1e-6 <= at < end_s:
                     continue
                 if isinstance(frame, av.VideoFrame):
-                    if not sized:
-                        encoder.width, encoder.height = _size(frame, max_height)
-                        encoder.pix_fmt, sized = "yuv420p", True
-                    fresh = _upright(frame, encoder.width, encoder.height)
-                    fresh.pts, fresh.time_base = round((at - start_s) / video.time_base), video.time_base
+                    tick = round((at - start_s) / video.time_base)
+                    if tick <= last:
+                        continue  # a clock that stands still or runs backwards shows nothing new
+                    fresh, last = _upright(frame, *size), tick
+                    fresh.pts, fresh.time_base = tick, video.time_base
                     sink.mux(encoder.encode(fresh))
                 else:
-                    frame.pts, frame.time_base = round((at - start_s) / frame.time_base), frame.time_base
+                    # Clocks of sound may be coarse, as those of MP3 in AVI: samples follow each other, but
+                    # for gaps that one hears.
+                    wanted = round((at - start_s) * frame.sample_rate)
+                    if heard is None or wanted > heard + GAP_S * frame.sample_rate:
+                        heard = wanted
+                    frame.pts, frame.time_base = heard, Fraction(1, frame.sample_rate)
+                    heard += frame.samples
                     sink.mux(voice.encode(frame))
             if not open_streams:
                 break
