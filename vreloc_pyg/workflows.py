@@ -80,6 +80,7 @@ def train_localizer(
         preset.pairing,
         preset.proposals,
         preset.refine,
+        search=preset.search,
         name=f"MGFFNet ({preset.name})" if name is None else name,
         features=benchmark.features,
     )
@@ -433,7 +434,7 @@ def locate_videos(
 
 def video_system(
     checkpoint: str | Path | None, extractor: str | None, weights: str | Path | None
-) -> tuple[Localizer | None, VideoExtractor]:
+) -> tuple[RankingLocalizer | None, VideoExtractor]:
     """What answers for videos: a trained model or ``None`` for the rule, and the extractor it goes with.
 
     Args:

@@ -3,6 +3,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch_geometric.data import Batch
 
 from vreloc_pyg.baselines import standard_rules
@@ -12,6 +14,7 @@ from vreloc_pyg.evaluation import evaluate, result_table
 from vreloc_pyg.features.metadata import FeatureMetadata
 from vreloc_pyg.graphs.pairing import Pairing
 from vreloc_pyg.localization import Localizer
+from vreloc_pyg.localization.localizer import surroundings
 from vreloc_pyg.nn import MGFFNet
 from vreloc_pyg.nn.ranking import rank_windows
 from vreloc_pyg.proposals.actionness import ActionnessClassifier, ActionnessProposals, ActionnessSettings
@@ -528,3 +531,50 @@ def test_localizers_and_rules_stand_in_one_table():
     table = result_table(frame)
     assert len(table) == len(systems)
     assert (table["N"] == 4).all()
+
+
+@given(
+    start=st.integers(0, 60),
+    length=st.integers(1, 40),
+    rest=st.integers(0, 30),
+    share=st.sampled_from([0.04, 0.1, 0.5]),
+)
+def test_surroundings_are_windows_of_the_video_near_the_given_one(start, length, rest, share):
+    num_steps = start + length + rest
+    window = torch.tensor([[start, start + length]])
+    found = surroundings(window, share, num_steps)
+    assert window.tolist()[0] in found.tolist()
+    assert len(torch.unique(found, dim=0)) == len(found) <= 25
+    assert (found[:, 0] >= 0).all()
+    assert (found[:, 1] <= num_steps).all()
+    assert (2 * (found[:, 1] - found[:, 0]) >= length).all()
+    assert ((found - window).abs() <= 2 * max(1, round(share * length))).all()
+
+
+def test_surroundings_by_hand():
+    found = surroundings(torch.tensor([[1, 11]]), 0.1, 12)
+    # Starts -1 (cut to 0), 0, 1, 2, 3 and ends 9, 10, 11, 12, 13 (cut to 12).
+    expected = [[start, end] for start in (0, 1, 2, 3) for end in (9, 10, 11, 12)]
+    assert found.tolist() == expected
+
+
+def test_a_search_only_adds_windows_and_never_lowers_the_best_score(small_splits):
+    torch.manual_seed(0)
+    model = MGFFNet(in_channels=8, hidden_channels=8)
+    plain, searching = Localizer(model, Pairing(), WINDOWS), Localizer(model, Pairing(), WINDOWS, search=2)
+    for query, reference in map(small_splits["test"].__getitem__, range(3)):
+        first, second = plain.rank(query, reference), searching.rank(query, reference)
+        assert torch.equal(second.windows[: len(first.windows)], first.windows)
+        assert len(second.windows) > len(first.windows)
+        assert second.segments.scores.max() >= first.segments.scores.max()
+        scores = rank_windows(
+            searching.model, searching.pairing, query.features, reference.features, second.windows
+        ).score
+        assert torch.allclose(second.segments.scores.float(), scores, atol=1e-6)
+
+
+def test_search_is_saved_and_checked(tmp_path):
+    Localizer(MGFFNet(in_channels=8, hidden_channels=8), Pairing(), search=3).save_pretrained(tmp_path)
+    assert Localizer.from_pretrained(tmp_path).search == 3
+    with pytest.raises(SettingsError, match="search >= 0"):
+        Localizer(MGFFNet(in_channels=8, hidden_channels=8), Pairing(), search=-1)

@@ -90,6 +90,7 @@ RECIPE_CHANGES = (
     Change("12 candidates", "sampling", sampler={"num_candidates": 12}),
     Change("no augmentation", "training", preset={"augmentation": None}),
     Change("weights not averaged", "training", training={"ema_decay": None}),
+    Change("no search about the best windows", "answers", preset={"search": 0}),
     Change("refined by offsets", "answers", preset={"refine": True}),
 )
 

@@ -31,6 +31,8 @@ class Preset:
         training: of losses and optimisers.
         proposals: candidate windows of a reference, for validation and answers.
         refine: move the best window by its predicted offsets.
+        search: how many of the best windows have their surroundings scored too
+            (:class:`vreloc_pyg.localization.Localizer`); only in answers, not in validation.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Preset:
     training: TrainingSettings = field(default_factory=TrainingSettings)
     proposals: ProposalSource = field(default_factory=SlidingWindows)
     refine: bool = True
+    search: int = 0
 
 
 def make_preset(
@@ -144,4 +147,5 @@ def _recommended(
         ),
         proposals,
         refine=False,
+        search=3,
     )
