@@ -399,9 +399,12 @@ def benchmark(
     root: str | None = None,
     systems: list[str] | str = "all",
     folds: list[int] | int | str = "all",
+    features: str | None = None,
+    proposals: str | None = None,
     training: dict[str, Override] | None = None,
     max_pairs: int | None = None,
     quick: bool = False,
+    readme: str | None = None,
     seed: int = 0,
 ) -> None:
     """Train and test every system on every fold, and write the tables; what is done is not done again.
@@ -412,15 +415,21 @@ def benchmark(
         root: folder of its files; by default its name within $VRELOC_DATA.
         systems: names, such as [mgffnet,cgbm], or all; an unknown one lists them.
         folds: class folds, such as [0,2], or all.
+        features: feature store, for data that need one.
+        proposals: candidate windows as of train, with {fold} in the place of the fold's number.
         training: settings of runs to replace by system, or all, such as --training.cgbm '{epochs: 5}'.
         max_pairs: answer only so many test pairs a fold; by default all.
         quick: few training steps and pairs, to see that everything works.
+        readme: file whose table of this data set is replaced by these results.
         seed: decides data, weights and draws.
     """
     from vreloc_pyg.benchmarking.command import benchmark_systems
+    from vreloc_pyg.benchmarking.plan import make_plan
 
-    place = (dataset, root, _words(systems), _words(folds))
-    benchmark_systems(*place, output, training or {}, max_pairs, quick, seed)
+    options = {"training": training, "max_pairs": max_pairs, "quick": quick, "seed": seed}
+    sources = {"root": root, "features": features, "proposals": proposals}
+    plan = make_plan(dataset, _words(systems), _words(folds), **sources, **options)
+    benchmark_systems(plan, output, readme)
     print(f"Tables and pictures are in {output}; begin with {Path(output) / 'report.md'}")
 
 
@@ -449,9 +458,12 @@ def ablate(
         seed: decides data, weights and draws.
     """
     from vreloc_pyg.benchmarking.command import ablate_settings
+    from vreloc_pyg.benchmarking.plan import make_plan
 
-    place = (dataset, root, _words(changes), _words(folds))
-    ablate_settings(*place, output, training or {}, max_pairs, quick, seed)
+    own = {"mgffnet": training} if training else None
+    options = {"root": root, "max_pairs": max_pairs, "quick": quick, "seed": seed}
+    plan = make_plan(dataset, [], _words(folds), training=own, **options)
+    ablate_settings(plan, _words(changes), output)
     print(f"Tables are in {output}; begin with {Path(output) / 'ablation.md'}")
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from vreloc_pyg.baselines import CROSS_GATED, RIVALS, CrossGatedBilinearSettings
+from vreloc_pyg.baselines import CROSS_GATED, RIVALS
+from vreloc_pyg.baselines.cross_gated import CrossGatedBilinearSettings
 from vreloc_pyg.baselines.cross_gated_labels import score_segments, step_labels, step_loss
 from vreloc_pyg.baselines.learned import Example, draw_example, pad_clips
 from vreloc_pyg.datasets.sampling import TrainingPool

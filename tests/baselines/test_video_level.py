@@ -4,9 +4,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vreloc_pyg.baselines import RIVALS, VIDEO_LEVEL, VideoLevelSettings, video_level
+from vreloc_pyg.baselines import RIVALS, VIDEO_LEVEL, video_level
 from vreloc_pyg.baselines.video_level import (
     VideoLevelExample,
+    VideoLevelSettings,
     distance_hinge,
     draw_video_level,
     pick_triplet,

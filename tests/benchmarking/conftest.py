@@ -16,6 +16,5 @@ def small_benchmark(monkeypatch):
     def load(data="synthetic", root=None, fold=0, seed=0, *rest, **options):
         return Benchmark("synthetic", small_synthetic(seed=seed + fold).splits(), windows, longest=40)
 
-    for module in ("run", "ablation", "command"):
-        monkeypatch.setattr(f"vreloc_pyg.benchmarking.{module}.load_benchmark", load)
+    monkeypatch.setattr("vreloc_pyg.benchmarking.plan.load_benchmark", load)
     return load()

@@ -30,7 +30,7 @@ def test_benchmark_writes_what_the_report_shows(tmp_path, capsys):
         own = predictions[predictions["system"] == row["system"]]
         assert row["R@1(0.5)"] == pytest.approx(100 * own["R@1(0.5)"].mean())
     report = (output / "report.md").read_text()
-    assert "--systems '[rules,matching-transformer,mgffnet,mgffnet-cnn]'" in report
+    assert "vreloc benchmark --dataset synthetic --systems '[rules,matching-transformer,mgffnet," in report
     assert "Data are generated" in report
     for name in ("results.tex", "differences.md", "mcnemar.md", "curves.png", "qualitative.png"):
         assert (output / name).stat().st_size > 100
@@ -62,6 +62,21 @@ def test_all_systems_run_on_the_synthetic_data(tmp_path, request):
     rows = set(pd.read_csv(output / "results.csv")["system"])
     learned = {VARIANTS[name].row for name in VARIANTS if name not in NOT_IN_ALL}
     assert learned | set(RIVALS) - set(NOT_IN_ALL) | {"frame-level", "whole reference"} <= rows
+
+
+def test_the_table_of_a_readme_is_replaced(tmp_path, capsys):
+    readme = tmp_path / "README.md"
+    readme.write_text("# Mine\n\n<!-- table: synthetic -->\n\nold\n\n<!-- end table -->\n\nMore.\n")
+    arguments = ["benchmark", "--output", str(tmp_path / "x"), "--systems", "[rules,frame-level]"]
+    assert cli.main([*arguments, "--readme", str(readme)]) == 0
+    text = readme.read_text()
+    assert "| frame-level |" in text
+    assert "old" not in text
+    assert text.endswith("More.\n")
+    readme.write_text("# Without markers\n")
+    assert cli.main([*arguments, "--readme", str(readme)]) == 2
+    assert "<!-- table: synthetic -->" in capsys.readouterr().err
+    assert readme.read_text() == "# Without markers\n"
 
 
 def test_benchmark_without_our_system_compares_the_last(tmp_path):

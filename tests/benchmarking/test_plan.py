@@ -7,6 +7,7 @@ from vreloc_pyg.benchmarking.plan import (
     choose_systems,
     data_name,
     known_systems,
+    make_plan,
 )
 from vreloc_pyg.errors import SettingsError
 
@@ -77,3 +78,35 @@ def test_the_nearest_settings_of_a_run_win():
     assert (chosen["seed"], chosen["epochs"], chosen["batch_size"]) == (3, 7, 2)
     assert plan.training_of("mgffnet-cnn", 0)["batch_size"] == 8
     assert plan.num_pairs == 20
+
+
+def test_a_plan_as_the_words_of_a_command():
+    plan = BenchmarkPlan(
+        "penn_action", "somewhere/private", (0, 2), ("rules", "cgbm"), 3, {"cgbm": {"epochs": 2}}, 9, True
+    )
+    assert plan.words() == [
+        *(
+            "--dataset",
+            "penn_action",
+            "--root",
+            "PENN_ACTION",
+            "--systems",
+            "[rules,cgbm]",
+            "--folds",
+            "[0,2]",
+        ),
+        *("--training.cgbm", '{"epochs": 2}', "--max_pairs", "9", "--quick", "--seed", "3"),
+    ]
+    every = make_plan("synthetic", ["all"], ["all"], root=None)
+    assert every.words() == ["--dataset", "synthetic", "--systems", "all", "--folds", "all"]
+
+
+def test_proposals_of_each_fold(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "vreloc_pyg.benchmarking.plan.load_benchmark", lambda *_, proposals, **__: asked.append(proposals)
+    )
+    plan = BenchmarkPlan("penn_action", folds=(0, 1), proposals="outputs/fold{fold}")
+    for fold in plan.folds:
+        plan.load(fold)
+    assert asked == ["outputs/fold0", "outputs/fold1"]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from vreloc_pyg.benchmarking.plan import BenchmarkPlan
 from vreloc_pyg.benchmarking.run import read_answers, spread_pairs
-from vreloc_pyg.datasets.benchmark import Benchmark, load_benchmark
+from vreloc_pyg.datasets.benchmark import Benchmark
 from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.evaluation import evaluate
 from vreloc_pyg.files import write_text
@@ -146,7 +146,7 @@ def run_ablation(
             if settings.exists() and json.loads(settings.read_text()) != json.loads(json.dumps(about)):
                 raise DataError(f"{settings} is of a run with other settings; choose another output folder")
             if not answers.exists():
-                benchmark = benchmark or load_benchmark(plan.data, plan.root, fold, plan.seed)
+                benchmark = benchmark or plan.load(fold)
                 say(f"{plan.data}, fold {fold}: {change.row}")
                 write_json(settings, about)
                 localizer = _trained(change, training, benchmark, stem, progress)

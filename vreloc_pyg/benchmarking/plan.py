@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import environ
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from vreloc_pyg.baselines import FrameLevel, LocalizerProtocol
-from vreloc_pyg.datasets.benchmark import NUM_FOLDS, SKELETONS, BenchmarkName
+from vreloc_pyg.datasets.benchmark import NUM_FOLDS, SKELETONS, Benchmark, BenchmarkName, load_benchmark
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.training.systems import VARIANTS, check_system, learned_systems
 
@@ -54,6 +55,9 @@ class BenchmarkPlan:
         training: settings of runs to replace, by system, or under ``"all"``.
         max_pairs: answer only so many test pairs a fold, spread evenly; ``None``: all.
         quick: few training steps and pairs.
+        features: feature store, for data that need one.
+        proposals: candidate windows, a list or a folder of ``vreloc train-actionness``; ``{fold}`` stands for
+            the number of the fold. (default: sliding windows)
 
     Raises:
         SettingsError: if a name is unknown, a fold impossible, or files are needed and none are given.
@@ -67,6 +71,8 @@ class BenchmarkPlan:
     training: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     max_pairs: int | None = None
     quick: bool = False
+    features: str | None = None
+    proposals: str | None = None
 
     def __post_init__(self) -> None:
         if self.root is None and self.data != "synthetic" and environ.get("VRELOC_DATA"):
@@ -92,10 +98,59 @@ class BenchmarkPlan:
             chosen |= QUICK_TRAINING
         return {**chosen, **self.training.get("all", {}), **self.training.get(system, {})}
 
+    def words(self) -> list[str]:
+        """The options of a command line that make this plan; folders of data in capitals."""
+        words = ["--dataset", self.data]
+        if self.root is not None:
+            words += ["--root", self.data.upper()]
+        if self.systems:
+            words += [
+                "--systems",
+                "all" if self.systems == choose_systems(["all"]) else shown_words(self.systems),
+            ]
+        every = self.folds == choose_folds(["all"], self.data)
+        words += ["--folds", "all" if every else shown_words(self.folds)]
+        if self.features is not None:
+            words += ["--features", Path(self.features).name]
+        if self.proposals is not None:
+            words += ["--proposals", self.proposals]
+        for system, values in self.training.items():
+            words += [f"--training.{system}", json.dumps(dict(values))]
+        if self.max_pairs is not None:
+            words += ["--max_pairs", str(self.max_pairs)]
+        words += ["--quick"] * self.quick
+        return [*words, "--seed", str(self.seed)] if self.seed else words
+
+    def load(self, fold: int) -> Benchmark:
+        """The data of a fold; see :func:`vreloc_pyg.datasets.benchmark.load_benchmark`."""
+        proposals = None if self.proposals is None else self.proposals.replace("{fold}", str(fold))
+        return load_benchmark(
+            self.data, self.root, fold, self.seed, features=self.features, proposals=proposals
+        )
+
     @property
     def num_pairs(self) -> int | None:
         """How many test pairs of a fold are answered at most."""
         return QUICK_PAIRS if self.quick and self.max_pairs is None else self.max_pairs
+
+
+def shown_words(words: Sequence[object]) -> str:
+    """A list as an option of a command line takes it."""
+    return str(words[0]) if len(words) == 1 else f"[{','.join(map(str, words))}]"
+
+
+def make_plan(dataset: str, systems: Sequence[str], folds: Sequence[str], **options: Any) -> BenchmarkPlan:
+    """A plan from the words of a command line.
+
+    Args:
+        dataset: see :func:`data_name`.
+        systems: see :func:`choose_systems`.
+        folds: see :func:`choose_folds`.
+        **options: of :class:`BenchmarkPlan`; those that are ``None`` keep their default.
+    """
+    data = data_name(dataset)
+    given = {name: value for name, value in options.items() if value is not None}
+    return BenchmarkPlan(data, folds=choose_folds(folds, data), systems=choose_systems(systems), **given)
 
 
 def num_folds(data: str) -> int:

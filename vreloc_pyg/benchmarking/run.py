@@ -12,7 +12,7 @@ import pandas as pd
 from vreloc_pyg.baselines import LocalizerProtocol
 from vreloc_pyg.benchmarking.plan import RULES, TRAINING_FREE, WRONG_QUERY, BenchmarkPlan
 from vreloc_pyg.datasets.base import Query, Reference, RelocalizationSplit
-from vreloc_pyg.datasets.benchmark import Benchmark, load_benchmark
+from vreloc_pyg.datasets.benchmark import Benchmark
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.evaluation import evaluate
 from vreloc_pyg.evaluation.comparison import CURVE
@@ -74,7 +74,7 @@ def run_benchmark(
     for fold in plan.folds:
         folder = output / "runs" / f"fold{fold}"
         missing = [name for name in plan.systems if not _done(name, plan, fold, folder)]
-        benchmark = load_benchmark(plan.data, plan.root, fold, plan.seed) if missing else None
+        benchmark = plan.load(fold) if missing else None
         for name in missing:
             assert benchmark is not None
             say(f"{plan.data}, fold {fold}: {name}")
@@ -100,7 +100,9 @@ def _done(name: str, plan: BenchmarkPlan, fold: int, folder: Path) -> bool:
 def _settings(name: str, plan: BenchmarkPlan, fold: int) -> dict[str, object]:
     learned = name not in (RULES, *TRAINING_FREE)
     training = plan.training_of(OURS if name == WRONG_QUERY else name, fold) if learned else None
-    return {"data": plan.data, "seed": plan.seed, "num_pairs": plan.num_pairs, "training": training}
+    about = {"data": plan.data, "seed": plan.seed, "num_pairs": plan.num_pairs, "training": training}
+    sources = {"features": plan.features, "proposals": plan.proposals}
+    return {**about, **{name: value for name, value in sources.items() if value is not None}}
 
 
 def _run_system(
