@@ -1,3 +1,6 @@
+import itertools
+
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -5,8 +8,9 @@ import torch
 from tests.training.conftest import WINDOWS
 from vreloc_pyg.baselines import RIVALS
 from vreloc_pyg.baselines.learned import RivalTraining
+from vreloc_pyg.datasets.sampling import TrainingPool
 from vreloc_pyg.errors import CheckpointError
-from vreloc_pyg.training.rivals import ExampleDataset, RivalData, train_rival
+from vreloc_pyg.training.rivals import ExampleDataset, RivalData, bucketed, train_rival
 
 RIVAL = RIVALS["matching-transformer"]
 SMALL = {"hidden_channels": 16, "num_layers": 1}
@@ -53,8 +57,6 @@ def test_nothing_to_resume(splits, tmp_path):
 
 
 def test_epochs_draw_different_examples(splits):
-    from vreloc_pyg.datasets.sampling import TrainingPool
-
     pool = TrainingPool(splits["train"])
     first, again, other = (ExampleDataset(pool, RIVAL, 4, seed=0, epoch=e)[1] for e in (0, 0, 1))
     assert str(first) == str(again)
@@ -76,3 +78,23 @@ def test_the_gradient_is_clipped(splits, tmp_path, monkeypatch):
     run(splits, tmp_path)
     assert len(seen) == 4
     assert max(seen) < 1.001e-3
+
+
+def test_batches_of_like_lengths(splits):
+    pool = TrainingPool(splits["train"])
+    drawn = [RIVAL.draw(pool, np.random.default_rng(seed), None) for seed in range(12)]
+    batches = bucketed(drawn, 3, [0, 1])
+    assert sorted(id(one) for batch in batches for one in batch) == sorted(map(id, drawn))
+    spans = sorted((len(batch[0].reference), len(batch[-1].reference)) for batch in batches)
+    assert all(first[1] <= second[0] for first, second in itertools.pairwise(spans))
+    assert [list(map(id, batch)) for batch in batches] == [
+        list(map(id, batch)) for batch in bucketed(drawn, 3, [0, 1])
+    ]
+    orders = {tuple(len(b[0].reference) for b in bucketed(drawn, 3, [0, e])) for e in range(6)}
+    assert len(orders) > 1
+
+
+def test_a_run_in_buckets(splits, tmp_path, monkeypatch):
+    monkeypatch.setitem(SETTINGS, "buckets", True)
+    run(splits, tmp_path)
+    assert pd.read_csv(tmp_path / "metrics.csv")["train/loss"].notna().sum() >= 2

@@ -145,7 +145,13 @@ CROSS_GATED = Rival(
     settings=CrossGatedBilinearSettings,
     loss=cross_gated_loss,
     training=RivalTraining(
-        learning_rate=1e-3, batch_size=128, epochs=10, steps_per_epoch=100, gradient_clip=5.0, crop=0.9
+        learning_rate=1e-3,
+        batch_size=128,
+        epochs=10,
+        steps_per_epoch=100,
+        gradient_clip=5.0,
+        crop=0.9,
+        buckets=True,
     ),
     source="Feng et al., Video Re-localization, ECCV 2018",
     suit=cap_length,

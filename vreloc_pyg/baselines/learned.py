@@ -128,9 +128,12 @@ class RivalTraining(RunSettings):
 
     Args:
         augment: change training features at random, as the preset ``recommended`` does.
+        buckets: batches hold references of like lengths, which saves computing on padding; the order of the
+            batches stays random.
     """
 
     augment: bool = False
+    buckets: bool = False
 
 
 #: Indices and signs of a mirror image of features, see :class:`vreloc_pyg.graphs.pairing.Pairing`.

@@ -103,6 +103,19 @@ class ExampleDataset(Dataset[Any]):
         return self.rival.draw(self.pool, rng, self.augmentation)
 
 
+def bucketed(examples: Sequence[Any], batch_size: int, seed: Sequence[int]) -> list[list[Any]]:
+    """Batches of examples whose references are of like lengths, in a random order.
+
+    Args:
+        examples: with a ``reference [r, F]`` each.
+        batch_size: examples a batch; the number of examples is a multiple of it.
+        seed: decides the order.
+    """
+    ordered = sorted(examples, key=lambda example: len(example.reference))
+    batches = [ordered[first : first + batch_size] for first in range(0, len(ordered), batch_size)]
+    return [batches[index] for index in np.random.default_rng(seed).permutation(len(batches))]
+
+
 class RivalData(lightning.LightningDataModule):
     """Examples and validation pairs of a rival's run.
 
@@ -140,6 +153,9 @@ class RivalData(lightning.LightningDataModule):
         epoch = self.trainer.current_epoch if self.trainer is not None else 0
         size = chosen.batch_size * chosen.steps_per_epoch
         examples = ExampleDataset(self.pool, self.rival, size, self.augmentation, chosen.seed, epoch)
+        if chosen.buckets:
+            batches = bucketed([examples[i] for i in range(size)], chosen.batch_size, [chosen.seed, epoch])
+            return DataLoader(batches, batch_size=None)  # type: ignore[arg-type]
         return DataLoader(examples, chosen.batch_size, collate_fn=list, num_workers=self.num_workers)
 
     def val_dataloader(self) -> DataLoader[ValidationPair]:
