@@ -133,6 +133,21 @@ def test_what_cannot_be_answered_is_refused_in_words(videos, tmp_path):
             locate(*arguments, extractor=Levels(), **options)
 
 
+def test_a_reference_that_cannot_be_searched_is_found_before_features_are_made(videos, tmp_path):
+    query, reference = videos
+    (tmp_path / "text.mp4").write_text("no video")
+    read: list[int] = []
+    with pytest.raises(VideoError, match=r"text\.mp4"):
+        locate(query, tmp_path / "text.mp4", extractor=Levels(), progress=read.append)
+    assert read == []
+    with pytest.raises(VideoError, match="cannot be longer"):
+        locate(reference, query, extractor=Levels(), progress=read.append)
+    frames = sum(read)
+    with pytest.raises(VideoError, match="cannot be longer"):
+        locate(reference, query, extractor=Levels(), cache=tmp_path / "other", progress=read.append)
+    assert sum(read) - frames == len(list(read_frames(reference, Levels().grid)))  # of the query alone
+
+
 def test_a_single_frame_that_lasts_is_still_a_single_frame(videos, tmp_path):
     single = write_video(tmp_path / "slow.mp4", movie(9, each=1), rate=1)  # seen ten times on the grid
     with pytest.raises(VideoError, match="single frame"):

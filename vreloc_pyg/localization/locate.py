@@ -16,6 +16,7 @@ from vreloc_pyg.errors import SettingsError, VideoError
 from vreloc_pyg.features.extract import FeatureCache, extract_video
 from vreloc_pyg.features.extractor import VideoExtractor, load_extractor
 from vreloc_pyg.features.metadata import check_metadata
+from vreloc_pyg.features.video import probe
 from vreloc_pyg.files import user_cache
 from vreloc_pyg.localization.calibration import Calibration
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
@@ -139,13 +140,12 @@ def locate(
     if trained_on is not None:
         check_metadata(trained_on, extractor.metadata, f"features of {extractor.name}")
     kept = FeatureCache(user_cache() / "features" if cache is None else Path(cache))
+    searchable_s = probe(reference).duration_s  # before minutes are spent on features of the other file
     clip = extract_video(query, extractor, start_s, end_s, kept, progress=progress)
+    if searchable_s is not None:
+        _check_length(clip.duration_s, searchable_s, extractor.seconds_per_step)
     video = extract_video(reference, extractor, cache=kept, progress=progress)
-    if clip.duration_s > video.duration_s + extractor.seconds_per_step:
-        raise VideoError(
-            f"The query lasts {clip.duration_s:.1f} s and the reference {video.duration_s:.1f} s: a query "
-            "cannot be longer than what it is looked for in. Choose a part with --start and --end"
-        )
+    _check_length(clip.duration_s, video.duration_s, extractor.seconds_per_step)
     system = training_free() if localizer is None else localizer
     step = extractor.seconds_per_step
     wanted = Query(clip.features, step, "", Path(query).stem)
@@ -186,3 +186,12 @@ def locate(
             clip_segments(proposals.bounds, video.duration_s, min(step, video.duration_s)), proposals.scores
         ),
     )
+
+
+def _check_length(query_s: float, reference_s: float, slack_s: float) -> None:
+    """Raise :class:`VideoError` if the query lasts longer than the reference by more than ``slack_s``."""
+    if query_s > reference_s + slack_s:
+        raise VideoError(
+            f"The query lasts {query_s:.1f} s and the reference {reference_s:.1f} s: a query cannot be "
+            "longer than what it is looked for in. Choose a part with --start and --end"
+        )
