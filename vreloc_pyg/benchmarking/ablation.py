@@ -16,7 +16,7 @@ from vreloc_pyg.datasets.benchmark import Benchmark
 from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.evaluation import evaluate
 from vreloc_pyg.files import write_text
-from vreloc_pyg.localization import Localizer
+from vreloc_pyg.localization import Localizer, RankingLocalizer
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.training.systems import variant_preset
 from vreloc_pyg.workflows import train_localizer, write_json
@@ -35,6 +35,9 @@ class Change:
         sampler: settings of the sampler of episodes.
         windows: settings of the sliding windows that are ranked.
         preset: fields of the preset, such as ``augmentation``.
+        answers: attributes of the trained localizer, ``refine`` or ``search``.
+
+    A row that changes windows or answers only is not trained anew: the recommended model is asked.
     """
 
     row: str
@@ -45,6 +48,12 @@ class Change:
     sampler: Mapping[str, Any] = field(default_factory=dict)
     windows: Mapping[str, Any] = field(default_factory=dict)
     preset: Mapping[str, Any] = field(default_factory=dict)
+    answers: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def trains(self) -> bool:
+        """Whether the row needs a model of its own."""
+        return not (self.windows or self.answers)
 
 
 BASE = Change("recommended", "")
@@ -90,8 +99,8 @@ RECIPE_CHANGES = (
     Change("12 candidates", "sampling", sampler={"num_candidates": 12}),
     Change("no augmentation", "training", preset={"augmentation": None}),
     Change("weights not averaged", "training", training={"ema_decay": None}),
-    Change("no search about the best windows", "answers", preset={"search": 0}),
-    Change("refined by offsets", "answers", preset={"refine": True}),
+    Change("no search about the best windows", "answers", answers={"search": 0}),
+    Change("refined by offsets", "answers", answers={"refine": True}),
 )
 
 SETS = {"graph": GRAPH_CHANGES, "recipe": RECIPE_CHANGES, "all": (*GRAPH_CHANGES, *RECIPE_CHANGES)}
@@ -160,11 +169,17 @@ def run_ablation(
 
 def _trained(
     change: Change, training: Mapping[str, Any], benchmark: Benchmark, stem: Path, progress: bool
-) -> Localizer:
-    if change.windows:
-        if not isinstance(benchmark.proposals, SlidingWindows):
-            raise SettingsError(f"The ablation {change.row!r} changes sliding windows; there are others")
-        benchmark = replace(benchmark, proposals=replace(benchmark.proposals, **change.windows))
+) -> RankingLocalizer:
+    if not change.trains:
+        asked = Localizer.from_pretrained(stem.with_name(_file_name(BASE.row)) / "model")
+        if change.windows:
+            if not isinstance(asked.proposals, SlidingWindows):
+                raise SettingsError(f"The ablation {change.row!r} changes sliding windows; there are others")
+            asked.proposals = replace(asked.proposals, **change.windows)
+        for name, value in change.answers.items():
+            setattr(asked, name, value)
+        asked.name = change.row
+        return asked
     preset = variant_preset("mgffnet", benchmark, None, change.model, change.pairing, training)
     preset = replace(preset, sampler=replace(preset.sampler, **change.sampler), **change.preset)  # type: ignore[type-var]
     resume = (stem / "checkpoints" / "last.ckpt").exists()
