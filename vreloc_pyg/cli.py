@@ -80,7 +80,7 @@ def train(
         num_workers: processes that prepare training episodes.
         seed: decides weights and draws.
     """
-    from vreloc_pyg.workflows import train_system
+    from vreloc_pyg.localization.trained import train_system
 
     train_system(
         system,

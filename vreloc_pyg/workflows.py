@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from vreloc_pyg.baselines import RIVALS, STRONGEST_RULE, LocalizerProtocol, Rival, standard_rules
+from vreloc_pyg.baselines import STRONGEST_RULE, LocalizerProtocol, standard_rules
 from vreloc_pyg.datasets.base import Query, Reference, RelocalizationSplit
 from vreloc_pyg.datasets.benchmark import Benchmark
 from vreloc_pyg.errors import DataError, SettingsError
@@ -36,9 +36,9 @@ from vreloc_pyg.features.metadata import check_metadata
 from vreloc_pyg.features.pca import PCA, fit_pca, transform_store
 from vreloc_pyg.features.store import open_store
 from vreloc_pyg.files import write_text
-from vreloc_pyg.localization import Localizer, RankingLocalizer, RivalLocalizer
-from vreloc_pyg.localization.calibration import calibrate
+from vreloc_pyg.localization import Localizer, RankingLocalizer
 from vreloc_pyg.localization.locate import VideoAnswer, locate
+from vreloc_pyg.localization.trained import train_localizer
 from vreloc_pyg.proposals.actionness import ActionnessProposals, ActionnessSettings
 from vreloc_pyg.proposals.lists import VideoProposals, write_proposal_list
 from vreloc_pyg.proposals.recall import proposal_recall
@@ -50,121 +50,7 @@ from vreloc_pyg.report.subtitles import subtitles
 from vreloc_pyg.segments import Segments, steps_to_seconds
 from vreloc_pyg.settings import settings_from_dict
 from vreloc_pyg.training.actionness import ActionnessTraining, train_actionness
-from vreloc_pyg.training.presets import Preset, make_preset
-from vreloc_pyg.training.rivals import RivalData, train_rival
-from vreloc_pyg.training.run import train
-from vreloc_pyg.training.systems import VARIANTS, check_system, rival_settings, variant_preset
-
-
-def train_localizer(
-    benchmark: Benchmark,
-    preset: Preset,
-    output: str | Path,
-    name: str | None = None,
-    calibrated: bool = True,
-    **options: Any,
-) -> Localizer:
-    """Train a preset on a benchmark and save the best localizer into ``output/model``.
-
-    Args:
-        benchmark: its training split is trained on, its validation split chooses.
-        preset: see :func:`vreloc_pyg.training.make_preset`.
-        output: folder for the model, checkpoints and curves.
-        name: its row in tables. (default: MGFFNet and the preset's name)
-        calibrated: fit the probability that a reference shows the action at all, on the validation split.
-        **options: of :func:`vreloc_pyg.training.train`.
-    """
-    model = train(preset, benchmark.splits["train"], benchmark.splits["validation"], output, **options)
-    localizer = Localizer(
-        model,
-        preset.pairing,
-        preset.proposals,
-        preset.refine,
-        search=preset.search,
-        name=f"MGFFNet ({preset.name})" if name is None else name,
-        features=benchmark.features,
-    )
-    return _saved(localizer, benchmark, output, calibrated)
-
-
-def train_rival_localizer(
-    benchmark: Benchmark,
-    rival: Rival,
-    output: str | Path,
-    model: Mapping[str, Any] | None = None,
-    training: Mapping[str, Any] | None = None,
-    num_workers: int = 0,
-    calibrated: bool = True,
-    **options: Any,
-) -> RivalLocalizer:
-    """Train a rival on a benchmark and save it, as it did best, into ``output/model``.
-
-    Args:
-        benchmark: its training split is trained on, its validation split chooses.
-        rival: which.
-        output: folder for the model, checkpoints and curves.
-        model, training: settings to replace, see :func:`vreloc_pyg.training.systems.rival_settings`.
-        num_workers: processes that prepare examples.
-        calibrated: see :func:`train_localizer`.
-        **options: of :func:`vreloc_pyg.training.run.fit`.
-    """
-    settings, chosen = rival_settings(rival, benchmark, model, training)
-    train_split = benchmark.splits["train"]
-    torch.manual_seed(chosen.seed)
-    network = rival.build(train_split.num_features, settings)
-    augmentation = make_preset(
-        "recommended", train_split.num_features, benchmark.proposals, benchmark.skeleton
-    ).augmentation
-    validation, proposals = benchmark.splits["validation"], benchmark.proposals
-    data = RivalData(rival, chosen, train_split, validation, proposals, augmentation, num_workers)
-    train_rival(rival, network, data, output, **options)
-    localizer = RivalLocalizer(rival, network, benchmark.proposals, features=benchmark.features)
-    return _saved(localizer, benchmark, output, calibrated)
-
-
-def train_system(
-    name: str,
-    benchmark: Benchmark,
-    output: str | Path,
-    preset: str | None = None,
-    model: Mapping[str, Any] | None = None,
-    pairing: Mapping[str, Any] | None = None,
-    training: Mapping[str, Any] | None = None,
-    edges: bool = False,
-    **options: Any,
-) -> RankingLocalizer:
-    """Train any learned system by name and save it into ``output/model``.
-
-    Args:
-        name: one of :func:`vreloc_pyg.training.systems.learned_systems`.
-        benchmark: its training split is trained on, its validation split chooses.
-        output: folder for the model, checkpoints and curves.
-        preset, pairing, edges: of MGFFNet and its variants only.
-        model, training: settings to replace.
-        **options: of :func:`train_localizer` or :func:`train_rival_localizer`.
-
-    Raises:
-        SettingsError: if the name or a setting is unknown, or does not go with the system.
-    """
-    if name in RIVALS:
-        if preset is not None or pairing or edges:
-            raise SettingsError(f"The settings preset, pairing and edges are MGFFNet's, not those of {name}")
-        return train_rival_localizer(benchmark, RIVALS[name], output, model, training, **options)
-    chosen = variant_preset(check_system(name), benchmark, preset, model, pairing, training)
-    row = VARIANTS[name].row if preset is None else None
-    return train_localizer(benchmark, chosen, output, row, edges=edges, **options)
-
-
-LocalizerKind = TypeVar("LocalizerKind", bound=RankingLocalizer)
-
-
-def _saved(
-    localizer: LocalizerKind, benchmark: Benchmark, output: str | Path, calibrated: bool
-) -> LocalizerKind:
-    if calibrated:
-        localizer.calibration = calibrate(localizer, benchmark.splits["validation"])
-    localizer.save_pretrained(Path(output) / "model")
-    return localizer
+from vreloc_pyg.training.presets import Preset
 
 
 def benchmark_rules(benchmark: Benchmark) -> list[LocalizerProtocol]:

@@ -17,9 +17,10 @@ from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.evaluation import evaluate
 from vreloc_pyg.files import write_text
 from vreloc_pyg.localization import Localizer, RankingLocalizer
+from vreloc_pyg.localization.trained import train_localizer
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.training.systems import variant_preset
-from vreloc_pyg.workflows import train_localizer, write_json
+from vreloc_pyg.workflows import write_json
 
 
 @dataclass(frozen=True)
