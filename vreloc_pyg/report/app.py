@@ -76,7 +76,7 @@ class DemoApp:
             import gradio as gr
         except ImportError:
             raise MissingExtraError(
-                "The web page needs Gradio, which is not installed: pip install 'vreloc_pyg[serve]'"
+                "The web page needs Gradio, which is not installed: pip install 'vreloc_pyg[demo]'"
             ) from None
 
         by_path = bool(self.videos)
