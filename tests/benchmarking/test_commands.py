@@ -100,7 +100,7 @@ def test_what_benchmark_cannot_do_is_said_in_a_line(arguments, message, tmp_path
     assert error.count("\n") == 1
 
 
-def test_ablate_compares_every_change_with_the_recommended_settings(tmp_path, capsys):
+def test_ablate_compares_every_change_with_the_recommended_settings(tmp_path, capsys, monkeypatch):
     rows = ["n = 1", "T = 8", "GAT branches", "half as many windows", "no augmentation", "12 candidates"]
     arguments = ["ablate", "--output", str(tmp_path), "--changes", json.dumps(rows)]
     arguments += ["--training", json.dumps(TINY), "--max_pairs", "3"]
@@ -113,6 +113,15 @@ def test_ablate_compares_every_change_with_the_recommended_settings(tmp_path, ca
     assert "*validation* classes" in report
     assert "n = 1 − recommended" in report
     assert cli.main(arguments) == 0  # kept answers are read
+    kept = tmp_path / "ablation" / "fold0"
+    answers = pd.read_csv(kept / "T---8.csv")
+    (kept / "T---8.csv").unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr("vreloc_pyg.benchmarking.ablation.train_localizer", None)  # so are kept models
+        assert cli.main(arguments) == 0
+    assert (
+        pd.read_csv(kept / "T---8.csv")["tiou"].tolist() == pd.read_csv(io.StringIO(answers))["tiou"].tolist()
+    )
     changed = [*arguments, "--seed", "1"]
     assert cli.main(changed) == 2
     assert "other settings" in capsys.readouterr().err

@@ -181,6 +181,8 @@ def _trained(
             setattr(asked, name, value)
         asked.name = change.row
         return asked
+    if (stem / "model").exists():
+        return Localizer.from_pretrained(stem / "model")
     preset = variant_preset("mgffnet", benchmark, None, change.model, change.pairing, training)
     preset = replace(preset, sampler=replace(preset.sampler, **change.sampler), **change.preset)  # type: ignore[type-var]
     resume = (stem / "checkpoints" / "last.ckpt").exists()
