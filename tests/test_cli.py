@@ -186,7 +186,8 @@ def test_numbers_may_be_written_in_any_form(tmp_path):
 def test_the_paper_preset(tmp_path):
     assert cli.main(["train", "--output", str(tmp_path), "--preset", "paper", "--edges", "true", *TINY]) == 0
     config = json.loads((tmp_path / "model" / "config.json").read_text())
-    assert config["localizer"] == {"refine": True, "nms_threshold": 0.5, "name": "MGFFNet (paper)"}
+    expected = {"refine": True, "search": 0, "nms_threshold": 0.5, "name": "MGFFNet (paper)"}
+    assert config["localizer"] == expected
 
 
 def test_the_written_settings_reproduce_the_run(trained, tmp_path):
@@ -318,7 +319,7 @@ def test_demo(tmp_path, capsys):
     [
         (["--model.depth=3"], "Unknown setting 'depth' of MGFFSettings; known are in_channels, "),
         (["--pairing.depth=3"], "Unknown setting 'depth' of Pairing; known are num_steps, "),
-        (["--training.depth=3"], "Unknown setting 'depth' of TrainingSettings; known are loss, "),
+        (["--training.depth=3"], "Unknown setting 'depth' of TrainingSettings; known are learning_rate, "),
         (["--training.epochs=0"], "Expected a positive epochs (got 0)"),
         (["--training.epochs=many"], "Expected epochs of TrainingSettings as int (got 'many')"),
         (["--training.epochs=1.5"], "Expected epochs of TrainingSettings as int (got 1.5)"),

@@ -195,7 +195,7 @@ def test_settings_that_cannot_be_served_are_refused(tmp_path, monkeypatch):
     with pytest.raises(SettingsError, match="max_upload_mb"):
         serve(answer, max_upload_mb=0)
     monkeypatch.setitem(sys.modules, "gradio", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'vreloc_pyg\[serve\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'vreloc_pyg\[demo\]'"):
         DemoApp(answer, tmp_path).build()
 
 
