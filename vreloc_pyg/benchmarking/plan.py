@@ -38,7 +38,7 @@ NOT_IN_ALL = (
 )
 
 #: Settings of every run with ``quick``: enough to see that a system works, not how well.
-QUICK_TRAINING = {"epochs": 2, "steps_per_epoch": 15, "batch_size": 8, "validation_pairs": 10}
+QUICK_TRAINING = {"epochs": 2, "steps_per_epoch": 8, "batch_size": 8, "validation_pairs": 10}
 QUICK_PAIRS = 20
 
 
