@@ -11,7 +11,14 @@ from vreloc_pyg.cli import main
 from vreloc_pyg.datasets import Query, Reference
 from vreloc_pyg.errors import DataError, FeatureError, SettingsError, VideoError
 from vreloc_pyg.features import extract
-from vreloc_pyg.features.extract import FeatureCache, extract_files, extract_video, merge_stores, video_files
+from vreloc_pyg.features.extract import (
+    FeatureCache,
+    extract_files,
+    extract_video,
+    gather,
+    merge_stores,
+    video_files,
+)
 from vreloc_pyg.features.extractor import VideoExtractor
 from vreloc_pyg.features.store import HDF5Store
 from vreloc_pyg.features.video import FrameGrid, read_frames
@@ -110,6 +117,14 @@ def test_other_settings_and_other_content_are_other_features(videos, tmp_path):
         assert extract_video(path, extractor, *part, cache=cache).cached
     query.write_bytes(reference.read_bytes())
     assert not extract_video(query, Levels(), cache=cache).cached
+
+
+@pytest.mark.parametrize("lengths", [[1], [3, 4096, 2], [5000], [7] * 1500])
+def test_parts_are_gathered_as_they_came(lengths):
+    parts = [torch.randn(length, 3) for length in lengths]
+    found = gather(iter(parts))
+    assert torch.equal(found, torch.cat(parts))
+    assert found.untyped_storage().nbytes() == found.numel() * 4  # nothing of the buffer is kept
 
 
 def test_a_cache_that_cannot_be_written_is_a_note(videos, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -92,6 +92,28 @@ class FeatureCache:
             self.notes.append(f"Features could not be kept in {self.folder}: {error}")
 
 
+def gather(parts: Iterable[Tensor]) -> Tensor:
+    """Concatenate ``[T_i, F]`` one after the other into a buffer that doubles.
+
+    Thousands of small tensors, kept between the large ones that come and go with every clip, would leave
+    holes in the heap that are never filled: hours of video would take gigabytes.
+
+    Args:
+        parts: at least one.
+    """
+    buffer, filled = torch.empty(0, 0), 0
+    for part in parts:
+        needed = filled + len(part)
+        if needed > len(buffer):
+            larger = part.new_empty(max(2 * needed, 4096), part.size(1))
+            if filled:
+                larger[:filled] = buffer[:filled]
+            buffer = larger
+        buffer[filled:needed] = part
+        filled = needed
+    return buffer[:filled].clone()
+
+
 def extract_video(
     path: str | Path,
     extractor: VideoExtractor,
@@ -137,7 +159,7 @@ def extract_video(
             yield frame
 
     frames = prefetch(read_frames(path, extractor.grid, start_s, end_s, problems), AHEAD)
-    features = torch.cat(list(extractor.stream(counted(frames))))
+    features = gather(extractor.stream(counted(frames)))
     if pictures < 2:
         raise VideoError(f"{path} shows a single frame: there is no motion to describe")
     duration = count / extractor.frame_rate
