@@ -15,6 +15,7 @@ import torch
 
 from vreloc_pyg import cli
 from vreloc_pyg.proposals.actionness import ActionnessProposals
+from vreloc_pyg.training.systems import learned_systems
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = (ROOT / "docs/data.md").read_text()
@@ -211,7 +212,10 @@ def test_every_block_of_the_page_runs(workplace, monkeypatch, capsys):
 def test_every_config_names_known_settings():
     parser = cli.make_parser()
     paths = sorted((ROOT / "configs").glob("*.yaml"))
-    assert [path.stem for path in paths] == ["activitynet", "thumos14", "video_reloc"]
+    assert [path.stem for path in paths] == ["activitynet", "benchmark_pose", "thumos14", "video_reloc"]
+    chosen = parser.parse_args(["benchmark", "--output", "x", "--config", str(paths.pop(1))])
+    assert chosen.benchmark.systems == "all"
+    assert set(chosen.benchmark.training) <= set(learned_systems())
     for path in paths:
         chosen = parser.parse_args(["train", "--config", str(path)])
         assert chosen.train.data == path.stem
