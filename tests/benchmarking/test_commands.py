@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 
@@ -112,6 +113,9 @@ def test_ablate_compares_every_change_with_the_recommended_settings(tmp_path, ca
     report = (tmp_path / "ablation.md").read_text()
     assert "*validation* classes" in report
     assert "n = 1 − recommended" in report
+    made_by = shlex.split(re.search(r"```sh\nvreloc (.*)\n```", report)[1])
+    parsed = cli.make_parser().parse_args(made_by).ablate
+    assert (parsed.training, parsed.changes, parsed.max_pairs) == (TINY, rows, 3)
     assert cli.main(arguments) == 0  # kept answers are read
     kept = tmp_path / "ablation" / "fold0"
     answers = pd.read_csv(kept / "T---8.csv")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -96,7 +98,10 @@ def ablate_settings(plan: BenchmarkPlan, changes: Sequence[str], output: str | P
         output: folder of models, answers, ``ablation.md`` and ``ablation.csv``.
     """
     rows = choose_changes(changes)
-    command = ["vreloc", "ablate", *plan.words(), "--changes", shown_words(changes), "--output", str(output)]
+    own = plan.training.get("mgffnet")  # the one system there is: its settings stand without its name
+    command = ["vreloc", "ablate", *replace(plan, training={}).words(), "--changes", shown_words(changes)]
+    command += ["--training", json.dumps(dict(own))] if own else []
+    command += ["--output", str(output)]
     frame = run_ablation(plan, rows, output)
     level: Level = "folds" if len(plan.folds) > 1 else "queries"
     results = result_table(frame, level=level)
