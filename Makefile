@@ -3,16 +3,22 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test weights quick-test lint install clean
+# As many processes as there are processors; tests of one xdist_group share one.
+PYTEST = $(BIN)/python -m pytest -n auto --dist loadgroup
+
+.PHONY: demo test quick-test full-test weights lint install clean
 
 demo: $(VENV)/.installed
 	$(BIN)/vreloc demo --output outputs/demo
 
 test: lint
-	$(BIN)/python -m pytest
+	$(PYTEST) -m "not very_slow"
 
 quick-test: $(VENV)/.installed
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow and not very_slow"
+
+full-test: lint
+	$(PYTEST)
 
 weights: $(VENV)/.installed
 	mkdir -p $(VENV)/downloads

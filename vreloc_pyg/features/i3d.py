@@ -68,7 +68,11 @@ class ConvUnit(nn.Module):
         """``[B, C, T, H, W]`` to ``[B, C', T', H', W']``."""
         if self.stride != (1, 1, 1):
             x = pad_same(x, self.kernel, self.stride)
-        return functional.relu_(self.norm(self.conv(x)))
+        return self.convolve(x)
+
+    def convolve(self, padded: Tensor) -> Tensor:
+        """As :meth:`forward`, of an input that has its padding where the stride is not 1."""
+        return functional.relu_(self.norm(self.conv(padded)))
 
     def fold(self) -> None:
         """Multiply the normalization into the convolution: the same numbers in one step."""
@@ -87,7 +91,11 @@ class SamePool(nn.Module):
         """``[B, C, T, H, W]`` to ``[B, C, T', H', W']``."""
         if self.stride == (1, 1, 1):
             return functional.max_pool3d(x, self.kernel, 1, padding=tuple(k // 2 for k in self.kernel))
-        return functional.max_pool3d(pad_same(x, self.kernel, self.stride), self.kernel, self.stride)
+        sizes = zip(x.shape[2:], self.kernel, self.stride, strict=True)
+        if any(before for before, _ in (same_padding(*size) for size in sizes)):
+            x = pad_same(x, self.kernel, self.stride)
+        # Windows that end behind the input stand for zeros there, without a padded copy.
+        return functional.max_pool3d(x, self.kernel, self.stride, ceil_mode=True)
 
 
 class Mixed(nn.Module):
@@ -120,6 +128,10 @@ class I3D(nn.Module):
 
     DIM = 1024
     FRAMES_PER_STEP = 8
+    #: The layers up to conv_2b.
+    STEM = 3
+    #: Frames of the first layer's output.
+    FRAMES_AT_ONCE = 8
 
     def __init__(self, num_classes: int = 400) -> None:
         super().__init__()
@@ -142,11 +154,30 @@ class I3D(nn.Module):
 
     def features(self, clips: Tensor) -> Tensor:
         """``[B, 3, N, H, W]`` in [-1, 1] to ``[B, ceil(N / 8), 1024]``, averaged over the picture."""
-        return self.trunk(clips).mean(dim=(3, 4)).transpose(1, 2)
+        return self.maps(clips).mean(dim=(3, 4)).transpose(1, 2)
+
+    def maps(self, clips: Tensor) -> Tensor:
+        """``[B, 3, N, H, W]`` to ``[B, 1024, ceil(N / 8), ceil(H / 32), ceil(W / 32)]``.
+
+        The first layers make the largest tensors, and only the first looks across time: they are computed a
+        few frames at a time.
+        """
+        first, *per_frame = self.trunk[: self.STEM]
+        assert isinstance(first, ConvUnit)
+        padded = pad_same(clips, first.kernel, first.stride)
+        (kernel, *_), (stride, *_) = first.kernel, first.stride
+        parts = []
+        for start in range(0, padded.size(2) - kernel + 1, self.FRAMES_AT_ONCE * stride):
+            x = first.convolve(padded[:, :, start : start + (self.FRAMES_AT_ONCE - 1) * stride + kernel])
+            for layer in per_frame:
+                x = layer(x)
+            parts.append(x)
+        maps: Tensor = self.trunk[self.STEM :](torch.cat(parts, dim=2))
+        return maps
 
     def forward(self, clips: Tensor) -> Tensor:
         """Logits ``[B, num_classes]`` of clips ``[B, 3, N, H, W]``, N at least 9, sides from 193 to 224."""
-        pooled = functional.avg_pool3d(self.trunk(clips), (2, 7, 7), stride=1)
+        pooled = functional.avg_pool3d(self.maps(clips), (2, 7, 7), stride=1)
         return self.classifier(pooled).mean(dim=(2, 3, 4))
 
     def fold(self) -> I3D:
