@@ -162,16 +162,14 @@ class I3D(nn.Module):
         The first layers make the largest tensors, and only the first looks across time: they are computed a
         few frames at a time.
         """
-        first, *per_frame = self.trunk[: self.STEM]
+        first = self.trunk[0]
         assert isinstance(first, ConvUnit)
         padded = pad_same(clips, first.kernel, first.stride)
-        (kernel, *_), (stride, *_) = first.kernel, first.stride
+        kernel, stride = first.kernel[0], first.stride[0]
         parts = []
         for start in range(0, padded.size(2) - kernel + 1, self.FRAMES_AT_ONCE * stride):
             x = first.convolve(padded[:, :, start : start + (self.FRAMES_AT_ONCE - 1) * stride + kernel])
-            for layer in per_frame:
-                x = layer(x)
-            parts.append(x)
+            parts.append(self.trunk[1 : self.STEM](x))
         maps: Tensor = self.trunk[self.STEM :](torch.cat(parts, dim=2))
         return maps
 
