@@ -20,6 +20,7 @@ from vreloc_pyg.nn.ranking import rank_windows
 from vreloc_pyg.proposals.actionness import ActionnessClassifier, ActionnessProposals, ActionnessSettings
 from vreloc_pyg.proposals.cache import CachedProposals
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
+from vreloc_pyg.proposals.sst import SSTNetwork, SSTProposals, SSTSettings
 from vreloc_pyg.proposals.tag import TAGSettings
 from vreloc_pyg.segments import temporal_iou
 from vreloc_pyg.training import make_preset
@@ -398,8 +399,15 @@ def test_proposals_of_a_list_must_be_given_again(tmp_path):
     assert Localizer.from_pretrained(folder, fixed).proposals is fixed
 
 
-def test_proposals_of_an_actionness_classifier_are_saved_with_it(tmp_path):
-    proposals = ActionnessProposals(ActionnessClassifier(ActionnessSettings(8, 4)), TAGSettings.paper(), 7)
+@pytest.mark.parametrize(
+    "proposals",
+    [
+        ActionnessProposals(ActionnessClassifier(ActionnessSettings(8, 4)), TAGSettings.paper(), 7),
+        SSTProposals(SSTNetwork(8, SSTSettings(hidden_channels=4, num_anchors=9)), 7, 0.5),
+    ],
+    ids=["actionness", "sst"],
+)
+def test_proposals_of_a_network_are_saved_with_the_localizer(tmp_path, proposals):
     cached = CachedProposals(proposals, tmp_path / "cache")
     localizer = Localizer(MGFFNet(in_channels=8, hidden_channels=8), Pairing(), cached)
     loaded = Localizer.from_pretrained(localizer.save_pretrained(tmp_path / "model"))

@@ -10,10 +10,14 @@ from vreloc_pyg.proposals.actionness import ActionnessProposals
 from vreloc_pyg.proposals.cache import CachedProposals
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.proposals.source import ProposalSource
+from vreloc_pyg.proposals.sst import SSTProposals
 from vreloc_pyg.settings import settings_from_dict
 
-#: Folder of the actionness classifier within a model's.
-ACTIONNESS = "actionness"
+#: Proposals of a network of their own, by the name of its folder within a model's.
+TRAINED: dict[str, type[ActionnessProposals] | type[SSTProposals]] = {
+    "actionness": ActionnessProposals,
+    "sst": SSTProposals,
+}
 
 
 def save_proposals(folder: str | Path, proposals: ProposalSource) -> dict[str, Any]:
@@ -22,9 +26,10 @@ def save_proposals(folder: str | Path, proposals: ProposalSource) -> dict[str, A
         return save_proposals(folder, proposals.source)
     if isinstance(proposals, SlidingWindows):
         return {"sliding_windows": vars(proposals)}
-    if isinstance(proposals, ActionnessProposals):
-        proposals.save_pretrained(Path(folder) / ACTIONNESS)
-        return {"actionness": ACTIONNESS}
+    for name, kind in TRAINED.items():
+        if isinstance(proposals, kind):
+            proposals.save_pretrained(Path(folder) / name)
+            return {name: name}
     return {"given": proposals.fingerprint()}
 
 
@@ -37,10 +42,11 @@ def load_saved_proposals(folder: str | Path, saved: dict[str, Any]) -> ProposalS
     """
     if len(saved) != 1:
         raise SettingsError(f"Expected one kind of proposals (got {', '.join(saved) or 'none'})")
-    if "sliding_windows" in saved:
-        return settings_from_dict(SlidingWindows, saved["sliding_windows"])
-    if "actionness" in saved:
-        return ActionnessProposals.from_pretrained(Path(folder) / saved["actionness"])
+    [(name, value)] = saved.items()
+    if name == "sliding_windows":
+        return settings_from_dict(SlidingWindows, value)
+    if name in TRAINED:
+        return TRAINED[name].from_pretrained(Path(folder) / value)
     raise CheckpointError(
         f"The localizer in {folder} was trained with proposals that no checkpoint holds "
         f"({saved.get('given', 'unknown')}); give them again"
