@@ -25,7 +25,7 @@ from vreloc_pyg.files import write_text
 from vreloc_pyg.proposals.recall import MARGIN, THRESHOLDS, best_overlaps
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.proposals.source import ProposalSource
-from vreloc_pyg.workflows import train_proposals
+from vreloc_pyg.workflows.candidates import train_proposals
 
 #: Chosen by recall on validation classes.
 NETWORK = {"num_layers": 1, "hidden_channels": 64, "kernel_size": 9}

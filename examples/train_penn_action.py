@@ -10,7 +10,7 @@ import argparse
 from vreloc_pyg.datasets import load_benchmark
 from vreloc_pyg.localization.trained import train_localizer
 from vreloc_pyg.training import make_preset
-from vreloc_pyg.workflows import evaluate_benchmark, print_table
+from vreloc_pyg.workflows.evaluation import evaluate_benchmark, print_table
 
 
 def main() -> None:

@@ -17,8 +17,9 @@ from vreloc_pyg.features.store import HDF5Store
 PROGRAM = """
 import sys
 from tests.localization.test_locate import Levels
-from vreloc_pyg import cli, workflows
-workflows.load_extractor = lambda *_, **__: Levels()
+from vreloc_pyg import cli
+from vreloc_pyg.workflows import features
+features.load_extractor = lambda *_, **__: Levels()
 sys.exit(cli.main(sys.argv[1:]))
 """
 

@@ -8,16 +8,21 @@ import pandas as pd
 import pytest
 import torch
 
-from vreloc_pyg import workflows
 from vreloc_pyg.baselines import STRONGEST_RULE, WholeReference, WindowRule
 from vreloc_pyg.datasets import Synthetic
 from vreloc_pyg.datasets.benchmark import Benchmark
 from vreloc_pyg.datasets.penn_action import PennAction
 from vreloc_pyg.errors import DataError, FeatureError, SettingsError
+from vreloc_pyg.files import write_json, write_text
 from vreloc_pyg.localization import Localizer
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.segments import Segments
 from vreloc_pyg.training import make_preset
+from vreloc_pyg.workflows.answers import clock, localize_files
+from vreloc_pyg.workflows.candidates import write_proposals
+from vreloc_pyg.workflows.demo import run_demo
+from vreloc_pyg.workflows.evaluation import benchmark_rules, candidate_recall, evaluate_benchmark, print_table
+from vreloc_pyg.workflows.features import read_features
 
 WINDOWS = SlidingWindows(shortest=5, longest=40, ratio=2.0, overlap=0.5)
 SMALL = {"epochs": 2, "steps_per_epoch": 2, "batch_size": 3}
@@ -38,7 +43,7 @@ def demo(benchmark, tmp_path_factory):
     """The folder and the table of a small demo."""
     mode = torch.get_deterministic_debug_mode()
     folder = tmp_path_factory.mktemp("demo") / "new"
-    table = workflows.run_demo(benchmark, small_preset(benchmark), folder, pictures=2)
+    table = run_demo(benchmark, small_preset(benchmark), folder, pictures=2)
     torch.set_deterministic_debug_mode(mode)
     return folder, table
 
@@ -47,7 +52,7 @@ def test_the_demo_writes_every_file_its_docstring_names(demo):
     folder, _ = demo
     documented = "results.md/.csv differences.md/.csv per_query.csv metrics.csv curves.png recall.png"
     for name in documented.split():
-        assert name in " ".join(workflows.run_demo.__doc__.split())
+        assert name in " ".join(run_demo.__doc__.split())
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     tables = {f"{name}.{kind}" for name in ("results", "differences") for kind in ("md", "csv")}
     pictures = {"curves.png", "recall.png", "timelines/00.png", "timelines/01.png"}
@@ -63,7 +68,7 @@ def test_the_demo_writes_every_file_its_docstring_names(demo):
 
 def test_the_demo_compares_the_model_with_every_rule(demo, benchmark):
     folder, table = demo
-    names = [system.name for system in workflows.benchmark_rules(benchmark)] + ["MGFFNet (recommended)"]
+    names = [system.name for system in benchmark_rules(benchmark)] + ["MGFFNet (recommended)"]
     assert table["system"].tolist() == names
     frame = pd.read_csv(folder / "per_query.csv")
     assert frame.groupby("system")["pair"].nunique().tolist() == [4] * len(names)
@@ -93,8 +98,8 @@ def test_no_more_pictures_than_pairs(demo, benchmark, tmp_path, monkeypatch):
     folder, _ = demo
     localizer = Localizer.from_pretrained(folder / "model")
     (tmp_path / "metrics.csv").write_bytes((folder / "metrics.csv").read_bytes())
-    monkeypatch.setattr(workflows, "train_localizer", lambda *_: localizer)
-    workflows.run_demo(benchmark, small_preset(benchmark), tmp_path, pictures=100)
+    monkeypatch.setattr("vreloc_pyg.workflows.demo.train_localizer", lambda *_: localizer)
+    run_demo(benchmark, small_preset(benchmark), tmp_path, pictures=100)
     names = sorted(path.name for path in (tmp_path / "timelines").iterdir())
     assert names == ["00.png", "01.png", "02.png", "03.png"]
 
@@ -102,28 +107,26 @@ def test_no_more_pictures_than_pairs(demo, benchmark, tmp_path, monkeypatch):
 def test_evaluation_of_a_split_at_thresholds(benchmark, tmp_path, capsys):
     systems = [WholeReference()]
     systems[0].name = "mine"
-    table = workflows.evaluate_benchmark(
-        benchmark, systems, tmp_path / "out", "validation", (0.3, 0.5), progress=False
-    )
+    table = evaluate_benchmark(benchmark, systems, tmp_path / "out", "validation", (0.3, 0.5), progress=False)
     assert table["system"].iloc[-1] == "mine"
     assert {"R@1(0.3)", "R@1(0.5)"} <= set(table)
     assert "R@1(0.7)" not in table
     frame = pd.read_csv(tmp_path / "out" / "per_query.csv")
     assert set(frame["query_id"]) == {query.video_id for query in benchmark.splits["validation"].queries}
-    recall = workflows.candidate_recall(benchmark.splits["validation"], benchmark.proposals, (0.3, 0.5))
+    recall = candidate_recall(benchmark.splits["validation"], benchmark.proposals, (0.3, 0.5))
     printed = capsys.readouterr().out
     assert f"{recall['0.3']:.1f} at 0.3, {recall['0.5']:.1f} at 0.5" in printed
 
 
 def test_systems_of_one_name_are_refused(benchmark, tmp_path):
     with pytest.raises(SettingsError, match="window rule"):
-        workflows.evaluate_benchmark(benchmark, [WindowRule(WINDOWS)], tmp_path, progress=False)
+        evaluate_benchmark(benchmark, [WindowRule(WINDOWS)], tmp_path, progress=False)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("skeleton", [None, PennAction.skeleton])
 def test_rules_mind_mirror_images_where_there_are_any(benchmark, skeleton):
-    rules = workflows.benchmark_rules(Benchmark("pose", benchmark.splits, WINDOWS, skeleton))
+    rules = benchmark_rules(Benchmark("pose", benchmark.splits, WINDOWS, skeleton))
     (strongest,) = (rule for rule in rules if rule.name == STRONGEST_RULE)
     assert strongest.mirror == (None if skeleton is None else skeleton.mirror_features())
 
@@ -138,7 +141,7 @@ def test_candidate_recall_is_the_loop_over_windows(benchmark):
                 shared = max(0.0, min(end * step, high) - max(start * step, low))
                 overlaps.append(shared / ((end - start) * step + high - low - shared))
         best.append(max(overlaps))
-    recall = workflows.candidate_recall(split, benchmark.proposals, thresholds)
+    recall = candidate_recall(split, benchmark.proposals, thresholds)
     assert list(recall) == ["0.3", "0.5", "0.7", "0.75", "0.9"]
     for threshold in thresholds:
         assert recall[f"{threshold:g}"] == pytest.approx(100 * sum(b > threshold for b in best) / len(best))
@@ -156,20 +159,20 @@ def test_a_window_at_the_threshold_does_not_count(benchmark):
     split = RelocalizationSplit("test", [query], [reference], [(0, 0)])
     halves = SlidingWindows(shortest=5, longest=5, overlap=0.9)
     for threshold, expected in ((0.499, 100.0), (0.5, 0.0)):
-        assert workflows.candidate_recall(split, halves, (threshold,)) == {f"{threshold:g}": expected}
+        assert candidate_recall(split, halves, (threshold,)) == {f"{threshold:g}": expected}
 
 
 def test_tables_are_printed_as_markdown(capsys):
     table = pd.DataFrame(
         {"system": ["a"], "R@1(0.5)": [50.0], "R@1(0.5) low": [40.0], "R@1(0.5) high": [60.0], "N": [4]}
     )
-    workflows.print_table(table)
+    print_table(table)
     assert capsys.readouterr().out.splitlines() == [
         "| system | R@1(0.5) | N |",
         "| --- | --- | ---: |",
         "| a | 50.0 [40.0, 60.0] | 4 |",
     ]
-    workflows.print_table(table, ("N",))
+    print_table(table, ("N",))
     assert capsys.readouterr().out.splitlines()[0] == "| system | N |"
 
 
@@ -181,7 +184,7 @@ def test_tables_are_printed_as_markdown(capsys):
 def test_features_of_any_number_type_are_read(tmp_path, dtype, order):
     array = np.asarray(np.arange(12).reshape(4, 3), dtype=dtype, order=order)
     np.save(tmp_path / "a.npy", array)
-    features = workflows.read_features(tmp_path / "a.npy")
+    features = read_features(tmp_path / "a.npy")
     assert features.dtype == torch.float32
     assert features.tolist() == array.tolist()
 
@@ -202,7 +205,7 @@ def test_features_of_any_number_type_are_read(tmp_path, dtype, order):
 def test_arrays_that_are_no_matrix_of_numbers_are_refused(tmp_path, array):
     np.save(tmp_path / "a.npy", array)
     with pytest.raises(DataError, match=r"^Expected a matrix \[num_steps, F\] of numbers in .*a\.npy$"):
-        workflows.read_features(tmp_path / "a.npy")
+        read_features(tmp_path / "a.npy")
 
 
 class Bomb:
@@ -214,7 +217,7 @@ def test_pickles_are_never_loaded(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.save(tmp_path / "a.npy", np.array([Bomb(), 1], dtype=object), allow_pickle=True)
     with pytest.raises(DataError, match=r"^Cannot read the features .*a\.npy: .*pickle"):
-        workflows.read_features(tmp_path / "a.npy")
+        read_features(tmp_path / "a.npy")
     assert not (tmp_path / "exploded").exists()
 
 
@@ -222,7 +225,7 @@ def test_pickles_are_never_loaded(tmp_path, monkeypatch):
 def test_files_that_are_no_arrays_are_refused(tmp_path, content):
     (tmp_path / "a.npy").write_bytes(content)
     with pytest.raises(DataError, match=r"^Cannot read the features .*a\.npy: "):
-        workflows.read_features(tmp_path / "a.npy")
+        read_features(tmp_path / "a.npy")
 
 
 def test_truncated_arrays_are_refused(tmp_path):
@@ -230,19 +233,19 @@ def test_truncated_arrays_are_refused(tmp_path):
     content = (tmp_path / "a.npy").read_bytes()
     (tmp_path / "a.npy").write_bytes(content[:-8])
     with pytest.raises(DataError, match=r"^Cannot read the features .*a\.npy: "):
-        workflows.read_features(tmp_path / "a.npy")
+        read_features(tmp_path / "a.npy")
 
 
 def test_archives_of_several_arrays_are_refused(tmp_path):
     np.savez(tmp_path / "a.npz", x=np.ones((2, 2)))
     with pytest.raises(DataError, match=r"^Expected a matrix .*a\.npz$"):
-        workflows.read_features(tmp_path / "a.npz")
+        read_features(tmp_path / "a.npz")
 
 
 @pytest.mark.parametrize("name", ["missing.npy", "."])
 def test_missing_files_and_folders_are_refused(tmp_path, name):
     with pytest.raises(DataError, match=r"^Cannot read the features "):
-        workflows.read_features(tmp_path / name)
+        read_features(tmp_path / name)
 
 
 @pytest.fixture
@@ -257,7 +260,7 @@ def files(benchmark, tmp_path):
 def test_localizing_files_is_localizing_their_features(benchmark, files):
     system = WindowRule(WINDOWS)
     query, reference = benchmark.splits["test"][0]
-    found, answer = workflows.localize_files(system, *files, reference.seconds_per_step, top_n=3)
+    found, answer = localize_files(system, *files, reference.seconds_per_step, top_n=3)
     expected = system.localize(query, reference, top_n=3)
     assert torch.equal(found.bounds, expected.bounds)
     assert torch.equal(found.scores, expected.scores)
@@ -276,7 +279,7 @@ def test_localizing_files_is_localizing_their_features(benchmark, files):
 
 def test_answers_scale_with_the_duration_of_a_step(files):
     bounds = [
-        workflows.localize_files(WindowRule(WINDOWS), *files, seconds_per_step)[0].bounds
+        localize_files(WindowRule(WINDOWS), *files, seconds_per_step)[0].bounds
         for seconds_per_step in (0.5, 2.0)
     ]
     torch.testing.assert_close(4 * bounds[0], bounds[1])
@@ -292,9 +295,9 @@ def test_systems_without_scores_or_answers(files):
             assert (query.video_id, reference.video_id) == ("query", "reference")
             return self.found
 
-    assert workflows.localize_files(Silent(), *files, 0.5)[1]["segments"] == []
+    assert localize_files(Silent(), *files, 0.5)[1]["segments"] == []
     Silent.found = Segments([[0.0, 1.0]])
-    (segment,) = workflows.localize_files(Silent(), *files, 0.5)[1]["segments"]
+    (segment,) = localize_files(Silent(), *files, 0.5)[1]["segments"]
     assert segment == {"rank": 1, "start_s": 0.0, "end_s": 1.0, "score": None}
 
 
@@ -306,20 +309,20 @@ def test_values_that_are_not_finite_are_refused(files, value, which):
     np.save(files[which], array)
     what = ("query", "reference")[which]
     with pytest.raises(FeatureError, match=rf"{what} '{what}' hold NaN or infinite values, first at step 3$"):
-        workflows.localize_files(WindowRule(WINDOWS), *files, 0.5)
+        localize_files(WindowRule(WINDOWS), *files, 0.5)
 
 
 @pytest.mark.parametrize("which", [0, 1])
 def test_empty_features_are_refused(files, which):
     np.save(files[which], np.zeros((0, 8)))
     with pytest.raises(FeatureError, match="at least one step"):
-        workflows.localize_files(WindowRule(WINDOWS), *files, 0.5)
+        localize_files(WindowRule(WINDOWS), *files, 0.5)
 
 
 @pytest.mark.parametrize("seconds_per_step", [0.0, -1.0, float("nan"), float("inf")])
 def test_impossible_step_durations_are_refused(files, seconds_per_step):
     with pytest.raises(DataError, match="seconds_per_step"):
-        workflows.localize_files(WindowRule(WINDOWS), *files, seconds_per_step)
+        localize_files(WindowRule(WINDOWS), *files, seconds_per_step)
 
 
 # Small things
@@ -339,14 +342,14 @@ def test_impossible_step_durations_are_refused(files, seconds_per_step):
     ],
 )
 def test_clock(seconds, shown):
-    assert workflows.clock(seconds) == shown
+    assert clock(seconds) == shown
 
 
 def test_text_is_written_into_new_folders_and_over_old_files(tmp_path):
     path = tmp_path / "deep" / "er" / "a.txt"
-    assert workflows.write_text(path, "one ±\n") == path
+    assert write_text(path, "one ±\n") == path
     assert path.read_text(encoding="utf-8") == "one ±\n"
-    workflows.write_text(str(path), "two")
+    write_text(str(path), "two")
     assert path.read_text() == "two"
     assert [one.name for one in path.parent.iterdir()] == ["a.txt"]
 
@@ -364,7 +367,7 @@ def test_a_failing_write_leaves_the_old_file(tmp_path, monkeypatch, failing):
 
     monkeypatch.setattr(Path, failing, fail)
     with pytest.raises(OSError, match="disk full"):
-        workflows.write_text(path, "new and long")
+        write_text(path, "new and long")
     monkeypatch.undo()
     assert path.read_text() == "old"
     assert [one.name for one in tmp_path.iterdir()] == ["a.txt"]
@@ -372,7 +375,7 @@ def test_a_failing_write_leaves_the_old_file(tmp_path, monkeypatch, failing):
 
 def test_json_reads_back(tmp_path):
     values = {"a": [1, 2.5, None], "b": "ä"}
-    path = workflows.write_json(tmp_path / "a.json", values)
+    path = write_json(tmp_path / "a.json", values)
     assert json.loads(path.read_text()) == values
     assert path.read_text().endswith("}\n")
 
@@ -397,7 +400,7 @@ def test_written_proposals_are_read_as_the_same_windows(tmp_path, split):
         for name, found in (("train", [part, later]), ("validation", [whole]), ("test", [whole, composed]))
     }
     benchmark = Benchmark("made", splits, WINDOWS)
-    table = workflows.write_proposals(benchmark, tmp_path / "list.txt", split)
+    table = write_proposals(benchmark, tmp_path / "list.txt", split)
     assert table["per_instance"].iloc[0] > 0
     listed = load_proposals(tmp_path / "list.txt")
     for one in (whole, composed):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 
 @contextlib.contextmanager
@@ -47,3 +49,8 @@ def user_cache() -> Path:
     if given:
         return Path(given)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vreloc_pyg"
+
+
+def write_json(path: str | Path, values: dict[str, Any]) -> Path:
+    """Write plain values as JSON, whole or not at all."""
+    return write_text(path, json.dumps(values, indent=2) + "\n")

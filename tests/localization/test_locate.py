@@ -63,10 +63,10 @@ def own_cache(tmp_path, monkeypatch):
 @pytest.fixture
 def levels_extractor(monkeypatch):
     """The command line's extractor, without weights."""
-    from vreloc_pyg import workflows
     from vreloc_pyg.localization import locate as module
+    from vreloc_pyg.workflows import answers, features
 
-    for where in (module, workflows):
+    for where in (module, answers, features):
         monkeypatch.setattr(where, "load_extractor", lambda *_, **__: Levels())
 
 

@@ -15,12 +15,11 @@ from vreloc_pyg.benchmarking.run import read_answers, spread_pairs
 from vreloc_pyg.datasets.benchmark import Benchmark
 from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.evaluation import evaluate
-from vreloc_pyg.files import write_text
+from vreloc_pyg.files import write_json, write_text
 from vreloc_pyg.localization import Localizer, RankingLocalizer
 from vreloc_pyg.localization.trained import train_localizer
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.training.systems import variant_preset
-from vreloc_pyg.workflows import write_json
 
 
 @dataclass(frozen=True)

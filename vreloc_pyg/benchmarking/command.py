@@ -19,7 +19,7 @@ from vreloc_pyg.files import write_text
 from vreloc_pyg.report.benchmark_report import write_report
 from vreloc_pyg.report.readme import readme_table, replace_between_markers
 from vreloc_pyg.training.systems import VARIANTS
-from vreloc_pyg.workflows import print_table
+from vreloc_pyg.workflows.evaluation import print_table
 
 SELECTION = (
     "Every class is a test class of exactly one fold, with one seed a fold; validation classes choose the "

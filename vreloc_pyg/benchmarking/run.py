@@ -16,11 +16,11 @@ from vreloc_pyg.datasets.benchmark import Benchmark
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.evaluation import evaluate
 from vreloc_pyg.evaluation.comparison import CURVE
-from vreloc_pyg.files import write_text
+from vreloc_pyg.files import write_json, write_text
 from vreloc_pyg.localization import Localizer, RankingLocalizer
 from vreloc_pyg.localization.trained import train_system
 from vreloc_pyg.segments import Segments
-from vreloc_pyg.workflows import benchmark_rules, candidate_recall, write_json
+from vreloc_pyg.workflows.evaluation import benchmark_rules, candidate_recall
 
 #: The system whose model :class:`WrongQuery` asks.
 OURS = "mgffnet"

@@ -1,0 +1,103 @@
+"""Features of many videos: extracted, merged, reduced; and read one by one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+
+from vreloc_pyg.errors import DataError, SettingsError
+from vreloc_pyg.features.extract import Extraction, extract_files, merge_stores, shard_path, video_files
+from vreloc_pyg.features.extractor import load_extractor
+from vreloc_pyg.features.pca import PCA, fit_pca, transform_store
+from vreloc_pyg.features.store import open_store
+
+
+def extract_features(
+    videos: str | Path,
+    output: str | Path,
+    extractor: str = "i3d",
+    weights: str | Path | None = None,
+    shard: str | None = None,
+) -> tuple[Path, Extraction]:
+    """Extract features of videos into a store, or of one shard of them into its own.
+
+    Args:
+        videos: a file or folder.
+        output: the store.
+        extractor, weights: of the features.
+        shard: ``"I/N"``; by default torchrun's rank and world size, where they are set.
+
+    Returns:
+        The store that was written, and what became of the videos.
+    """
+    files = video_files(videos)
+    index, count = _shard(shard)
+    if count > 1:
+        names = sorted(files)[index::count]
+        if not names:
+            raise DataError(f"Shard {index} of {count} has no video: there are {len(files)}")
+        files, output = {name: files[name] for name in names}, shard_path(output, index, count)
+    return Path(output), extract_files(files, load_extractor(extractor, weights), output)
+
+
+def _shard(shard: str | None) -> tuple[int, int]:
+    if shard is None:
+        return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    parts = shard.split("/")
+    if len(parts) != 2 or not all(part.isdigit() for part in parts) or not int(parts[0]) < int(parts[1]):
+        raise SettingsError(f"Expected shard as I/N with 0 <= I < N (got {shard!r})")
+    return int(parts[0]), int(parts[1])
+
+
+def merge_shards(output: str | Path) -> int:
+    """Merge the shards of a store beside it; returns the number of videos.
+
+    Raises:
+        DataError: if one is missing.
+    """
+    output = Path(output)
+    found = sorted(output.parent.glob(f"{output.stem}.*-of-*{output.suffix}"))
+    counts = {path.stem.rpartition("-of-")[2] for path in found}
+    if len(counts) > 1:
+        raise DataError(f"Shards of several runs lie beside {output}: of {', '.join(sorted(counts))}")
+    if counts and len(found) != int(*counts):
+        raise DataError(f"Found {len(found)} of {int(*counts)} shards of {output}")
+    return merge_stores(output, found)
+
+
+def reduce_features(
+    features: str | Path, output: str | Path, basis: str | Path | None = None, components: int = 500
+) -> Path:
+    """Reduce a feature store by PCA into ``output``; fit the basis where none is given.
+
+    Returns:
+        The basis that was used.
+    """
+    store = open_store(features)
+    if basis is not None:
+        path, pca = Path(basis), PCA.load(basis)
+    else:
+        pca = fit_pca(store, components, batch_rows=max(2048, components))
+        path = pca.save(Path(output).with_suffix(".pca.safetensors"))
+    transform_store(pca, store, output)
+    return path
+
+
+def read_features(path: str | Path) -> torch.Tensor:
+    """Features ``[num_steps, F]`` of a ``.npy`` file, never unpickled.
+
+    Raises:
+        DataError: if the file cannot be read or holds no matrix of numbers.
+    """
+    try:
+        with open(path, "rb") as file:
+            array = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise DataError(f"Cannot read the features {path}: {error}") from None
+    if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind not in "fiu":
+        raise DataError(f"Expected a matrix [num_steps, F] of numbers in {path}")
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
