@@ -405,6 +405,7 @@ def benchmark(
     features: str | None = None,
     proposals: str | None = None,
     training: dict[str, Override] | None = None,
+    model: dict[str, Override] | None = None,
     max_pairs: int | None = None,
     quick: bool = False,
     readme: str | None = None,
@@ -421,6 +422,7 @@ def benchmark(
         features: feature store, for data that need one.
         proposals: candidate windows as of train, with {fold} in the place of the fold's number.
         training: settings of runs to replace by system, or all, such as --training.cgbm '{epochs: 5}'.
+        model: settings of networks to replace by system, such as --model.sst '{hidden_channels: 128}'.
         max_pairs: answer only so many test pairs a fold; by default all.
         quick: few training steps and pairs, to see that everything works.
         readme: file whose table of this data set is replaced by these results.
@@ -429,7 +431,7 @@ def benchmark(
     from vreloc_pyg.benchmarking.command import benchmark_systems
     from vreloc_pyg.benchmarking.plan import make_plan
 
-    options = {"training": training, "max_pairs": max_pairs, "quick": quick, "seed": seed}
+    options = {"training": training, "model": model, "max_pairs": max_pairs, "quick": quick, "seed": seed}
     sources = {"root": root, "features": features, "proposals": proposals}
     plan = make_plan(dataset, _words(systems), _words(folds), **sources, **options)
     benchmark_systems(plan, output, readme)

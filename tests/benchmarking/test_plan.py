@@ -61,6 +61,10 @@ def test_impossible_plans():
         BenchmarkPlan("synthetic", max_pairs=0)
     with pytest.raises(SettingsError, match="'wheels'"):
         BenchmarkPlan("synthetic", training={"wheels": {}})
+    with pytest.raises(SettingsError, match="'wings'"):
+        BenchmarkPlan("synthetic", model={"wings": {}})
+    with pytest.raises(SettingsError, match="given by system"):
+        BenchmarkPlan("synthetic", model={"all": {}})
 
 
 def test_the_root_is_found_in_the_environment(monkeypatch):
@@ -97,6 +101,8 @@ def test_a_plan_as_the_words_of_a_command():
         ),
         *("--training.cgbm", '{"epochs": 2}', "--max_pairs", "9", "--quick", "--seed", "3"),
     ]
+    small = BenchmarkPlan("synthetic", systems=("sst",), model={"sst": {"hidden_channels": 8}})
+    assert small.words()[-2:] == ["--model.sst", '{"hidden_channels": 8}']
     every = make_plan("synthetic", ["all"], ["all"], root=None)
     assert every.words() == ["--dataset", "synthetic", "--systems", "all", "--folds", "all"]
 

@@ -1,3 +1,5 @@
+import json
+
 import pandas as pd
 import pytest
 
@@ -35,6 +37,16 @@ def test_every_system_answers_the_same_pairs_and_nothing_is_done_twice(
     recall = mean_recall(chosen, tmp_path)
     assert recall["0.5"] >= recall["0.9"]
     assert mean_recall(plan(), tmp_path / "elsewhere") is None
+
+
+def test_a_network_of_other_settings(tmp_path):
+    chosen = plan("mgffnet", model={"mgffnet": {"hidden_channels": 8}})
+    frame = run_benchmark(chosen, tmp_path, print, progress=False)
+    config = json.loads((tmp_path / "runs/fold0/mgffnet/model/config.json").read_text())
+    assert config["model"]["hidden_channels"] == 8
+    assert frame["parameters"].max() < 10_000
+    with pytest.raises(DataError, match="other settings"):
+        run_benchmark(plan("mgffnet"), tmp_path, print, progress=False)
 
 
 def test_a_run_that_was_interrupted_goes_on(tmp_path, monkeypatch):

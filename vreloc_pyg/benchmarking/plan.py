@@ -58,6 +58,7 @@ class BenchmarkPlan:
         features: feature store, for data that need one.
         proposals: candidate windows, a list or a folder of ``vreloc train-actionness``; ``{fold}`` stands for
             the number of the fold. (default: sliding windows)
+        model: settings of networks to replace, by system.
 
     Raises:
         SettingsError: if a name is unknown, a fold impossible, or files are needed and none are given.
@@ -73,6 +74,7 @@ class BenchmarkPlan:
     quick: bool = False
     features: str | None = None
     proposals: str | None = None
+    model: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.root is None and self.data != "synthetic" and environ.get("VRELOC_DATA"):
@@ -80,9 +82,10 @@ class BenchmarkPlan:
         for system in self.systems:
             if system not in known_systems():
                 raise SettingsError(f"Unknown system {system!r}; known are {', '.join(known_systems())}")
-        for system in self.training:
-            if system != "all":
-                check_system(system)
+        for system in {*self.training, *self.model} - {"all"}:
+            check_system(system)
+        if "all" in self.model:
+            raise SettingsError("Settings of a model are given by system: the networks differ")
         wrong = [fold for fold in self.folds if not 0 <= fold < num_folds(self.data)]
         if wrong or not self.folds:
             raise SettingsError(
@@ -114,8 +117,9 @@ class BenchmarkPlan:
             words += ["--features", Path(self.features).name]
         if self.proposals is not None:
             words += ["--proposals", self.proposals]
-        for system, values in self.training.items():
-            words += [f"--training.{system}", json.dumps(dict(values))]
+        for option, settings in (("training", self.training), ("model", self.model)):
+            for system, values in settings.items():
+                words += [f"--{option}.{system}", json.dumps(dict(values))]
         if self.max_pairs is not None:
             words += ["--max_pairs", str(self.max_pairs)]
         words += ["--quick"] * self.quick

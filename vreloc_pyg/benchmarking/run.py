@@ -100,9 +100,10 @@ def _done(name: str, plan: BenchmarkPlan, fold: int, folder: Path) -> bool:
 
 def _settings(name: str, plan: BenchmarkPlan, fold: int) -> dict[str, object]:
     learned = name not in (RULES, *TRAINING_FREE)
-    training = plan.training_of(OURS if name == WRONG_QUERY else name, fold) if learned else None
+    trained = OURS if name == WRONG_QUERY else name
+    training = plan.training_of(trained, fold) if learned else None
     about = {"data": plan.data, "seed": plan.seed, "num_pairs": plan.num_pairs, "training": training}
-    sources = {"features": plan.features, "proposals": plan.proposals}
+    sources = {"features": plan.features, "proposals": plan.proposals, "model": plan.model.get(trained)}
     return {**about, **{name: value for name, value in sources.items() if value is not None}}
 
 
@@ -134,9 +135,15 @@ def _trained(
     place = folder / name
     if not (place / "model").exists():
         resume = (place / "checkpoints" / "last.ckpt").exists()
-        training = plan.training_of(name, fold)
         train_system(
-            name, benchmark, place, training=training, resume=resume, progress=progress, calibrated=False
+            name,
+            benchmark,
+            place,
+            model=plan.model.get(name),
+            training=plan.training_of(name, fold),
+            resume=resume,
+            progress=progress,
+            calibrated=False,
         )
     return Localizer.from_pretrained(place / "model", benchmark.proposals)
 
