@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-# As many processes as there are processors; tests of one xdist_group share one.
-PYTEST = $(BIN)/python -m pytest -n auto --dist loadgroup
+# As many processes as there are processors, up to 8; tests of one xdist_group share one.
+PYTEST = $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadgroup
 
 .PHONY: demo test quick-test full-test weights lint install clean
 
