@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from vreloc_pyg.checkpoint import load_weights, read_config, save_model, weights_hash
-from vreloc_pyg.errors import CheckpointError, FeatureError, SettingsError
+from vreloc_pyg.errors import FeatureError, SettingsError
+from vreloc_pyg.proposals.network import NetworkProposals
 from vreloc_pyg.proposals.source import Video
 from vreloc_pyg.proposals.tag import TAGSettings, temporal_actionness_grouping
 from vreloc_pyg.settings import settings_from_dict
@@ -127,7 +125,7 @@ class ActionnessClassifier(nn.Module):
         return torch.cat(parts).cpu()
 
 
-class ActionnessProposals:
+class ActionnessProposals(NetworkProposals):
     """Proposals grouped from a classifier's actionness.
 
     Args:
@@ -140,6 +138,9 @@ class ActionnessProposals:
         SettingsError: if ``max_proposals`` is below 1.
     """
 
+    what = "actionness"
+    network: ActionnessClassifier
+
     def __init__(
         self,
         classifier: ActionnessClassifier,
@@ -149,49 +150,29 @@ class ActionnessProposals:
     ) -> None:
         if max_proposals is not None and max_proposals < 1:
             raise SettingsError(f"Expected max_proposals >= 1 or none (got {max_proposals})")
-        self.classifier = classifier.eval()
+        super().__init__(classifier, about)
         self.grouping = TAGSettings() if grouping is None else grouping
         self.max_proposals = max_proposals
-        self.about = {} if about is None else about
 
     def propose(self, video: Video) -> Tensor:
         """Groups as steps, best first, ``[M, 2]`` int64; the whole video where there is none."""
-        curve = self.classifier.actionness(video.features)
+        curve = self.network.actionness(video.features)
         groups = temporal_actionness_grouping(curve, self.grouping)
         if len(groups) == 0:
             return torch.tensor([[0, video.num_steps]])
         return groups.bounds[: self.max_proposals].round().long()
 
-    def fingerprint(self) -> str:
-        """The settings and a hash of the weights."""
-        return json.dumps({**self._settings(), "weights": weights_hash(self.classifier)}, sort_keys=True)
-
-    def _settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
+        """Of the classifier, of the grouping, and the greatest number."""
         return {
-            "classifier": asdict(self.classifier.settings),
+            "classifier": asdict(self.network.settings),
             "grouping": self.grouping.to_dict(),
             "max_proposals": self.max_proposals,
         }
 
-    def save_pretrained(self, folder: str | Path) -> Path:
-        """Write the classifier and all settings into a folder."""
-        return save_model(folder, self.classifier, {**self._settings(), "about": self.about})
-
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> ActionnessProposals:
-        """Proposals saved by :meth:`save_pretrained`.
-
-        Raises:
-            CheckpointError: if a file is missing, damaged or does not fit the other.
-        """
-        config = read_config(folder)
-        try:
-            classifier = ActionnessClassifier(settings_from_dict(ActionnessSettings, config["classifier"]))
-            grouping = settings_from_dict(TAGSettings, config["grouping"])
-            proposals = cls(classifier, grouping, config["max_proposals"], dict(config["about"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(
-                f"The settings of the actionness in {folder} are unusable: {error}"
-            ) from None
-        load_weights(folder, classifier)
-        return proposals
+    def from_settings(cls, settings: dict[str, Any]) -> ActionnessProposals:
+        """With a new classifier."""
+        classifier = ActionnessClassifier(settings_from_dict(ActionnessSettings, settings["classifier"]))
+        grouping = settings_from_dict(TAGSettings, settings["grouping"])
+        return cls(classifier, grouping, settings["max_proposals"])

@@ -8,16 +8,14 @@ from typing import Any
 from vreloc_pyg.errors import CheckpointError, SettingsError
 from vreloc_pyg.proposals.actionness import ActionnessProposals
 from vreloc_pyg.proposals.cache import CachedProposals
+from vreloc_pyg.proposals.network import NetworkProposals
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.proposals.source import ProposalSource
 from vreloc_pyg.proposals.sst import SSTProposals
 from vreloc_pyg.settings import settings_from_dict
 
 #: Proposals of a network of their own, by the name of its folder within a model's.
-TRAINED: dict[str, type[ActionnessProposals] | type[SSTProposals]] = {
-    "actionness": ActionnessProposals,
-    "sst": SSTProposals,
-}
+TRAINED: dict[str, type[NetworkProposals]] = {"actionness": ActionnessProposals, "sst": SSTProposals}
 
 
 def save_proposals(folder: str | Path, proposals: ProposalSource) -> dict[str, Any]:

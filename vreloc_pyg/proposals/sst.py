@@ -7,16 +7,14 @@ implementation of the same laboratory (https://github.com/ranjaykrishna/SST).
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from vreloc_pyg.checkpoint import load_weights, read_config, save_model, weights_hash
-from vreloc_pyg.errors import CheckpointError, FeatureError, SettingsError
+from vreloc_pyg.errors import FeatureError, SettingsError
+from vreloc_pyg.proposals.network import NetworkProposals
 from vreloc_pyg.proposals.source import Video
 from vreloc_pyg.segments import temporal_iou, temporal_nms
 from vreloc_pyg.settings import settings_from_dict
@@ -170,7 +168,7 @@ class SSTNetwork(nn.Module):
         return decode_anchors(logits, self.settings.stride)
 
 
-class SSTProposals:
+class SSTProposals(NetworkProposals):
     """Proposals that are a network's most probable anchors after non-maximum suppression.
 
     Args:
@@ -182,6 +180,9 @@ class SSTProposals:
     Raises:
         SettingsError: if a value is impossible.
     """
+
+    what = "SST network"
+    network: SSTNetwork
 
     def __init__(
         self,
@@ -195,10 +196,9 @@ class SSTProposals:
                 "Expected num_proposals >= 1 or none and nms_threshold in [0, 1] "
                 f"(got {num_proposals} and {nms_threshold})"
             )
-        self.network = network.eval()
+        super().__init__(network, about)
         self.num_proposals = num_proposals
         self.nms_threshold = nms_threshold
-        self.about = {} if about is None else about
 
     @torch.no_grad()
     def propose(self, video: Video) -> Tensor:
@@ -207,11 +207,8 @@ class SSTProposals:
         windows, scores = windows.cpu(), scores.cpu()
         return windows[temporal_nms(windows.double(), scores, self.nms_threshold, self.num_proposals)]
 
-    def fingerprint(self) -> str:
-        """The settings and a hash of the weights."""
-        return json.dumps({**self._settings(), "weights": weights_hash(self.network)}, sort_keys=True)
-
-    def _settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
+        """Of the network, and how anchors are chosen."""
         settings = self.network.settings
         return {
             "num_features": self.network.num_features,
@@ -221,24 +218,8 @@ class SSTProposals:
             "nms_threshold": self.nms_threshold,
         }
 
-    def save_pretrained(self, folder: str | Path) -> Path:
-        """Write the network and all settings into a folder."""
-        return save_model(folder, self.network, {**self._settings(), "about": self.about})
-
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> SSTProposals:
-        """Proposals saved by :meth:`save_pretrained`.
-
-        Raises:
-            CheckpointError: if a file is missing, damaged or does not fit the other.
-        """
-        config = read_config(folder)
-        try:
-            network = SSTNetwork(config["num_features"], settings_from_dict(SSTSettings, config["network"]))
-            proposals = cls(network, config["num_proposals"], config["nms_threshold"], dict(config["about"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(
-                f"The settings of the SST network in {folder} are unusable: {error}"
-            ) from None
-        load_weights(folder, network)
-        return proposals
+    def from_settings(cls, settings: dict[str, Any]) -> SSTProposals:
+        """With a new network."""
+        network = SSTNetwork(settings["num_features"], settings_from_dict(SSTSettings, settings["network"]))
+        return cls(network, settings["num_proposals"], settings["nms_threshold"])
