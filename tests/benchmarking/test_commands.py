@@ -102,7 +102,15 @@ def test_what_benchmark_cannot_do_is_said_in_a_line(arguments, message, tmp_path
 
 
 def test_ablate_compares_every_change_with_the_recommended_settings(tmp_path, capsys, monkeypatch):
-    rows = ["n = 1", "T = 8", "GAT branches", "half as many windows", "no augmentation", "12 candidates"]
+    rows = [
+        "n = 1",
+        "k = 1, 2",
+        "T = 8",
+        "GAT branches",
+        "half as many windows",
+        "no augmentation",
+        "12 candidates",
+    ]
     arguments = ["ablate", "--output", str(tmp_path), "--changes", json.dumps(rows)]
     arguments += ["--training", json.dumps(TINY), "--max_pairs", "3"]
     assert cli.main(arguments) == 0

@@ -139,8 +139,9 @@ class BenchmarkPlan:
 
 
 def shown_words(words: Sequence[object]) -> str:
-    """A list as an option of a command line takes it."""
-    return str(words[0]) if len(words) == 1 else f"[{','.join(map(str, words))}]"
+    """A list as an option of a command line takes it; a word with a comma in it is quoted."""
+    texts = [json.dumps(word) if "," in str(word) else str(word) for word in words]
+    return texts[0] if len(texts) == 1 and "," not in texts[0] else f"[{','.join(texts)}]"
 
 
 def make_plan(dataset: str, systems: Sequence[str], folds: Sequence[str], **options: Any) -> BenchmarkPlan:
