@@ -59,8 +59,9 @@ def videos(tmp_path_factory):
 
 
 SERVER = """
-import sys
+import signal, sys
 from functools import partial
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore it
 from tests.localization.test_locate import Levels
 from vreloc_pyg.localization.locate import locate
 from vreloc_pyg.report.server import serve
@@ -82,7 +83,7 @@ def server(videos, tmp_path_factory):
             assert [path.name[:13] for path in temporary.iterdir()] == ["vreloc-serve-"]
             yield f"http://127.0.0.1:{port}"
             process.send_signal(signal.SIGINT)
-            assert process.wait(120) == 0
+            assert process.wait(60) == 0
             assert process.stdout.read() == "Ended\n"
         finally:
             process.kill()
