@@ -83,7 +83,7 @@ def server(videos, tmp_path_factory):
             assert [path.name[:13] for path in temporary.iterdir()] == ["vreloc-serve-"]
             yield f"http://127.0.0.1:{port}"
             process.send_signal(signal.SIGINT)
-            assert process.wait(60) == 0
+            assert process.wait(30) == 0
             assert process.stdout.read() == "Ended\n"
         finally:
             process.kill()
