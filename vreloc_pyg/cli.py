@@ -443,6 +443,7 @@ def ablate(
     dataset: str = "synthetic",
     root: str | None = None,
     changes: list[str] | str = "graph",
+    sources: dict[str, str] | None = None,
     folds: list[int] | int | str = "all",
     training: Override | None = None,
     max_pairs: int | None = None,
@@ -456,6 +457,7 @@ def ablate(
         dataset: penn-action-reloc, utkinect-reloc, synthetic, or a data set of train.
         root: folder of its files; by default its name within $VRELOC_DATA.
         changes: rows by name, or graph (the paper's Table 3), recipe or all.
+        sources: rows that rank other candidate windows, such as --sources.TAG 'outputs/actionness{fold}'.
         folds: class folds, such as [0,2], or all.
         training: settings of every run to replace, such as --training.epochs 3.
         max_pairs: answer only so many pairs a fold; by default all.
@@ -468,7 +470,7 @@ def ablate(
     own = {"mgffnet": training} if training else None
     options = {"root": root, "max_pairs": max_pairs, "quick": quick, "seed": seed}
     plan = make_plan(dataset, [], _words(folds), training=own, **options)
-    ablate_settings(plan, _words(changes), output)
+    ablate_settings(plan, _words(changes), output, sources)
     print(f"Tables are in {output}; begin with {Path(output) / 'ablation.md'}")
 
 

@@ -1,3 +1,4 @@
+import json
 import math
 from dataclasses import replace
 
@@ -9,7 +10,10 @@ from vreloc_pyg.baselines import RIVALS, SST_RIVAL, SST_TRIPLET
 from vreloc_pyg.baselines.learned import Example
 from vreloc_pyg.baselines.sst import anchor_loss, batch_labels, cosine_hinge
 from vreloc_pyg.datasets.sampling import TrainingPool
-from vreloc_pyg.errors import SettingsError
+from vreloc_pyg.errors import CheckpointError, SettingsError
+from vreloc_pyg.localization.rival import RivalLocalizer
+from vreloc_pyg.nn import MGFFNet
+from vreloc_pyg.proposals.listed import load_proposals
 from vreloc_pyg.proposals.sst import SSTProposals, SSTSettings
 
 SMALL = {"hidden_channels": 6, "num_anchors": 5}
@@ -162,6 +166,30 @@ def test_the_trained_network_is_a_source_of_proposals(make_reference, tmp_path):
     assert source.propose(make_reference())[0].tolist() == ranked.windows[ranked.scores.argmax()].tolist()
     loaded = SSTProposals.from_pretrained(source.save_pretrained(tmp_path))
     assert torch.equal(loaded.propose(make_reference()), source.propose(make_reference()))
+
+
+@pytest.mark.parametrize("rival", [SST_RIVAL, SST_TRIPLET], ids=lambda rival: rival.name)
+def test_the_model_of_a_run_proposes(rival, make_reference, tmp_path):
+    network = rival.build(3, SMALL)
+    RivalLocalizer(rival, network).save_pretrained(tmp_path)
+    loaded = load_proposals(tmp_path)
+    assert loaded.fingerprint() == SSTProposals(network.sst).fingerprint()
+    assert torch.equal(loaded.propose(make_reference()), SSTProposals(network.sst).propose(make_reference()))
+
+
+def test_models_that_propose_nothing_are_refused(tmp_path):
+    RivalLocalizer(RIVALS["cgbm"], RIVALS["cgbm"].build(3)).save_pretrained(tmp_path / "cgbm")
+    with pytest.raises(CheckpointError, match="not one of SST \\(got 'cgbm'\\)"):
+        load_proposals(tmp_path / "cgbm")
+    MGFFNet(in_channels=3, hidden_channels=4).save_pretrained(tmp_path / "mgffnet")
+    with pytest.raises(CheckpointError, match="proposes nothing"):
+        load_proposals(tmp_path / "mgffnet")
+    RivalLocalizer(SST_RIVAL, SST_RIVAL.build(3, SMALL)).save_pretrained(tmp_path / "sst")
+    config = json.loads((tmp_path / "sst" / "config.json").read_text())
+    del config["settings"]["stride"]
+    (tmp_path / "sst" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match="unusable: 'stride'"):
+        load_proposals(tmp_path / "sst")
 
 
 def test_settings():

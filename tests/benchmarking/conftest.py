@@ -2,6 +2,7 @@ import pytest
 
 from tests.conftest import small_synthetic
 from vreloc_pyg.datasets.benchmark import Benchmark
+from vreloc_pyg.proposals.listed import load_proposals
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 
 #: Runs that end within a second or two.
@@ -14,7 +15,9 @@ def small_benchmark(monkeypatch):
     windows = SlidingWindows(shortest=5, longest=40, ratio=2.0, overlap=0.5)
 
     def load(data="synthetic", root=None, fold=0, seed=0, *rest, **options):
-        return Benchmark("synthetic", small_synthetic(seed=seed + fold).splits(), windows, longest=40)
+        given = options.get("proposals")
+        source = windows if given is None else load_proposals(given)
+        return Benchmark("synthetic", small_synthetic(seed=seed + fold).splits(), source, longest=40)
 
     monkeypatch.setattr("vreloc_pyg.benchmarking.plan.load_benchmark", load)
     return load()

@@ -137,6 +137,27 @@ def test_ablate_compares_every_change_with_the_recommended_settings(tmp_path, ca
     assert "other settings" in capsys.readouterr().err
 
 
+def test_ablate_ranks_the_windows_of_other_sources(tmp_path, capsys):
+    """The model of the first row is asked; SST proposes with the model that the benchmark left."""
+    settings = ["--training.sst", json.dumps(TINY), "--model.sst", json.dumps({"hidden_channels": 4})]
+    arguments = ["--systems", "sst", "--max_pairs", "1", "--output", str(tmp_path), *settings]
+    assert cli.main(["benchmark", *arguments]) == 0
+    path = str(tmp_path / "runs" / "fold{fold}" / "sst" / "model")
+    output = tmp_path / "ablation"
+    arguments = ["ablate", "--output", str(output), "--changes", "[]", "--sources.SST", path]
+    assert cli.main([*arguments, "--training", json.dumps(TINY), "--max_pairs", "3"]) == 0
+    table = pd.read_csv(output / "ablation.csv")
+    assert table["system"].tolist() == ["recommended", "SST"]
+    assert not (output / "ablation" / "fold0" / "SST").exists()  # nothing was trained
+    answers = [pd.read_csv(output / "ablation" / "fold0" / f"{row}.csv") for row in table["system"]]
+    assert not answers[0][["start_s", "end_s"]].equals(answers[1][["start_s", "end_s"]])
+    made_by = shlex.split(re.search(r"```sh\nvreloc (.*)\n```", (output / "ablation.md").read_text())[1])
+    assert cli.make_parser().parse_args(made_by).ablate.sources == {"SST": path}
+    taken = ["ablate", "--output", str(output), "--sources", json.dumps({"n = 1": path})]
+    assert cli.main(taken) == 2
+    assert "has a row 'n = 1' already" in capsys.readouterr().err
+
+
 def test_names_of_changes():
     assert choose_changes(["graph"]) == GRAPH_CHANGES
     assert choose_changes(["all"]) == (*GRAPH_CHANGES, *RECIPE_CHANGES)

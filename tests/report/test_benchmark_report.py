@@ -118,6 +118,16 @@ def test_without_a_rival_there_is_no_test_and_without_a_fold_there_is_one(frame,
     assert "R@1(0.5)" not in text
 
 
+def test_one_system_alone_has_a_table_and_no_comparison(frame, tmp_path):
+    path = report(frame[frame["system"] == OURS], tmp_path)
+    text = path.read_text(encoding="utf-8")
+    assert "## All thresholds" in text
+    assert "stands" not in text
+    assert "minus every other" not in text
+    assert path.with_name("curves.png").exists()
+    assert not path.with_name("differences.csv").exists()
+
+
 def test_without_matplotlib_the_report_says_so(frame, tmp_path, monkeypatch):
     real = builtins.__import__
 
@@ -146,9 +156,7 @@ def test_columns_that_contradict_the_overlaps_are_refused(frame, tmp_path):
 
 
 def test_refuses_systems_that_cannot_be_compared(frame, tmp_path):
-    with pytest.raises(DataError, match=r"'ours' and systems to compare it with .* \(got 'sst'\)"):
+    with pytest.raises(DataError, match=r"'ours' among the systems .* \(got 'sst'\)"):
         report(frame, tmp_path, ours="sst")
-    with pytest.raises(DataError, match="to compare it with"):
-        report(frame[frame["system"] == OURS], tmp_path)
     with pytest.raises(DataError, match="every system to answer the same pairs"):
         report(frame.iloc[:-1], tmp_path)

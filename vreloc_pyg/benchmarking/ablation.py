@@ -36,8 +36,9 @@ class Change:
         windows: settings of the sliding windows that are ranked.
         preset: fields of the preset, such as ``augmentation``.
         answers: attributes of the trained localizer, ``refine`` or ``search``.
+        proposals: other candidate windows, as of :class:`.BenchmarkPlan`.
 
-    A row that changes windows or answers only is not trained anew: the recommended model is asked.
+    A row that changes windows, proposals or answers only is not trained anew: the recommended model is asked.
     """
 
     row: str
@@ -49,11 +50,12 @@ class Change:
     windows: Mapping[str, Any] = field(default_factory=dict)
     preset: Mapping[str, Any] = field(default_factory=dict)
     answers: Mapping[str, Any] = field(default_factory=dict)
+    proposals: str | None = None
 
     @property
     def trains(self) -> bool:
         """Whether the row needs a model of its own."""
-        return not (self.windows or self.answers)
+        return not (self.windows or self.answers or self.proposals)
 
 
 BASE = Change("recommended", "")
@@ -104,6 +106,22 @@ RECIPE_CHANGES = (
 )
 
 SETS = {"graph": GRAPH_CHANGES, "recipe": RECIPE_CHANGES, "all": (*GRAPH_CHANGES, *RECIPE_CHANGES)}
+
+
+def other_proposals(sources: Mapping[str, str]) -> tuple[Change, ...]:
+    """Rows that rank other candidate windows.
+
+    Args:
+        sources: ``proposals`` as of :class:`.BenchmarkPlan`, by the name of the row.
+
+    Raises:
+        SettingsError: if a row has the name of another.
+    """
+    taken = {BASE.row, *(change.row for change in SETS["all"])}
+    for row in sources:
+        if row in taken:
+            raise SettingsError(f"The ablation has a row {row!r} already; give these proposals another name")
+    return tuple(Change(row, "proposals", proposals=path) for row, path in sources.items())
 
 
 def choose_changes(names: Sequence[str]) -> tuple[Change, ...]:
@@ -159,6 +177,8 @@ def run_ablation(
                 say(f"{plan.data}, fold {fold}: {change.row}")
                 write_json(settings, about)
                 localizer = _trained(change, training, benchmark, stem, progress)
+                if change.proposals is not None:
+                    localizer.proposals = replace(plan, proposals=change.proposals).load(fold).proposals
                 pairs = spread_pairs(benchmark.splits[split], plan.num_pairs)
                 frame = evaluate([localizer], pairs, progress=progress)
                 frame = frame.assign(fold=fold, parameters=localizer.num_parameters)

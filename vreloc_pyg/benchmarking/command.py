@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
-from vreloc_pyg.benchmarking.ablation import BASE, choose_changes, run_ablation
+from vreloc_pyg.benchmarking.ablation import BASE, choose_changes, other_proposals, run_ablation
 from vreloc_pyg.benchmarking.plan import BenchmarkPlan, shown_words
 from vreloc_pyg.benchmarking.run import mean_recall, run_benchmark, spread_pairs
 from vreloc_pyg.evaluation import difference_table, format_intervals, result_table, to_markdown
@@ -89,18 +89,26 @@ def benchmark_systems(plan: BenchmarkPlan, output: str | Path, readme: str | Pat
     print_table(results, ("R@1(0.5)", "R@1(0.7)", "mean tIoU"))
 
 
-def ablate_settings(plan: BenchmarkPlan, changes: Sequence[str], output: str | Path) -> None:
+def ablate_settings(
+    plan: BenchmarkPlan,
+    changes: Sequence[str],
+    output: str | Path,
+    sources: Mapping[str, str] | None = None,
+) -> None:
     """Run an ablation of the recommended settings and write its tables into ``output``.
 
     Args:
         plan: data, folds, seed and settings of the runs.
         changes: see :func:`.ablation.choose_changes`.
         output: folder of models, answers, ``ablation.md`` and ``ablation.csv``.
+        sources: see :func:`.ablation.other_proposals`.
     """
-    rows = choose_changes(changes)
+    sources = sources or {}
+    rows = (*choose_changes(changes), *other_proposals(sources))
     own = plan.training.get("mgffnet")  # the one system there is: its settings stand without its name
     command = ["vreloc", "ablate", *replace(plan, training={}).words(), "--changes", shown_words(changes)]
     command += ["--training", json.dumps(dict(own))] if own else []
+    command += ["--sources", json.dumps(dict(sources))] if sources else []
     command += ["--output", str(output)]
     frame = run_ablation(plan, rows, output)
     level: Level = "folds" if len(plan.folds) > 1 else "queries"

@@ -56,8 +56,8 @@ class BenchmarkPlan:
         max_pairs: answer only so many test pairs a fold, spread evenly; ``None``: all.
         quick: few training steps and pairs.
         features: feature store, for data that need one.
-        proposals: candidate windows, a list or a folder of ``vreloc train-actionness``; ``{fold}`` stands for
-            the number of the fold. (default: sliding windows)
+        proposals: candidate windows, see :func:`vreloc_pyg.proposals.listed.load_proposals`; ``{fold}``
+            stands for the number of the fold. (default: sliding windows)
         model: settings of networks to replace, by system.
 
     Raises:

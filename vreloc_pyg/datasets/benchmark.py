@@ -93,7 +93,7 @@ def load_benchmark(
         seed: decides classes, pairs and draws.
         features: feature store, an HDF5 file or a folder of .npy, .npz or .safetensors; not for pose data.
         classes: class split, a file of ``vreloc split``; by default it is drawn.
-        proposals: candidate windows, a list or a folder of ``vreloc train-actionness``; by default sliding.
+        proposals: candidate windows, see :func:`.load_proposals`; by default sliding.
         proposal_cache: folder that keeps the proposals of every video, so that they are made once.
         candidates: all proposals of a reference; ssn_pools is a diagnostic that knows the answers.
         skip_missing: leave out videos without features, and say which.

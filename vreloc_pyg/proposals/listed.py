@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from vreloc_pyg.errors import DataError
-from vreloc_pyg.proposals.actionness import ActionnessProposals
 from vreloc_pyg.proposals.lists import VideoProposals, read_proposal_list, read_thumos_list
+from vreloc_pyg.proposals.saved import load_network_proposals
 from vreloc_pyg.proposals.source import ProposalSource, Video, origin
 from vreloc_pyg.segments import clip_segments
 
@@ -78,20 +78,20 @@ def load_proposals(
     durations_s: Mapping[str, float] | None = None,
     frame_rates: Mapping[str, float] | float = 1.0,
 ) -> ProposalSource:
-    """The source at a path: a saved actionness classifier, or a list in either layout.
+    """The source at a path: a saved network, or a list in either layout.
 
     Args:
-        path: a folder of :meth:`ActionnessProposals.save_pretrained`, or a text file.
+        path: a folder, see :func:`.load_network_proposals`, or a text file.
         durations_s: see :class:`ListedProposals`.
         frame_rates: of a list of ``video start end``; 1 where it is in seconds.
 
     Raises:
         DataError: if there is nothing, or a list is malformed.
-        CheckpointError: if the folder holds no classifier.
+        CheckpointError: if the folder holds no network that proposes.
     """
     path = Path(path)
     if path.is_dir():
-        return ActionnessProposals.from_pretrained(path)
+        return load_network_proposals(path)
     try:
         with path.open(encoding="utf-8-sig") as file:
             first = next((line for line in file if line.strip()), "")

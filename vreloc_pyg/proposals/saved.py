@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from vreloc_pyg.checkpoint import read_config
 from vreloc_pyg.errors import CheckpointError, SettingsError
 from vreloc_pyg.proposals.actionness import ActionnessProposals
 from vreloc_pyg.proposals.cache import CachedProposals
@@ -48,4 +49,25 @@ def load_saved_proposals(folder: str | Path, saved: dict[str, Any]) -> ProposalS
     raise CheckpointError(
         f"The localizer in {folder} was trained with proposals that no checkpoint holds "
         f"({saved.get('given', 'unknown')}); give them again"
+    )
+
+
+def load_network_proposals(folder: str | Path) -> NetworkProposals:
+    """The proposals of a network in a folder: of an actionness classifier, or of SST.
+
+    Args:
+        folder: of :meth:`.NetworkProposals.save_pretrained`, or a model of ``vreloc train --system sst``.
+
+    Raises:
+        CheckpointError: if it holds neither.
+    """
+    config = read_config(folder)
+    if "rival" in config:
+        return SSTProposals.from_system(folder)
+    if "classifier" in config:
+        return ActionnessProposals.from_pretrained(folder)
+    if "num_proposals" in config:
+        return SSTProposals.from_pretrained(folder)
+    raise CheckpointError(
+        f"The model in {folder} proposes nothing; train one by vreloc train-actionness or train --system sst"
     )

@@ -8,12 +8,14 @@ implementation of the same laboratory (https://github.com/ranjaykrishna/SST).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from vreloc_pyg.errors import FeatureError, SettingsError
+from vreloc_pyg.checkpoint import load_weights, read_config
+from vreloc_pyg.errors import CheckpointError, FeatureError, SettingsError
 from vreloc_pyg.proposals.network import NetworkProposals
 from vreloc_pyg.proposals.source import Video
 from vreloc_pyg.segments import temporal_iou, temporal_nms
@@ -223,3 +225,25 @@ class SSTProposals(NetworkProposals):
         """With a new network."""
         network = SSTNetwork(settings["num_features"], settings_from_dict(SSTSettings, settings["network"]))
         return cls(network, settings["num_proposals"], settings["nms_threshold"])
+
+    @classmethod
+    def from_system(cls, folder: str | Path) -> SSTProposals:
+        """Proposals of a model of ``vreloc train --system sst``.
+
+        Args:
+            folder: the model.
+
+        Raises:
+            CheckpointError: if a file is missing or damaged, or the model is of another system.
+        """
+        config = read_config(folder)
+        system = config.get("rival")
+        if system not in ("sst", "sst-triplet"):
+            raise CheckpointError(f"The model in {folder} is not one of SST (got {system!r})")
+        try:
+            known = {name: config["settings"][name] for name in SSTSettings.__dataclass_fields__}
+            network = SSTNetwork(config["num_features"], settings_from_dict(SSTSettings, known))
+        except (KeyError, TypeError, SettingsError) as error:
+            raise CheckpointError(f"The settings of SST in {folder} are unusable: {error}") from None
+        load_weights(folder, nn.ModuleDict({"sst": network}))  # as it stands in the system
+        return cls(network, about={"features": config.get("features")})

@@ -66,9 +66,10 @@ def write_report(
 ) -> Path:
     """Write tables, pictures and a report that joins them, each file whole or not at all.
 
-    ``predictions.csv``, ``results.csv/.md/.tex``, ``differences.csv/.md``, ``mcnemar.csv/.md`` (where ours
-    has a rival and .5 is among the thresholds), ``curves.png``, ``qualitative.png`` (where splits are given)
-    and ``report.md``. Without matplotlib, the report says that there are no pictures.
+    ``predictions.csv``, ``results.csv/.md/.tex``, ``differences.csv/.md`` (where there are other systems),
+    ``mcnemar.csv/.md`` (where ours has a rival and .5 is among the thresholds), ``curves.png``,
+    ``qualitative.png`` (where splits are given) and ``report.md``. Without matplotlib, the report says that
+    there are no pictures.
 
     Args:
         frame: results of :func:`~vreloc_pyg.evaluation.evaluate` for all systems, with a column ``fold``.
@@ -86,20 +87,20 @@ def write_report(
         ``report.md``.
 
     Raises:
-        DataError: if systems did not answer the same pairs, ``ours`` is not among them or alone, or a curve
-            rises with the threshold.
+        DataError: if systems did not answer the same pairs, ``ours`` is not among them, or a curve rises with
+            the threshold.
     """
     folder = Path(output)
     if "fold" not in frame:
         frame = frame.assign(fold=0)
     systems = list(dict.fromkeys(frame["system"]))
-    if ours not in systems or len(systems) < 2:
-        raise DataError(f"Expected 'ours' and systems to compare it with among {systems} (got {ours!r})")
+    if ours not in systems:
+        raise DataError(f"Expected 'ours' among the systems {systems} (got {ours!r})")
     num_folds = frame["fold"].nunique()
     level: Level = "folds" if num_folds > 1 else "queries"
     results = result_table(frame, thresholds, level)
     results["parameters"] = pd.array([parameters.get(system) for system in systems], dtype="Int64")
-    ahead = advantage_table(frame, ours, thresholds, level)
+    ahead = advantage_table(frame, ours, thresholds, level) if len(systems) > 1 else pd.DataFrame()
     grid = sorted({*CURVE, *thresholds})
     curves = curve_table(frame, grid, level)
     check_curves(results, thresholds)
@@ -108,7 +109,16 @@ def write_report(
     everything = with_published(results, name)
     write_text(folder / "predictions.csv", frame.to_csv(index=False, lineterminator="\n"))
     save_table(everything, folder / "results", latex=True)
-    save_table(ahead, folder / "differences")
+    if len(systems) > 1:
+        save_table(ahead, folder / "differences")
+        place = [f"## Where {ours} stands", *standing(results, ahead, ours, thresholds)]
+        differences = [
+            f"## {ours} minus every other system",
+            "Percentage points on the same queries, paired intervals; one that holds 0 shows no difference.",
+            to_markdown(format_intervals(ahead)),
+        ]
+    else:
+        place = differences = []
     parts = [
         f"# Results on {name}",
         f"R@1 in % at strict tIoU: the share of {results['N'].iloc[0]} queries whose first answer overlaps a "
@@ -118,14 +128,11 @@ def write_report(
         *notes,
         "Made by",
         f"```sh\n{command}\n```",
-        f"## Where {ours} stands",
-        *standing(results, ahead, ours, thresholds),
+        *place,
         "## All thresholds",
         to_markdown(format_intervals(results)),
         *_published(everything),
-        f"## {ours} minus every other system",
-        "Percentage points on the same queries, paired intervals; one that holds 0 shows no difference.",
-        to_markdown(format_intervals(ahead)),
+        *differences,
     ]
     if 0.5 in thresholds and rivals(results, ours):
         rival = best_rival(results, ours)
