@@ -11,18 +11,18 @@ from safetensors.numpy import save_file
 from torch.utils.data import DataLoader, Dataset
 
 from vreloc_pyg.errors import DataError, FeatureError
-from vreloc_pyg.features import store as stores
 from vreloc_pyg.features.metadata import FeatureMetadata
 from vreloc_pyg.features.store import (
     ActivityNetStore,
-    ByteCache,
     DirectoryStore,
     FeatureSlice,
     HDF5Store,
     StoreWriter,
+    hdf5,
     open_store,
     write_store,
 )
+from vreloc_pyg.features.store.base import ByteCache
 
 METADATA = FeatureMetadata("c3d", 3, 16.0, 25.0)
 
@@ -309,8 +309,8 @@ def test_the_cache_is_bounded_in_bytes_and_drops_the_oldest():
 def test_what_is_cached_is_not_read_again(tmp_path, monkeypatch):
     write_store(tmp_path / "f.h5", [("a", features(5))], METADATA)
     reads = []
-    plain = stores._slice
-    monkeypatch.setattr(stores, "_slice", lambda *args: reads.append(args[1]) or plain(*args))
+    plain = hdf5.read_rows
+    monkeypatch.setattr(hdf5, "read_rows", lambda *args: reads.append(args[1]) or plain(*args))
     store, uncached = open_store(tmp_path / "f.h5"), open_store(tmp_path / "f.h5", cache_bytes=0)
     for _ in range(3):
         store.read("a", 0, 3)
@@ -393,7 +393,7 @@ def test_what_cannot_be_added(tmp_path, video, values, kind):
 
 def test_versions_to_come_and_empty_files_are_refused(tmp_path):
     with h5py.File(tmp_path / "new.h5", "w") as file:
-        file.attrs[stores.FORMAT_KEY] = 2
+        file.attrs[hdf5.FORMAT_KEY] = 2
     with pytest.raises(DataError, match=r"version 1 of our layout \(got 2\)"):
         open_store(tmp_path / "new.h5")
     with pytest.raises(DataError, match="holds no video"):

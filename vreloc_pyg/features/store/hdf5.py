@@ -1,0 +1,176 @@
+"""Features in HDF5 files: our own layout and ActivityNet's."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from vreloc_pyg.errors import DataError
+from vreloc_pyg.features.metadata import FeatureMetadata
+from vreloc_pyg.features.store.base import CACHE_BYTES, FeatureStore, read_metadata
+
+if TYPE_CHECKING:
+    import h5py
+
+#: Root attribute that marks our own HDF5 files, and its value.
+FORMAT_KEY, FORMAT = "vreloc_features", 1
+
+
+class HDF5Store(FeatureStore):
+    """Our own HDF5: a data set ``features/<id>`` per video, the metadata as attributes of the file.
+
+    A data set may have the attributes ``frame_rate`` and ``content``. Written by :class:`StoreWriter`.
+    """
+
+    def __init__(self, path: str | Path, cache_bytes: int = CACHE_BYTES) -> None:
+        with opened(path) as file:
+            version = file.attrs.get(FORMAT_KEY)
+            if version != FORMAT:
+                raise DataError(f"Expected {path} in version {FORMAT} of our layout (got {version})")
+            metadata = read_metadata(str(file.attrs.get("metadata", "{}")), path)
+            self._ids = sorted(file["features"])
+        if not self._ids:
+            raise DataError(f"The feature store {path} holds no video")
+        super().__init__(path, metadata, cache_bytes)
+
+    def _refresh(self) -> None:
+        super()._refresh()
+        self._file: h5py.File | None = None
+        self._known = set(self._ids)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in super().__getstate__().items() if key != "_file"}
+
+    def ids(self) -> list[str]:
+        return list(self._ids)
+
+    def _find(self, video_id: str) -> str | None:
+        return video_id if video_id in self._known else None
+
+    def _dataset(self, key: str) -> h5py.Dataset:
+        if os.getpid() != self._process:
+            self._refresh()
+        with self._lock:
+            if self._file is None:
+                self._file = open_file(self.path)
+            try:
+                return self._file["features"][key]
+            except (KeyError, OSError, RuntimeError) as error:
+                raise DataError(f"Cannot read {key!r} in {self.path}: {error}") from None
+
+    def _shape(self, key: str) -> tuple[int, int]:
+        dataset = self._dataset(key)
+        return self._check_shape(dataset.shape, dataset.dtype.kind, f"features of {key!r}")
+
+    def _rows(self, key: str, start: int, stop: int) -> NDArray[Any]:
+        return read_rows(self._dataset(key), slice(start, stop), key, self.path)
+
+    def frame_rate(self, video_id: str) -> float | None:
+        rate = self._dataset(self._key(video_id)).attrs.get("frame_rate")
+        return self.metadata.frame_rate if rate is None else float(rate)
+
+    def content(self, video_id: str) -> str | None:
+        """Digest of the file that a video's features were made of, where it is known."""
+        found = self._dataset(self._key(video_id)).attrs.get("content")
+        return None if found is None else str(found)
+
+
+class ActivityNetStore(HDF5Store):
+    """ActivityNet's HDF5: a group ``v_<id>`` per video with the data set ``c3d_features``.
+
+    Its rows see 16 frames each and are 8 frames apart (http://activity-net.org/download.html); every second
+    one is kept, so that steps do not overlap, as Feng et al. do.
+
+    Args:
+        path: the file.
+        subsample: keep every so many rows.
+        cache_bytes: the most that is kept in memory.
+    """
+
+    STRIDE_FRAMES = 8
+
+    def __init__(self, path: str | Path, subsample: int = 2, cache_bytes: int = CACHE_BYTES) -> None:
+        if subsample < 1:
+            raise DataError(f"Expected subsample >= 1 (got {subsample})")
+        self.subsample = subsample
+        with opened(path) as file:
+            self._ids = sorted(name.removeprefix("v_") for name in file if name.startswith("v_"))
+            if not self._ids:
+                raise DataError(f"Expected groups v_<id> in {path}, as in ActivityNet's file (found none)")
+            try:
+                width = int(file[f"v_{self._ids[0]}"]["c3d_features"].shape[1])
+            except (KeyError, IndexError, AttributeError):
+                raise DataError(f"v_{self._ids[0]} in {path} has no matrix c3d_features") from None
+        metadata = FeatureMetadata("c3d", width, float(self.STRIDE_FRAMES * subsample))
+        FeatureStore.__init__(self, path, metadata, cache_bytes)
+
+    def _find(self, video_id: str) -> str | None:
+        if video_id in self._known:
+            return video_id
+        bare = video_id.removeprefix("v_")
+        return bare if bare in self._known else None
+
+    def _dataset(self, key: str) -> h5py.Dataset:
+        if os.getpid() != self._process:
+            self._refresh()
+        with self._lock:
+            if self._file is None:
+                self._file = open_file(self.path)
+            try:
+                return self._file[f"v_{key}"]["c3d_features"]
+            except (KeyError, OSError, RuntimeError) as error:
+                raise DataError(f"Cannot read c3d_features of v_{key} in {self.path}: {error}") from None
+
+    def _shape(self, key: str) -> tuple[int, int]:
+        dataset = self._dataset(key)
+        rows, width = self._check_shape(dataset.shape, dataset.dtype.kind, f"c3d_features of v_{key}")
+        return -(-rows // self.subsample), width
+
+    def _rows(self, key: str, start: int, stop: int) -> NDArray[Any]:
+        rows = slice(start * self.subsample, (stop - 1) * self.subsample + 1, self.subsample)
+        return read_rows(self._dataset(key), rows, f"v_{key}", self.path)
+
+    def frame_rate(self, video_id: str) -> float | None:
+        return None
+
+
+def open_file(path: Path, mode: str = "r") -> h5py.File:
+    """An HDF5 file, to be closed by the caller.
+
+    Raises:
+        DataError: if it is truncated or none.
+    """
+    import h5py
+
+    try:
+        return h5py.File(path, mode)
+    except (OSError, RuntimeError) as error:
+        raise DataError(f"Cannot read {path}: truncated or no HDF5 file ({error})") from None
+
+
+@contextlib.contextmanager
+def opened(path: str | Path) -> Iterator[h5py.File]:
+    """An HDF5 file for the time of a ``with`` block."""
+    file = open_file(Path(path))
+    try:
+        yield file
+    finally:
+        file.close()
+
+
+def read_rows(dataset: h5py.Dataset, rows: slice, key: str, path: Path) -> NDArray[Any]:
+    """Rows of a data set.
+
+    Raises:
+        DataError: if the file is damaged there.
+    """
+    try:
+        array: NDArray[Any] = dataset[rows]
+    except (OSError, RuntimeError) as error:
+        raise DataError(f"Cannot read {key!r} in {path}: truncated or damaged ({error})") from None
+    return array
