@@ -76,6 +76,9 @@ def write_proposals(benchmark: Benchmark, output: str | Path, split: str = "all"
     bounds: dict[str, list[Tensor]] = {}
     instances: dict[str, dict[tuple[float, float, str], None]] = {}
     lasting: dict[str, float] = {}
+    judged = benchmark.splits["test" if split == "all" else split]
+    found: dict[str, Tensor] = {}
+    wanted: dict[str, Tensor] = {}
     for name in benchmark.splits if split == "all" else (split,):
         for reference in benchmark.splits[name].references:
             video, offset = origin(reference), reference.offset_s
@@ -85,6 +88,10 @@ def write_proposals(benchmark: Benchmark, output: str | Path, split: str = "all"
             spans = zip(ours.tolist(), reference.labels, strict=True)
             instances.setdefault(video, {}).update({(*span, label): None for span, label in spans})
             lasting[video] = max(lasting.get(video, 0.0), 1000 * (offset + reference.duration_s))
+            if benchmark.splits[name] is judged:
+                found[reference.video_id] = windows
+                chosen = [i for i, label in enumerate(reference.labels) if label in judged.classes]
+                wanted[reference.video_id] = reference.segments[chosen]
     write_proposal_list(
         output,
         [
@@ -99,11 +106,4 @@ def write_proposals(benchmark: Benchmark, output: str | Path, split: str = "all"
             for video, parts in bounds.items()
         ],
     )
-    judged = benchmark.splits["test" if split == "all" else split]
-    found, wanted = {}, {}
-    for reference in judged.references:
-        windows = benchmark.proposals.propose(reference)
-        found[reference.video_id] = steps_to_seconds(windows, reference.seconds_per_step)
-        chosen = [i for i, label in enumerate(reference.labels) if label in judged.classes]
-        wanted[reference.video_id] = reference.segments[chosen]
     return proposal_recall(found, wanted)
