@@ -353,6 +353,15 @@ def test_model_and_pairing_must_agree_on_pair_features(of_model):
         Localizer(model, Pairing(pair_features=not of_model))
 
 
+def test_model_and_pairing_must_agree_on_context_where_boundaries_are_read():
+    settings = {"in_channels": 8, "hidden_channels": 8, "mask_padding": True, "context": 0.2}
+    Localizer(MGFFNet(**settings), Pairing())
+    model = MGFFNet(**settings, regression="boundaries")
+    Localizer(model, Pairing(context=0.2))
+    with pytest.raises(SettingsError, match=r"context .* \(got 0.2 and 0.0\)"):
+        Localizer(model, Pairing())
+
+
 # Saving and loading
 
 

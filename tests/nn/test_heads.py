@@ -1,9 +1,12 @@
+import math
+
 import pytest
 import torch
 from torch import nn
 
 from vreloc_pyg.graphs.pair_features import PAIR_FEATURES, pair_features
-from vreloc_pyg.nn.heads import WINDOW_RULE, RegressionHead, ScoreHead, perceptron
+from vreloc_pyg.nn.heads import WINDOW_RULE, BoundaryHead, RegressionHead, ScoreHead, perceptron
+from vreloc_pyg.segments import decode_offsets, encode_offsets
 
 
 def test_hidden_layers_have_batch_norm_and_tanh_and_the_last_has_neither():
@@ -69,3 +72,72 @@ def test_the_window_rule_is_learned_from_there():
     head(torch.randn(5, 10)).sum().backward()
     assert (head.rule.grad != 0).all()
     assert ScoreHead(10).rule is None
+
+
+@pytest.mark.parametrize("context", [0.0, 0.2])
+def test_an_untrained_boundary_head_leaves_windows_as_they_are(context):
+    mask = torch.arange(16) < torch.tensor([[16], [5], [1]])
+    offsets = BoundaryHead(4, context=context)(torch.randn(3, 16, 4), mask)
+    torch.testing.assert_close(offsets, torch.zeros(3, 2), rtol=0, atol=2e-3)
+
+
+def boundaries_by_hand(head, nodes, num_steps):
+    """The window's two ends, as shares of its length, by plain loops."""
+    logits = head.mlp(nodes)
+    ends = []
+    for column, own in enumerate((0.0, 1.0)):
+        moved = 0.0
+        for sign, gain in ((1, 1.0), (-1, 0.0)):  # with the logits, less what the prior alone says
+            places, weights = [], []
+            for step in range(num_steps):
+                place = (step + 0.5) / num_steps * (1 + 2 * head.context) - head.context
+                prior = -((place - own) ** 2) / (2 * head.spread**2)
+                places.append(place)
+                weights.append(math.exp(gain * float(logits[step, column]) + prior))
+            moved += sign * sum(p * w for p, w in zip(places, weights, strict=True)) / sum(weights)
+        ends.append(own + moved)
+    return ends
+
+
+@pytest.mark.parametrize("context", [0.0, 0.2])
+@torch.no_grad()
+def test_boundaries_are_expectations_over_steps(context):
+    torch.manual_seed(0)
+    head = BoundaryHead(4, context=context)
+    nn.init.normal_(head.mlp[-1].weight, std=0.3)
+    nodes, lengths = torch.randn(3, 9, 4), [9, 4, 2]
+    offsets = head(nodes, torch.arange(9) < torch.tensor(lengths).unsqueeze(1))
+    for i, num_steps in enumerate(lengths):
+        start, end = boundaries_by_hand(head, nodes[i], num_steps)
+        assert i > 0 or abs(start) + abs(end - 1) > 1e-2  # few steps leave little to move
+        window, truth = torch.tensor([[40.0, 90.0]]), torch.tensor([[40 + 50 * start, 40 + 50 * end]])
+        torch.testing.assert_close(offsets[i : i + 1], encode_offsets(window, truth), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(decode_offsets(window, offsets[i : i + 1]), truth, rtol=1e-4, atol=1e-3)
+
+
+def test_boundaries_that_cross_keep_a_tenth_of_the_window():
+    head = BoundaryHead(1, hidden=1)
+    head.mlp = nn.Linear(1, 2)
+    with torch.no_grad():
+        head.mlp.weight.copy_(torch.tensor([[90.0], [-90.0]]))
+    offsets = head(torch.arange(16.0).view(1, 16, 1))
+    assert offsets[0, 1].item() == pytest.approx(-math.log(0.1))
+    assert torch.isfinite(offsets).all()
+
+
+def test_a_boundary_head_learns_where_a_step_says_it_begins():
+    torch.manual_seed(0)
+    head = BoundaryHead(3, context=0.2)
+    optimizer = torch.optim.Adam(head.parameters(), 1e-2)
+    place = ((torch.arange(16) + 0.5) / 16 * 1.4 - 0.2).expand(64, -1)
+    for _ in range(300):
+        starts, ends = 0.3 * torch.rand(64, 1) - 0.1, 1.1 - 0.3 * torch.rand(64, 1)
+        inside = (starts < place) & (place < ends)
+        nodes = torch.stack([inside.float(), place, torch.randn(64, 16)], dim=-1)
+        truth = torch.cat([starts, ends], dim=1)
+        loss = (head(nodes) - encode_offsets(torch.tensor([[0.0, 1.0]]), truth)).abs().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    untrained = encode_offsets(torch.tensor([[0.0, 1.0]]), truth).abs().mean()
+    assert loss < 0.5 * untrained

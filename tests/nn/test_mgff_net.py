@@ -233,7 +233,7 @@ def test_the_papers_graph_has_80_nodes_and_is_pooled_to_one_row():
     pairs = Pairing().pair(video(7, 0), video(90, 1), torch.tensor([[0, 12], [3, 80]]))
     batch = Batch.from_data_list(pairs.graphs())
     assert batch.x.shape == (2 * 80, 5)
-    assert model.pool(batch).shape == (2, 12)
+    assert model.pool(batch).graph.shape == (2, 12)
 
 
 def test_presets_take_single_settings():

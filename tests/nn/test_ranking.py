@@ -3,9 +3,10 @@ import torch
 from torch_geometric.data import Batch
 
 from vreloc_pyg.errors import FeatureError, GraphError
-from vreloc_pyg.graphs import Pairing
+from vreloc_pyg.graphs import MultiScaleEdges, Pairing
 from vreloc_pyg.nn import rank_windows
 from vreloc_pyg.nn.ranking import refine_windows
+from vreloc_pyg.nn.relevance import Relevance
 
 MIRROR = {"mirror_index": (1, 0, 2, 3, 4), "mirror_sign": (1.0, 1.0, -1.0, 1.0, 1.0)}
 RELATIVE = {"fit": "resample", "nodes": "relative", "feature_groups": ((0, 3), (3, 5)), "context": 0.25}
@@ -55,6 +56,31 @@ def test_windows_score_as_their_graphs(
         assert_relevance_close(rank_windows(model, pairing, query, reference, windows), expected)
         for chunk in (1, 2):
             assert_relevance_close(rank_windows(model, pairing, query, reference, windows, chunk), expected)
+
+
+@pytest.mark.parametrize("pairing", PAIRINGS.values(), ids=PAIRINGS)
+@pytest.mark.parametrize("settings", [{}, {"residual": True, "weight": "row"}, {"conv": "gat"}], ids=str)
+@torch.no_grad()
+def test_boundaries_of_windows_are_those_of_their_graphs(
+    make_model, assert_relevance_close, reference, pairing, settings
+):
+    model = make_model(
+        in_channels=pairing.node_channels(5),
+        mask_padding=True,
+        pair_features=pairing.pair_features,
+        regression="boundaries",
+        context=pairing.context,
+        **settings,
+    )
+    torch.nn.init.normal_(model.regression_head.mlp[-1].weight)
+    query = video(7, 0)
+    graphs = pairing.pair(query, reference, WINDOWS).graphs()
+    ranked = rank_windows(model, pairing, query, reference, WINDOWS)
+    assert_relevance_close(ranked, model(Batch.from_data_list(graphs)))
+    assert_relevance_close(ranked, Relevance(*(torch.cat(x) for x in zip(*map(model, graphs), strict=True))))
+    edges = MultiScaleEdges(model.settings.scales)
+    assert_relevance_close(ranked, model(Batch.from_data_list([edges(graph) for graph in graphs])))
+    assert ranked.offsets.abs().amax(0).min() > 1e-3
 
 
 @torch.no_grad()

@@ -19,6 +19,7 @@ def test_the_defaults_are_the_papers():
     assert (settings.aggregate, settings.residual, settings.input_norm) == (True, False, False)
     assert settings.conv == "mgff"
     assert (settings.pool, settings.score_gain, settings.pair_features) == ("all", 1.0, False)
+    assert settings.regression == "pooled"
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))
@@ -34,7 +35,7 @@ def test_the_constructor_of_the_model_takes_exactly_the_settings():
         "in_channels": 3, "hidden_channels": 4, "num_layers": 1, "scales": [2], "weight": "exponential",
         "bandwidth": 2.0, "mask_padding": True, "dropout": 0.1, "head_channels": [5], "aggregate": False,
         "input_norm": True, "residual": True, "pool": "separate", "score_gain": 0.5, "pair_features": True,
-        "conv": "mgff",
+        "conv": "mgff", "regression": "boundaries", "context": 0.2,
     }  # fmt: skip
     built = MGFFNet(**settings).settings
     assert built.to_dict() == {**settings, "scales": (2,), "head_channels": (5,)}
@@ -97,3 +98,16 @@ def test_refuses_unknown_presets_and_settings():
 def test_refuses_impossible_values(settings, problem):
     with pytest.raises(SettingsError, match=problem):
         MGFFSettings(**settings)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"regression": "ends"}, "'pooled' or 'boundaries' \\(got 'ends'\\)"),
+        ({"regression": "boundaries", "mask_padding": False}, "needs mask_padding"),
+        ({"context": -0.1}, "context >= 0 \\(got -0.1\\)"),
+    ],
+)
+def test_impossible_settings_of_boundaries_are_refused(wrong, message):
+    with pytest.raises(SettingsError, match=message):
+        preset_settings("recommended", **wrong)

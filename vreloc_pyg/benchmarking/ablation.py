@@ -103,6 +103,7 @@ RECIPE_CHANGES = (
     Change("weights not averaged", "training", training={"ema_decay": None}),
     Change("no search about the best windows", "answers", answers={"search": 0}),
     Change("refined by offsets", "answers", answers={"refine": True}),
+    Change("refined by boundaries", "answers", model={"regression": "boundaries"}, preset={"refine": True}),
 )
 
 SETS = {"graph": GRAPH_CHANGES, "recipe": RECIPE_CHANGES, "all": (*GRAPH_CHANGES, *RECIPE_CHANGES)}

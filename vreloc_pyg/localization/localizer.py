@@ -67,8 +67,8 @@ class Localizer(RankingLocalizer):
         calibration: from a best score to the probability that the reference shows the action at all.
 
     Raises:
-        SettingsError: if model and pairing disagree on pair features, or ``nms_threshold``
-            or ``search`` is impossible.
+        SettingsError: if model and pairing disagree on pair features or context, or
+            ``nms_threshold`` or ``search`` is impossible.
 
     Example:
         >>> model = MGFFNet(in_channels=8, hidden_channels=8)
@@ -97,6 +97,11 @@ class Localizer(RankingLocalizer):
             raise SettingsError(
                 f"Expected pair_features of model and pairing to agree (got {model.settings.pair_features} "
                 f"and {pairing.pair_features})"
+            )
+        if model.settings.regression == "boundaries" and model.settings.context != pairing.context:
+            raise SettingsError(
+                f"Expected context of model and pairing to agree (got {model.settings.context} "
+                f"and {pairing.context})"
             )
         super().__init__(name, proposals, nms_threshold, features, calibration)
         self.model = model.eval()

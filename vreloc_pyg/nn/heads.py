@@ -78,3 +78,53 @@ class RegressionHead(nn.Module):
     def forward(self, pooled: Tensor) -> Tensor:
         offsets: Tensor = self.mlp(pooled)
         return offsets
+
+
+class BoundaryHead(nn.Module):
+    r"""Offsets from where the proposal's own nodes place start and end, in place of :class:`RegressionHead`.
+
+    Step t of T lies at :math:`u_t = \frac{t + 1/2}{T} (1 + 2c) - c` of the window, which reaches from 0 to 1.
+    With logits :math:`z^s_t, z^e_t` of a small MLP on each node, and a prior about the window's own ends,
+
+    .. math::
+        \hat s = \sum_t (P^s_t - Q^s_t)\, u_t, \qquad
+        P^s_t = \mathrm{softmax}_t(z^s_t + q^s_t), \qquad
+        Q^s_t = \mathrm{softmax}_t(q^s_t), \qquad
+        q^s_t = -\frac{u_t^2}{2 \sigma^2}
+
+    and in the same way :math:`\hat e` about 1: an untrained head moves windows by next to nothing. Positions
+    that are expectations are learnt by regression: Sun et al., *Integral Human Pose Regression*, ECCV 2018.
+
+    Args:
+        in_channels: d, width of the nodes.
+        hidden: width of the MLP's hidden layer.
+        context: c, the share of a window's length that its clip shows before and after it.
+        spread: sigma, in window lengths.
+
+    Shapes:
+        - nodes: ``[B, Tp, d]``
+        - mask: which steps take part, ``[B, Tp]`` bool, trailing padding only; ``None`` for all
+        - output: :math:`(T_c, T_l)`, ``[B, 2]``
+    """
+
+    def __init__(self, in_channels: int, hidden: int = 64, context: float = 0.0, spread: float = 0.2) -> None:
+        super().__init__()
+        last = nn.Linear(hidden, 2)
+        nn.init.normal_(last.weight, std=1e-3)
+        nn.init.zeros_(last.bias)
+        self.mlp = nn.Sequential(nn.Linear(in_channels, hidden), nn.Tanh(), last)
+        self.context = context
+        self.spread = spread
+
+    def forward(self, nodes: Tensor, mask: Tensor | None = None) -> Tensor:
+        if mask is None:
+            mask = nodes.new_ones(nodes.shape[:2], dtype=torch.bool)
+        share = (torch.arange(nodes.size(1), device=nodes.device) + 0.5) / mask.sum(1, keepdim=True)
+        place = (share * (1 + 2 * self.context) - self.context).unsqueeze(-1)  # [B, Tp, 1]
+        ends = torch.tensor([0.0, 1.0], device=nodes.device)
+        prior = -((place - ends) ** 2) / (2 * self.spread**2)  # [B, Tp, 2]
+        prior = prior.masked_fill(~mask.unsqueeze(-1), -torch.inf)
+        found = torch.softmax(self.mlp(nodes) + prior, dim=1) - torch.softmax(prior, dim=1)
+        start, end = (found * place).sum(1).unbind(-1)  # [B] each, from the window's own
+        length = (1 + end - start).clamp(min=0.1)
+        return torch.stack([-(start + end) / (2 * length), -torch.log(length)], dim=-1)

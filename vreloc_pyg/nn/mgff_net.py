@@ -18,10 +18,10 @@ from vreloc_pyg.graphs.weights import WeightKind, edge_weights
 from vreloc_pyg.nn.branches import ConvKind
 from vreloc_pyg.nn.dense_layout import DenseLayout, masked_mean
 from vreloc_pyg.nn.encoder import ClipEncoder
-from vreloc_pyg.nn.heads import RegressionHead, ScoreHead
+from vreloc_pyg.nn.heads import BoundaryHead, RegressionHead, ScoreHead
 from vreloc_pyg.nn.mgff_layer import MGFFLayer
 from vreloc_pyg.nn.ranking import pool_proposals
-from vreloc_pyg.nn.relevance import Relevance
+from vreloc_pyg.nn.relevance import Pooled, Relevance
 from vreloc_pyg.nn.settings import MGFFSettings, preset_settings
 from vreloc_pyg.settings import settings_from_dict
 
@@ -57,6 +57,10 @@ class MGFFNet(nn.Module):
             nodes, and start the score head from the window rule.
         conv: graph convolution of the branches, ``"mgff"`` (paper), ``"gat"`` or ``"sage"``, see
             :class:`~vreloc_pyg.nn.MGFFLayer`.
+        regression: read offsets from the ``"pooled"`` nodes (paper), or from the proposal's single ones, as
+            the places of its ``"boundaries"`` (:class:`~vreloc_pyg.nn.heads.BoundaryHead`); needs
+            ``mask_padding``.
+        context: that of the pairs (:class:`vreloc_pyg.graphs.Pairing`), which boundaries depend on.
 
     Raises:
         SettingsError: for an impossible setting.
@@ -87,6 +91,8 @@ class MGFFNet(nn.Module):
         score_gain: float = 1.0,
         pair_features: bool = False,
         conv: ConvKind = "mgff",
+        regression: Literal["pooled", "boundaries"] = "pooled",
+        context: float = 0.0,
     ) -> None:
         super().__init__()
         self.settings = chosen = MGFFSettings(
@@ -106,6 +112,8 @@ class MGFFNet(nn.Module):
             score_gain,
             pair_features,
             conv,
+            regression,
+            context,
         )
         width = chosen.hidden_channels
         self.query_encoder = ClipEncoder(chosen.in_channels, width, chosen.dropout)
@@ -121,7 +129,11 @@ class MGFFNet(nn.Module):
         num_pair_features = len(PAIR_FEATURES) if chosen.pair_features else 0
         pooled = (width if chosen.pool == "all" else 2 * width) + num_pair_features
         self.score_head = ScoreHead(pooled, chosen.head_channels, chosen.score_gain, num_pair_features)
-        self.regression_head = RegressionHead(pooled, chosen.head_channels)
+        self.regression_head = (
+            RegressionHead(pooled, chosen.head_channels)
+            if chosen.regression == "pooled"
+            else BoundaryHead(width, context=chosen.context)
+        )
 
     @classmethod
     def from_preset(cls, preset: str, **overrides: Any) -> MGFFNet:
@@ -170,12 +182,18 @@ class MGFFNet(nn.Module):
         """
         return self.judge(self.pool(data))
 
-    def judge(self, pooled: Tensor) -> Relevance:
+    def judge(self, pooled: Pooled) -> Relevance:
         """Both heads on what :meth:`pool` returns."""
-        return Relevance(self.score_head(pooled), self.regression_head(pooled))
+        return Relevance(self.score_head(pooled.graph), self.regress(pooled))
 
-    def pool(self, data: Data) -> Tensor:
-        """Average of the last layer's nodes of every graph, and its pair features: ``[B, D]``."""
+    def regress(self, pooled: Pooled) -> Tensor:
+        """The offsets ``[B, 2]`` alone."""
+        parts = (pooled.graph,) if pooled.nodes is None else (pooled.nodes, pooled.mask)
+        offsets: Tensor = self.regression_head(*parts)
+        return offsets
+
+    def pool(self, data: Data) -> Pooled:
+        """What the heads read of every graph: averages of the last layer's nodes, and pair features."""
         scales = self.settings.scales
         with_edges = any(f"edge_index_k{k}" in data for k in scales)
         validate_pair(data, scales if with_edges else ())
@@ -198,19 +216,19 @@ class MGFFNet(nn.Module):
             pooled = self._pool_closed_form(nodes, layout.num_query, layout.num_proposal, layout.valid(mask))
         return self.append(pooled, data.get("pair_features"))
 
-    def append(self, pooled: Tensor, pair_features: Tensor | None) -> Tensor:
-        """Pooled nodes ``[B, d]`` with their pair features ``[B, 6]``, if the model reads them.
+    def append(self, pooled: Pooled, pair_features: Tensor | None) -> Pooled:
+        """Pooled nodes with their pair features ``[B, 6]``, if the model reads them.
 
         Raises:
             GraphError: if it does and there are none.
         """
         if not self.settings.pair_features:
             return pooled
-        shape = (len(pooled), len(PAIR_FEATURES))
+        shape = (len(pooled.graph), len(PAIR_FEATURES))
         if pair_features is None or pair_features.shape != shape:
             got = None if pair_features is None else tuple(pair_features.shape)
             raise GraphError(f"Expected pair_features as {shape} (got {got}); see vreloc_pyg.graphs.Pairing")
-        return torch.cat([pooled, pair_features], dim=1)
+        return pooled._replace(graph=torch.cat([pooled.graph, pair_features], dim=1))
 
     def encode_query(self, clips: Tensor) -> Tensor:
         """Recurrent states of queries, ``[B, Tq, F] -> [B, Tq, d]``."""
@@ -222,7 +240,7 @@ class MGFFNet(nn.Module):
         states: Tensor = self.proposal_encoder(self._normalized(clips))
         return states
 
-    def pool_clips(self, query: Tensor, proposal: Tensor, mask: Tensor | None = None) -> Tensor:
+    def pool_clips(self, query: Tensor, proposal: Tensor, mask: Tensor | None = None) -> Pooled:
         """:meth:`pool` of the standard graphs of clips ``[B, Tq, F]`` and ``[B, Tp, F]``.
 
         Args:
@@ -237,7 +255,7 @@ class MGFFNet(nn.Module):
         normal: Tensor = self.input_norm(clips.flatten(0, 1))
         return normal.clamp(-4, 4).view_as(clips)
 
-    def _pass_messages(self, x: Tensor, data: Data, layout: DenseLayout, mask: Tensor | None) -> Tensor:
+    def _pass_messages(self, x: Tensor, data: Data, layout: DenseLayout, mask: Tensor | None) -> Pooled:
         edge_indices, weights = [], []
         for k in self.settings.scales:
             edge_index, weight = data[f"edge_index_k{k}"], data.get(f"edge_weight_k{k}")
@@ -261,12 +279,19 @@ class MGFFNet(nn.Module):
         x = layout.to_dense(x)
         return self.pool_nodes(x, layout.num_query, layout.valid(mask))
 
-    def _pool_closed_form(self, x: Tensor, num_query: int, num_proposal: int, mask: Tensor | None) -> Tensor:
+    def _pool_closed_form(self, x: Tensor, num_query: int, num_proposal: int, mask: Tensor | None) -> Pooled:
         for layer in self.layers:
             x = layer.closed_form(x, num_query, num_proposal, mask)
         return self.pool_nodes(x, num_query, mask)
 
-    def pool_nodes(self, x: Tensor, num_query: int, mask: Tensor | None) -> Tensor:
+    def pool_nodes(self, x: Tensor, num_query: int, mask: Tensor | None) -> Pooled:
+        """What the heads read of the last layer's nodes ``[B, N, d]``, apart from pair features."""
+        averages = self.average(x, num_query, mask)
+        if self.settings.regression == "pooled":
+            return Pooled(averages)
+        return Pooled(averages, x[:, num_query:], None if mask is None else mask[:, num_query:])
+
+    def average(self, x: Tensor, num_query: int, mask: Tensor | None) -> Tensor:
         """Average over nodes, ``[B, N, d] -> [B, d]``, or ``[B, 2 d]`` with ``pool="separate"``."""
         if self.settings.pool == "all":
             return masked_mean(x, mask)

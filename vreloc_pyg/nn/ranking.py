@@ -22,7 +22,7 @@ from vreloc_pyg.errors import FeatureError
 from vreloc_pyg.graphs.multi_scale import multi_scale_degree, multi_scale_sum
 from vreloc_pyg.graphs.pairing import Pairing
 from vreloc_pyg.nn.mgff_layer import MGFFLayer
-from vreloc_pyg.nn.relevance import Relevance
+from vreloc_pyg.nn.relevance import Pooled, Relevance
 from vreloc_pyg.segments import clip_segments, decode_offsets
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 def pool_proposals(
     model: MGFFNet, query: Tensor, proposals: Tensor | Sequence[Tensor], proposal_mask: Tensor | None = None
-) -> Tensor:
-    """Average of the last layer's nodes of every pair, ``[M, d]``; arguments as of :meth:`MGFFNet.rank`."""
+) -> Pooled:
+    """What the heads read of every pair, without pair features; arguments as of :meth:`MGFFNet.rank`."""
     padded, mask = _pad(model, query, proposals, proposal_mask)
     num_query, num_proposal = len(query), padded.size(1)
     own = model.encode_query(query.unsqueeze(0))  # [1, Tq, d]
@@ -56,11 +56,16 @@ def pool_proposals(
             bias = layer.project.weight @ before.fuse.bias + layer.project.bias
             projected = torch.nn.functional.linear(hidden, weight, bias)
         hidden = layer.branches(projected, num_query, num_proposal, mask)
-    pooled = model.pool_nodes(hidden, num_query, mask)  # [M, K * d], or twice that
+    if model.settings.regression == "boundaries":  # every node of the last layer is asked for
+        last = layers[-1].fuse(hidden)
+        if model.settings.residual and nodes is not None:
+            last = last + nodes
+        return model.pool_nodes(last, num_query, mask)
+    pooled = model.average(hidden, num_query, mask)  # [M, K * d], or twice that
     fused: Tensor = layers[-1].fuse(pooled.view(len(pooled), -1, hidden.size(-1))).flatten(1)
     if model.settings.residual and nodes is not None:
-        fused = fused + model.pool_nodes(nodes, num_query, mask)
-    return fused
+        fused = fused + model.average(nodes, num_query, mask)
+    return Pooled(fused)
 
 
 def _shareable(model: MGFFNet) -> bool:

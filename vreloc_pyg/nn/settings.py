@@ -34,6 +34,8 @@ class MGFFSettings:
     score_gain: float = 1.0
     pair_features: bool = False
     conv: ConvKind = "mgff"
+    regression: Literal["pooled", "boundaries"] = "pooled"
+    context: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scales", tuple(self.scales))
@@ -49,6 +51,16 @@ class MGFFSettings:
             raise SettingsError(f"Expected head_channels >= 1 (got {self.head_channels})")
         if self.pool not in ("all", "separate"):
             raise SettingsError(f"Expected pool to be 'all' or 'separate' (got {self.pool!r})")
+        if self.regression not in ("pooled", "boundaries"):
+            raise SettingsError(
+                f"Expected regression to be 'pooled' or 'boundaries' (got {self.regression!r})"
+            )
+        if self.regression == "boundaries" and not self.mask_padding:
+            raise SettingsError(
+                "regression='boundaries' needs mask_padding: padding has no place in a window"
+            )
+        if self.context < 0:
+            raise SettingsError(f"Expected context >= 0 (got {self.context})")
         if not 0 <= self.dropout < 1:
             raise SettingsError(f"Expected dropout in [0, 1) (got {self.dropout})")
 

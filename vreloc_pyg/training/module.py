@@ -80,7 +80,7 @@ class RelocalizationModule(lightning.LightningModule):
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> None:
         ranking_optimizer, regression_optimizer = cast(list[LightningOptimizer], self.optimizers())
         pooled = self.model.pool(batch.graphs)
-        scores = self.model.score_head(pooled).view(batch.overlaps.shape)
+        scores = self.model.score_head(pooled.graph).view(batch.overlaps.shape)
         ranking = self.ranking_loss(scores, batch.overlaps)
         if self.settings.l2_weight:
             ranking = ranking + l2_penalty(self.ranking_parameters, self.settings.l2_weight)
@@ -88,7 +88,7 @@ class RelocalizationModule(lightning.LightningModule):
 
         chosen = (batch.overlaps > self.settings.regression_overlap).flatten()
         if chosen.sum() > 1:  # batch norm cannot normalise one row
-            offsets = self.model.regression_head(pooled.detach()[chosen])
+            offsets = self.model.regress(pooled.detached(chosen))
             regression = regression_loss(offsets, batch.offsets.flatten(0, 1)[chosen])
             self._step(regression_optimizer, regression, self.regression_parameters)
             self.log("train/regression_loss", regression, batch_size=len(batch.overlaps))

@@ -93,6 +93,7 @@ def make_preset(
     given = {
         "in_channels": new_pairing.node_channels(num_features),
         "pair_features": new_pairing.pair_features,
+        "context": new_pairing.context,
         **(model or {}),
     }
     return replace(
