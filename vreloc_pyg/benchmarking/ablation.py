@@ -104,6 +104,12 @@ RECIPE_CHANGES = (
     Change("no search about the best windows", "answers", answers={"search": 0}),
     Change("refined by offsets", "answers", answers={"refine": True}),
     Change("refined by boundaries", "answers", model={"regression": "boundaries"}, preset={"refine": True}),
+    Change(
+        "refined by boundaries, no search",
+        "answers",
+        model={"regression": "boundaries"},
+        preset={"refine": True, "search": 0},
+    ),
 )
 
 SETS = {"graph": GRAPH_CHANGES, "recipe": RECIPE_CHANGES, "all": (*GRAPH_CHANGES, *RECIPE_CHANGES)}
