@@ -164,7 +164,7 @@ def test_the_trained_network_is_a_source_of_proposals(make_reference, tmp_path):
     source = SSTProposals(network.sst)
     ranked = network.eval().rank(torch.randn(2, 3), make_reference().features, NONE)
     assert source.propose(make_reference())[0].tolist() == ranked.windows[ranked.scores.argmax()].tolist()
-    loaded = SSTProposals.from_pretrained(source.save_pretrained(tmp_path))
+    loaded = load_proposals(source.save_pretrained(tmp_path))
     assert torch.equal(loaded.propose(make_reference()), source.propose(make_reference()))
 
 
