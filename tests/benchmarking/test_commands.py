@@ -156,6 +156,17 @@ def test_ablate_ranks_the_windows_of_other_sources(tmp_path, capsys):
     taken = ["ablate", "--output", str(output), "--sources", json.dumps({"n = 1": path})]
     assert cli.main(taken) == 2
     assert "has a row 'n = 1' already" in capsys.readouterr().err
+    absent = [
+        "ablate",
+        "--output",
+        str(tmp_path / "new"),
+        "--changes",
+        "[]",
+        "--sources.TAG",
+        "nowhere{fold}",
+    ]
+    assert cli.main(absent) == 2  # before anything is trained
+    assert capsys.readouterr().err == "vreloc ablate: There are no proposals nowhere0, of fold 0\n"
 
 
 def test_names_of_changes():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from vreloc_pyg.benchmarking.plan import (
@@ -9,7 +11,7 @@ from vreloc_pyg.benchmarking.plan import (
     known_systems,
     make_plan,
 )
-from vreloc_pyg.errors import SettingsError
+from vreloc_pyg.errors import DataError, SettingsError
 
 
 def test_all_systems_but_the_ablations_of_the_graph():
@@ -107,12 +109,18 @@ def test_a_plan_as_the_words_of_a_command():
     assert every.words() == ["--dataset", "synthetic", "--systems", "all", "--folds", "all"]
 
 
-def test_proposals_of_each_fold(monkeypatch):
+def test_proposals_of_each_fold(monkeypatch, tmp_path):
     asked = []
     monkeypatch.setattr(
         "vreloc_pyg.benchmarking.plan.load_benchmark", lambda *_, proposals, **__: asked.append(proposals)
     )
-    plan = BenchmarkPlan("penn_action", folds=(0, 1), proposals="outputs/fold{fold}")
+    places = [tmp_path / "fold0", tmp_path / "fold1"]
+    for place in places:
+        place.mkdir()
+    plan = BenchmarkPlan("penn_action", folds=(0, 1), proposals=str(tmp_path / "fold{fold}"))
     for fold in plan.folds:
         plan.load(fold)
-    assert asked == ["outputs/fold0", "outputs/fold1"]
+    assert asked == list(map(str, places))
+    places[1].rmdir()
+    with pytest.raises(DataError, match=r"no proposals .*fold1, of fold 1"):
+        replace(plan)

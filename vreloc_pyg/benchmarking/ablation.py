@@ -166,9 +166,10 @@ def run_ablation(
         progress: show progress bars.
 
     Raises:
-        DataError: if the folder holds answers of other settings.
+        DataError: if the folder holds answers of other settings, or there are no proposals of a row.
     """
     frames = []
+    given = {change.row: replace(plan, proposals=change.proposals) for change in changes if change.proposals}
     for fold in plan.folds:
         benchmark: Benchmark | None = None
         for change in (BASE, *changes):
@@ -184,8 +185,8 @@ def run_ablation(
                 say(f"{plan.data}, fold {fold}: {change.row}")
                 write_json(settings, about)
                 localizer = _trained(change, training, benchmark, stem, progress)
-                if change.proposals is not None:
-                    localizer.proposals = replace(plan, proposals=change.proposals).load(fold).proposals
+                if change.row in given:
+                    localizer.proposals = given[change.row].load(fold).proposals
                 pairs = spread_pairs(benchmark.splits[split], plan.num_pairs)
                 frame = evaluate([localizer], pairs, progress=progress)
                 frame = frame.assign(fold=fold, parameters=localizer.num_parameters)

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from vreloc_pyg.baselines import FrameLevel, LocalizerProtocol
 from vreloc_pyg.datasets.benchmark import NUM_FOLDS, SKELETONS, Benchmark, BenchmarkName, load_benchmark
-from vreloc_pyg.errors import SettingsError
+from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.training.systems import VARIANTS, check_system, learned_systems
 
 #: Chance, the query-blind rules and the window rules.
@@ -62,6 +62,7 @@ class BenchmarkPlan:
 
     Raises:
         SettingsError: if a name is unknown, a fold impossible, or files are needed and none are given.
+        DataError: if there are no proposals at the place of a fold.
     """
 
     data: BenchmarkName
@@ -93,6 +94,14 @@ class BenchmarkPlan:
             )
         if self.max_pairs is not None and self.max_pairs < 1:
             raise SettingsError(f"Expected max_pairs >= 1 or none (got {self.max_pairs})")
+        for fold in self.folds:
+            path = self.proposals_of(fold)
+            if path is not None and not Path(path).exists():
+                raise DataError(f"There are no proposals {path}, of fold {fold}")
+
+    def proposals_of(self, fold: int) -> str | None:
+        """Where the candidate windows of a fold are, if they are given."""
+        return None if self.proposals is None else self.proposals.replace("{fold}", str(fold))
 
     def training_of(self, system: str, fold: int) -> dict[str, Any]:
         """Settings to replace in the run of a system on a fold."""
@@ -127,7 +136,7 @@ class BenchmarkPlan:
 
     def load(self, fold: int) -> Benchmark:
         """The data of a fold; see :func:`vreloc_pyg.datasets.benchmark.load_benchmark`."""
-        proposals = None if self.proposals is None else self.proposals.replace("{fold}", str(fold))
+        proposals = self.proposals_of(fold)
         return load_benchmark(
             self.data, self.root, fold, self.seed, features=self.features, proposals=proposals
         )
