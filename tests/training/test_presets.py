@@ -36,6 +36,8 @@ def test_paper_is_the_literal_reading():
         "score_gain": 1.0,
         "pair_features": False,
         "conv": "mgff",
+        "regression": "pooled",
+        "context": 0.0,
     }
     assert preset.pairing == Pairing(num_steps=40, fit="pad", nodes="features", context=0.0)
     assert preset.pairing.mirror_index == ()
@@ -63,6 +65,11 @@ def test_paper_is_the_literal_reading():
         "ema_decay": None,
         "seed": 0,
     }
+
+
+def test_the_network_knows_the_context_of_its_pairs():
+    assert make_preset("recommended", POSE, skeleton=SKELETON).model.context == 0.2
+    assert make_preset("recommended", POSE, skeleton=SKELETON, pairing={"context": 0.5}).model.context == 0.5
 
 
 def test_the_papers_network():
