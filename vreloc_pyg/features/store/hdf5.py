@@ -53,15 +53,19 @@ class HDF5Store(FeatureStore):
         return video_id if video_id in self._known else None
 
     def _dataset(self, key: str) -> h5py.Dataset:
+        return self._open_dataset("features", key, repr(key))
+
+    def _open_dataset(self, group: str, name: str, what: str) -> h5py.Dataset:
+        """A data set of the file, which each process opens for itself; ``what`` it is, for messages."""
         if os.getpid() != self._process:
             self._refresh()
         with self._lock:
             if self._file is None:
                 self._file = open_file(self.path)
             try:
-                return self._file["features"][key]
+                return self._file[group][name]
             except (KeyError, OSError, RuntimeError) as error:
-                raise DataError(f"Cannot read {key!r} in {self.path}: {error}") from None
+                raise DataError(f"Cannot read {what} in {self.path}: {error}") from None
 
     def _shape(self, key: str) -> tuple[int, int]:
         dataset = self._dataset(key)
@@ -116,15 +120,7 @@ class ActivityNetStore(HDF5Store):
         return bare if bare in self._known else None
 
     def _dataset(self, key: str) -> h5py.Dataset:
-        if os.getpid() != self._process:
-            self._refresh()
-        with self._lock:
-            if self._file is None:
-                self._file = open_file(self.path)
-            try:
-                return self._file[f"v_{key}"]["c3d_features"]
-            except (KeyError, OSError, RuntimeError) as error:
-                raise DataError(f"Cannot read c3d_features of v_{key} in {self.path}: {error}") from None
+        return self._open_dataset(f"v_{key}", "c3d_features", f"c3d_features of v_{key}")
 
     def _shape(self, key: str) -> tuple[int, int]:
         dataset = self._dataset(key)
