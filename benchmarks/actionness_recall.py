@@ -18,14 +18,14 @@ import pandas as pd
 import torch
 
 from vreloc_pyg.datasets import Benchmark, RelocalizationSplit, load_benchmark
-from vreloc_pyg.datasets.benchmark import NUM_FOLDS
+from vreloc_pyg.datasets.tasks import NUM_FOLDS
 from vreloc_pyg.evaluation import to_markdown
 from vreloc_pyg.evaluation.bootstrap import bootstrap_interval, paired_bootstrap
+from vreloc_pyg.experiments.candidates import train_proposals
 from vreloc_pyg.files import write_text
-from vreloc_pyg.proposals.recall import MARGIN, THRESHOLDS, best_overlaps
+from vreloc_pyg.proposals.proposal_recall import MARGIN, THRESHOLDS, best_overlaps
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.proposals.source import ProposalSource
-from vreloc_pyg.workflows.candidates import train_proposals
 
 #: Chosen by recall on validation classes.
 NETWORK = {"num_layers": 1, "hidden_channels": 64, "kernel_size": 9}

@@ -17,10 +17,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vreloc_pyg.features.extractor import I3DExtractor, choose_precision
-from vreloc_pyg.features.i3d import I3D
-from vreloc_pyg.features.weights import load_network, weights_path
 from vreloc_pyg.files import write_text
+from vreloc_pyg.video.extractor import I3DExtractor, choose_precision
+from vreloc_pyg.video.i3d import I3D
+from vreloc_pyg.video.weights import load_network, weights_path
 
 
 def network() -> I3D:

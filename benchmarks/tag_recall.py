@@ -20,7 +20,7 @@ from vreloc_pyg.datasets import Thumos14
 from vreloc_pyg.evaluation import to_markdown
 from vreloc_pyg.files import write_text
 from vreloc_pyg.proposals.lists import read_proposal_list, read_thumos_list
-from vreloc_pyg.proposals.recall import average_recall, proposal_recall
+from vreloc_pyg.proposals.proposal_recall import average_recall, proposal_recall
 from vreloc_pyg.report.proposal_plots import average_recall_plot
 
 Bounds = dict[str, Tensor]

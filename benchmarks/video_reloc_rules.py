@@ -17,14 +17,14 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 
-from vreloc_pyg.baselines import CentredSegment, Chance, LocalizerProtocol, PriorSegment, WholeReference
-from vreloc_pyg.baselines.chance import ChanceKind
 from vreloc_pyg.datasets import RelocalizationSplit
 from vreloc_pyg.datasets.reading import read_json
 from vreloc_pyg.datasets.video_reloc import FILES, VideoReloc, official_pairs
 from vreloc_pyg.datasets.video_reloc_derive import compare_items, derive_items, plain_videos
 from vreloc_pyg.evaluation import evaluate, format_intervals, published_numbers, result_table, to_markdown
 from vreloc_pyg.files import write_text
+from vreloc_pyg.systems.catalog import CentredSegment, Chance, LocalizerProtocol, PriorSegment, WholeReference
+from vreloc_pyg.systems.rules.chance import ChanceKind
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 

@@ -8,9 +8,9 @@ PENN_ACTION is the data set's folder with `labels/0001.mat` to `labels/2326.mat`
 import argparse
 
 from vreloc_pyg.datasets import load_benchmark
-from vreloc_pyg.localization.trained import train_localizer
+from vreloc_pyg.experiments.compare import evaluate_benchmark, print_table
+from vreloc_pyg.experiments.train import train_localizer
 from vreloc_pyg.training import make_preset
-from vreloc_pyg.workflows.evaluation import evaluate_benchmark, print_table
 
 
 def main() -> None:

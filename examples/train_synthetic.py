@@ -2,11 +2,11 @@
 
 import argparse
 
-from vreloc_pyg.baselines import WindowRule
 from vreloc_pyg.datasets import Synthetic
 from vreloc_pyg.evaluation import evaluate, format_intervals, result_table, to_markdown
 from vreloc_pyg.localization import Localizer
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
+from vreloc_pyg.systems.catalog import WindowRule
 from vreloc_pyg.training import make_preset, train
 
 

@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from vreloc_pyg import cli
-from vreloc_pyg.proposals.actionness import ActionnessProposals
-from vreloc_pyg.training.systems import learned_systems
+from vreloc_pyg.proposals.actionness_proposals import ActionnessProposals
+from vreloc_pyg.systems.known import learned_systems
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = (ROOT / "docs/data.md").read_text()

@@ -7,12 +7,12 @@ import tarfile
 
 import pytest
 import torch
-
 from tests.features.test_networks import tensorflow_tree
+
 from tests.videos import grey, write_video
 from vreloc_pyg import cli
-from vreloc_pyg.features.i3d import I3D
 from vreloc_pyg.localization import Localizer
+from vreloc_pyg.video.i3d import I3D
 
 CLASSES = {"stir": 40, "pour": 120, "dig": 220}
 

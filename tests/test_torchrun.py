@@ -18,8 +18,8 @@ PROGRAM = """
 import sys
 from tests.localization.test_locate import Levels
 from vreloc_pyg import cli
-from vreloc_pyg.workflows import features
-features.load_extractor = lambda *_, **__: Levels()
+from vreloc_pyg.video import shards
+shards.load_extractor = lambda *_, **__: Levels()
 sys.exit(cli.main(sys.argv[1:]))
 """
 

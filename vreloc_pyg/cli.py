@@ -15,11 +15,11 @@ import yaml
 from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
 
 import vreloc_pyg
-from vreloc_pyg.datasets.benchmark import AnnotatedName, Benchmark, load_benchmark, open_annotations
+from vreloc_pyg.datasets.tasks import AnnotatedName, Benchmark, load_benchmark, open_annotations
 from vreloc_pyg.errors import VrelocError
 
 if TYPE_CHECKING:
-    from vreloc_pyg.training.presets import Preset
+    from vreloc_pyg.systems.mgffnet.presets import Preset
 
 PresetName = Literal["paper", "recommended"]
 Override = dict[str, Any]
@@ -34,8 +34,8 @@ def demo(output: str = "outputs/demo", epochs: int = 6, pictures: int = 100, see
         pictures: number of timeline pictures, at most; there are 100 queries.
         seed: decides data, weights and draws.
     """
-    from vreloc_pyg.workflows.demo import run_demo
-    from vreloc_pyg.workflows.evaluation import print_table
+    from vreloc_pyg.experiments.compare import print_table
+    from vreloc_pyg.experiments.demo import run_demo
 
     benchmark = load_benchmark("synthetic", seed=seed)
     preset = _preset(
@@ -81,7 +81,7 @@ def train(
         num_workers: processes that prepare training episodes.
         seed: decides weights and draws.
     """
-    from vreloc_pyg.localization.trained import train_system
+    from vreloc_pyg.experiments.train import train_system
 
     train_system(
         system,
@@ -118,7 +118,7 @@ def evaluate(
         thresholds: tIoU a hit must exceed (default: .5 .6 .7 .75 .8 .85 .9 .95).
     """
     from vreloc_pyg.evaluation import THRESHOLDS
-    from vreloc_pyg.workflows.evaluation import evaluate_benchmark, load_localizer, print_table
+    from vreloc_pyg.experiments.compare import evaluate_benchmark, load_localizer, print_table
 
     localizer = load_localizer(checkpoint, benchmark)
     table = evaluate_benchmark(benchmark, [localizer], output, split, thresholds or THRESHOLDS)
@@ -144,9 +144,9 @@ def localize(
         output: JSON file to write.
         top_n: number of segments.
     """
+    from vreloc_pyg.answers.files import clock, localize_files
     from vreloc_pyg.files import write_json
     from vreloc_pyg.localization import Localizer
-    from vreloc_pyg.workflows.answers import clock, localize_files
 
     localizer = Localizer.from_pretrained(checkpoint)
     found, answer = localize_files(localizer, query, reference, seconds_per_step, top_n)
@@ -191,7 +191,7 @@ def locate(
         weights: its weights, as `vreloc weights` keeps them.
         cache: folder where features are kept; by default in the user's cache.
     """
-    from vreloc_pyg.workflows.answers import locate_videos, print_answer
+    from vreloc_pyg.answers.files import locate_videos, print_answer
 
     answer = locate_videos(
         query,
@@ -234,7 +234,7 @@ def serve(
         weights: its weights, as `vreloc weights` keeps them.
         cache: folder where features are kept; by default in the user's cache.
     """
-    from vreloc_pyg.workflows.answers import serve_page
+    from vreloc_pyg.answers.files import serve_page
 
     serve_page(checkpoint, extractor, weights, cache, host, port, videos or [], max_upload_mb)
 
@@ -255,7 +255,7 @@ def features(
         weights: its weights, as `vreloc weights` keeps them.
         shard: I/N to do every N-th video only, from the I-th, 0 to N - 1; under torchrun each process is one.
     """
-    from vreloc_pyg.workflows.features import extract_features
+    from vreloc_pyg.video.shards import extract_features
 
     written, found = extract_features(videos, output, extractor, weights, shard)
     for note in found.problems:
@@ -273,7 +273,7 @@ def merge(output: str) -> None:
     Args:
         output: what was given to `vreloc features`; its shards lie beside it.
     """
-    from vreloc_pyg.workflows.features import merge_shards
+    from vreloc_pyg.video.shards import merge_shards
 
     print(f"{merge_shards(output)} videos. Written to {output}")
 
@@ -285,7 +285,7 @@ def weights(action: Literal["import-i3d", "import-c3d"], path: str) -> None:
         action: which network.
         path: the file as it was published: a source distribution, pickle, state dict or safetensors.
     """
-    from vreloc_pyg.features.weights import import_weights
+    from vreloc_pyg.video.weights import import_weights
 
     print(f"Kept in {import_weights(action.removeprefix('import-'), path)}")
 
@@ -308,7 +308,7 @@ def train_actionness(
         grouping: settings of temporal actionness grouping to replace, such as --grouping.smoothing 2.
         seed: decides weights and draws.
     """
-    from vreloc_pyg.workflows.candidates import train_proposals
+    from vreloc_pyg.experiments.candidates import train_proposals
 
     _, auc = train_proposals(benchmark, output, network, {"seed": seed, **(training or {})}, grouping)
     print(f"AUC on validation classes: {auc:.3f}. Saved in {output}; use it with --proposals {output}")
@@ -324,8 +324,8 @@ def proposals(
         output: list to write, .txt in the layout of SSN's lists.
         split: whose references; of one split, the recall printed is its own.
     """
-    from vreloc_pyg.workflows.candidates import write_proposals
-    from vreloc_pyg.workflows.evaluation import print_table
+    from vreloc_pyg.experiments.candidates import write_proposals
+    from vreloc_pyg.experiments.compare import print_table
 
     print_table(write_proposals(benchmark, output, split))
     print(f"\nRecall in % of instances and of videos. Written to {output}")
@@ -373,7 +373,7 @@ def pca(features: str, output: str, basis: str | None = None, components: int = 
         basis: a basis of an earlier run, or ActivityNet's published HDF5; by default one is fitted.
         components: number of components to fit.
     """
-    from vreloc_pyg.workflows.features import reduce_features
+    from vreloc_pyg.features.pca import reduce_features
 
     print(f"Written to {output}, the basis is {reduce_features(features, output, basis, components)}")
 
@@ -428,8 +428,8 @@ def benchmark(
         readme: file whose table of this data set is replaced by these results.
         seed: decides data, weights and draws.
     """
-    from vreloc_pyg.benchmarking.command import benchmark_systems
-    from vreloc_pyg.benchmarking.plan import make_plan
+    from vreloc_pyg.experiments.command import benchmark_systems
+    from vreloc_pyg.experiments.plan import make_plan
 
     options = {"training": training, "model": model, "max_pairs": max_pairs, "quick": quick, "seed": seed}
     sources = {"root": root, "features": features, "proposals": proposals}
@@ -464,8 +464,8 @@ def ablate(
         quick: few training steps and pairs, to see that everything works.
         seed: decides data, weights and draws.
     """
-    from vreloc_pyg.benchmarking.command import ablate_settings
-    from vreloc_pyg.benchmarking.plan import make_plan
+    from vreloc_pyg.experiments.command import ablate_settings
+    from vreloc_pyg.experiments.plan import make_plan
 
     own = {"mgffnet": training} if training else None
     options = {"root": root, "max_pairs": max_pairs, "quick": quick, "seed": seed}
@@ -486,7 +486,7 @@ def _preset(
     pairing: Override | None = None,
     training: Override | None = None,
 ) -> Preset:
-    from vreloc_pyg.training.presets import make_preset
+    from vreloc_pyg.systems.mgffnet.presets import make_preset
 
     width = benchmark.splits["train"].num_features
     parts = (width, benchmark.proposals, benchmark.skeleton)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from vreloc_pyg.datasets.augmentation import Augmentation
 from vreloc_pyg.errors import SettingsError
-from vreloc_pyg.features.pose import pose_features
+from vreloc_pyg.sequences.pose import pose_features
 
 JOINTS = 5
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vreloc_pyg.datasets.base import (
+from vreloc_pyg.datasets.splits import (
     Query,
     Reference,
     RelocalizationSplit,

@@ -1,11 +1,11 @@
 import pytest
 
-from vreloc_pyg.datasets.benchmark import load_benchmark
 from vreloc_pyg.datasets.penn_action import penn_folds, split_checksum
+from vreloc_pyg.datasets.tasks import load_benchmark
 from vreloc_pyg.datasets.utkinect import CLASSES as KINECT_CLASSES
 from vreloc_pyg.datasets.utkinect import utkinect_folds
 from vreloc_pyg.errors import DataError, SettingsError
-from vreloc_pyg.features.pose import KINECT_SKELETON, PENN_SKELETON
+from vreloc_pyg.sequences.pose import KINECT_SKELETON, PENN_SKELETON
 
 NAMES = ["train", "validation", "test"]
 

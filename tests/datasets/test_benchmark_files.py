@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from vreloc_pyg.datasets import load_benchmark
-from vreloc_pyg.datasets.benchmark import STEP_WINDOWS, open_annotations
+from vreloc_pyg.datasets.tasks import STEP_WINDOWS, open_annotations
 from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.features.metadata import FeatureMetadata
-from vreloc_pyg.proposals.actionness import ActionnessClassifier, ActionnessProposals, ActionnessSettings
+from vreloc_pyg.nn.actionness_classifier import ActionnessClassifier, ActionnessSettings
+from vreloc_pyg.proposals.actionness_proposals import ActionnessProposals
 from vreloc_pyg.proposals.listed import ListedProposals
 from vreloc_pyg.proposals.pools import SSNPools
 

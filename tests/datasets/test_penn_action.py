@@ -15,7 +15,7 @@ from vreloc_pyg.datasets.penn_action import (
 )
 from vreloc_pyg.datasets.pose_clips import join_clips
 from vreloc_pyg.errors import DataError
-from vreloc_pyg.features.pose import PENN_SKELETON, normalize_pose
+from vreloc_pyg.sequences.pose import PENN_SKELETON, normalize_pose
 
 NAMES = ("train", "validation", "test")
 SIZES = (1500, 120, 210)

@@ -4,7 +4,7 @@ import torch
 
 from vreloc_pyg.datasets.pose_clips import PoseClip, compose_split, join_clips
 from vreloc_pyg.errors import DataError
-from vreloc_pyg.features.pose import pose_features
+from vreloc_pyg.sequences.pose import pose_features
 
 
 def still(value, num_steps, label="run", video_id="a", seen=True):

@@ -4,8 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vreloc_pyg.datasets.base import Query, Reference, RelocalizationSplit
 from vreloc_pyg.datasets.sampling import GradedSampler, TrainingPool, TripletSampler
+from vreloc_pyg.datasets.splits import Query, Reference, RelocalizationSplit
 from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 

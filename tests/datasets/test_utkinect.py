@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vreloc_pyg.datasets.base import Reference
+from vreloc_pyg.datasets.splits import Reference
 from vreloc_pyg.datasets.utkinect import (
     CLASSES,
     SECONDS_PER_STEP,
@@ -19,7 +19,7 @@ from vreloc_pyg.datasets.utkinect import (
     utkinect_reloc,
 )
 from vreloc_pyg.errors import DataError
-from vreloc_pyg.features.pose import KINECT_SKELETON, normalize_pose, pose_features
+from vreloc_pyg.sequences.pose import KINECT_SKELETON, normalize_pose, pose_features
 
 FRAME_IDS = [100, 102, 104, 110, 112, 120, 122, 130, 132, 140, 142, 144]
 

@@ -3,11 +3,11 @@ import math
 import pytest
 import torch
 
-from vreloc_pyg.baselines import Chance, WholeReference, WindowRule
-from vreloc_pyg.datasets.base import RelocalizationSplit
+from vreloc_pyg.datasets.splits import RelocalizationSplit
 from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.evaluation import THRESHOLDS, evaluate, recall_at_1
 from vreloc_pyg.segments import Segments, temporal_iou
+from vreloc_pyg.systems.catalog import Chance, WholeReference, WindowRule
 
 
 class Spy:

@@ -5,7 +5,7 @@ HEAVY = ("lightning", "pytorch_lightning", "torchmetrics", "matplotlib", "sklear
 CODE = """
 import sys, warnings
 warnings.simplefilter("ignore")
-import vreloc_pyg.baselines, vreloc_pyg.evaluation, vreloc_pyg.report
+import vreloc_pyg.systems.catalog, vreloc_pyg.evaluation, vreloc_pyg.report
 print(*[name for name in {heavy} if name in sys.modules])
 """
 

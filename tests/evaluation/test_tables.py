@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vreloc_pyg.baselines import Chance, WholeReference, WindowRule
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.evaluation import (
     THRESHOLDS,
@@ -18,6 +17,7 @@ from vreloc_pyg.evaluation import (
     to_latex,
     to_markdown,
 )
+from vreloc_pyg.systems.catalog import Chance, WholeReference, WindowRule
 
 
 def frame_of(system, tious, fold=0, kind="answer", thresholds=THRESHOLDS):

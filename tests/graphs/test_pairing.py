@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from torch_geometric.data import Batch
 
 from vreloc_pyg.errors import SettingsError
-from vreloc_pyg.features.windows import equidistant_steps
 from vreloc_pyg.graphs import Pairing, pair_data
 from vreloc_pyg.graphs.pair_data import validate_pair
 from vreloc_pyg.graphs.pair_features import pair_features
 from vreloc_pyg.graphs.relative import relative_nodes
+from vreloc_pyg.sequences.windows import equidistant_steps
 from vreloc_pyg.settings import settings_from_dict
 
 WIDTH, LENGTH = 4, 24

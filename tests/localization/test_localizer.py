@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch_geometric.data import Batch
 
-from vreloc_pyg.baselines import standard_rules
 from vreloc_pyg.datasets import PennAction, Query, Reference, Synthetic
 from vreloc_pyg.errors import CheckpointError, FeatureError, SettingsError
 from vreloc_pyg.evaluation import evaluate, result_table
@@ -16,13 +15,16 @@ from vreloc_pyg.graphs.pairing import Pairing
 from vreloc_pyg.localization import Localizer
 from vreloc_pyg.localization.localizer import surroundings
 from vreloc_pyg.nn import MGFFNet
+from vreloc_pyg.nn.actionness_classifier import ActionnessClassifier, ActionnessSettings
 from vreloc_pyg.nn.ranking import rank_windows
-from vreloc_pyg.proposals.actionness import ActionnessClassifier, ActionnessProposals, ActionnessSettings
+from vreloc_pyg.nn.sst_network import SSTNetwork, SSTSettings
+from vreloc_pyg.proposals.actionness_proposals import ActionnessProposals
 from vreloc_pyg.proposals.cache import CachedProposals
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
-from vreloc_pyg.proposals.sst import SSTNetwork, SSTProposals, SSTSettings
+from vreloc_pyg.proposals.sst_proposals import SSTProposals
 from vreloc_pyg.proposals.tag import TAGSettings
 from vreloc_pyg.segments import temporal_iou
+from vreloc_pyg.systems.catalog import standard_rules
 from vreloc_pyg.training import make_preset
 
 SKELETON = PennAction.skeleton

@@ -7,11 +7,18 @@ import pytest
 import torch
 
 from tests.videos import counting, grey, write_video
+from vreloc_pyg.answers.clip import cut_clip
+from vreloc_pyg.answers.page import write_page
+from vreloc_pyg.answers.subtitles import subtitles
 from vreloc_pyg.cli import main
 from vreloc_pyg.datasets import Query, Reference
 from vreloc_pyg.errors import DataError, FeatureError, SettingsError, VideoError
 from vreloc_pyg.features import extract
-from vreloc_pyg.features.extract import (
+from vreloc_pyg.features.store import HDF5Store
+from vreloc_pyg.localization.calibration import Calibration, fit_calibration
+from vreloc_pyg.localization.locate import locate, training_free
+from vreloc_pyg.video.decoding import FrameGrid, read_frames
+from vreloc_pyg.video.extract import (
     FeatureCache,
     extract_files,
     extract_video,
@@ -19,14 +26,7 @@ from vreloc_pyg.features.extract import (
     merge_stores,
     video_files,
 )
-from vreloc_pyg.features.extractor import VideoExtractor
-from vreloc_pyg.features.store import HDF5Store
-from vreloc_pyg.features.video import FrameGrid, read_frames
-from vreloc_pyg.localization.calibration import Calibration, fit_calibration
-from vreloc_pyg.localization.locate import locate, training_free
-from vreloc_pyg.report.clip import cut_clip
-from vreloc_pyg.report.page import write_page
-from vreloc_pyg.report.subtitles import subtitles
+from vreloc_pyg.video.extractor import VideoExtractor
 
 
 class Levels(VideoExtractor):
@@ -63,10 +63,11 @@ def own_cache(tmp_path, monkeypatch):
 @pytest.fixture
 def levels_extractor(monkeypatch):
     """The command line's extractor, without weights."""
+    from vreloc_pyg.answers import files
     from vreloc_pyg.localization import locate as module
-    from vreloc_pyg.workflows import answers, features
+    from vreloc_pyg.video import shards
 
-    for where in (module, answers, features):
+    for where in (module, files, shards):
         monkeypatch.setattr(where, "load_extractor", lambda *_, **__: Levels())
 
 
@@ -352,7 +353,7 @@ def test_calibration_balances_both_kinds_and_rises():
 
 
 def test_the_rule_ranks_in_blocks_as_at_once(monkeypatch):
-    from vreloc_pyg.baselines import window_rule
+    from vreloc_pyg.systems.catalog import window_rule
 
     features = torch.randn(300, 8, generator=torch.manual_seed(0))
     query = Query(features[40:60], 0.5, "", "q")

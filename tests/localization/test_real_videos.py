@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from tests.videos import REAL, write_video
-from vreloc_pyg.features.extract import FeatureCache, extract_video
-from vreloc_pyg.features.extractor import load_extractor
-from vreloc_pyg.features.weights import weights_path
 from vreloc_pyg.localization.locate import locate
 from vreloc_pyg.segments import temporal_iou
+from vreloc_pyg.video.extract import FeatureCache, extract_video
+from vreloc_pyg.video.extractor import load_extractor
+from vreloc_pyg.video.weights import weights_path
 
 very_slow = pytest.mark.very_slow
 pytestmark = [
@@ -135,8 +135,8 @@ def test_memory_does_not_grow_with_the_reference(tmp_path, longer):
         path = write_video(tmp_path / f"{repeats}.mp4", clip * repeats, 5)
         code = (
             "import resource, sys\n"
-            "from vreloc_pyg.features.extract import extract_video\n"
-            "from vreloc_pyg.features.extractor import load_extractor\n"
+            "from vreloc_pyg.video.extract import extract_video\n"
+            "from vreloc_pyg.video.extractor import load_extractor\n"
             "extract_video(sys.argv[1], load_extractor(frame_rate=5.0))\n"
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
         )

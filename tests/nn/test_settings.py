@@ -5,7 +5,7 @@ import pytest
 
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.nn import PRESETS, MGFFNet, MGFFSettings
-from vreloc_pyg.nn.settings import preset_settings
+from vreloc_pyg.nn.mgff_settings import preset_settings
 from vreloc_pyg.settings import settings_from_dict
 
 

@@ -5,7 +5,8 @@ import torch
 
 from vreloc_pyg.datasets import Reference
 from vreloc_pyg.errors import CheckpointError, FeatureError, SettingsError
-from vreloc_pyg.proposals.actionness import ActionnessClassifier, ActionnessProposals, ActionnessSettings
+from vreloc_pyg.nn.actionness_classifier import ActionnessClassifier, ActionnessSettings
+from vreloc_pyg.proposals.actionness_proposals import ActionnessProposals
 from vreloc_pyg.proposals.tag import TAGSettings, temporal_actionness_grouping
 
 

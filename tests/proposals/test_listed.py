@@ -3,7 +3,8 @@ import torch
 
 from vreloc_pyg.datasets import Reference
 from vreloc_pyg.errors import CheckpointError, DataError
-from vreloc_pyg.proposals.actionness import ActionnessClassifier, ActionnessProposals, ActionnessSettings
+from vreloc_pyg.nn.actionness_classifier import ActionnessClassifier, ActionnessSettings
+from vreloc_pyg.proposals.actionness_proposals import ActionnessProposals
 from vreloc_pyg.proposals.listed import ListedProposals, load_proposals
 from vreloc_pyg.proposals.lists import VideoProposals
 from vreloc_pyg.proposals.sliding_window import SlidingWindows

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vreloc_pyg.proposals.recall import average_recall, best_overlaps, proposal_recall
+from vreloc_pyg.proposals.proposal_recall import average_recall, best_overlaps, proposal_recall
 
 segments = st.lists(
     st.tuples(st.integers(0, 30), st.integers(1, 10)).map(lambda pair: (pair[0], pair[0] + pair[1])),

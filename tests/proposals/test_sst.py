@@ -7,15 +7,9 @@ from hypothesis import strategies as st
 
 from vreloc_pyg.datasets import Reference
 from vreloc_pyg.errors import CheckpointError, FeatureError, SettingsError
+from vreloc_pyg.nn.sst_network import SSTNetwork, SSTSettings, decode_anchors, sst_anchors, sst_labels
 from vreloc_pyg.proposals.cache import CachedProposals
-from vreloc_pyg.proposals.sst import (
-    SSTNetwork,
-    SSTProposals,
-    SSTSettings,
-    decode_anchors,
-    sst_anchors,
-    sst_labels,
-)
+from vreloc_pyg.proposals.sst_proposals import SSTProposals
 from vreloc_pyg.segments import temporal_iou
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from vreloc_pyg.datasets.base import Query, Reference, RelocalizationSplit
+from vreloc_pyg.datasets.splits import Query, Reference, RelocalizationSplit
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.evaluation import THRESHOLDS, mcnemar_table, result_table
 from vreloc_pyg.report import write_report

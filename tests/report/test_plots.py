@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from vreloc_pyg.datasets.base import Query, Reference
+from vreloc_pyg.datasets.splits import Query, Reference
 from vreloc_pyg.errors import DataError, MissingExtraError
 from vreloc_pyg.evaluation import published_numbers
 from vreloc_pyg.report import recall_curves, timeline_picture, training_curves

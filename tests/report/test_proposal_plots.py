@@ -1,6 +1,6 @@
 import numpy as np
 
-from vreloc_pyg.proposals.recall import AverageRecall
+from vreloc_pyg.proposals.proposal_recall import AverageRecall
 from vreloc_pyg.report.proposal_plots import average_recall_plot
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from vreloc_pyg.datasets.base import Query, Reference, RelocalizationSplit
+from vreloc_pyg.datasets.splits import Query, Reference, RelocalizationSplit
 from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.report import choose_queries, qualitative_figure
 from vreloc_pyg.report.plots import COLOURS, TRUTH

@@ -5,7 +5,7 @@ import torch
 from vreloc_pyg.datasets import Query, Reference, RelocalizationSplit
 from vreloc_pyg.datasets.augmentation import Augmentation
 from vreloc_pyg.errors import DataError, SettingsError
-from vreloc_pyg.proposals.actionness import ActionnessSettings
+from vreloc_pyg.nn.actionness_classifier import ActionnessSettings
 from vreloc_pyg.training.actionness import (
     IGNORED,
     ActionnessData,

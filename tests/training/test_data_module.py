@@ -7,8 +7,8 @@ import torch
 from torch_geometric.data import Batch
 
 from vreloc_pyg.datasets.augmentation import Augmentation
-from vreloc_pyg.datasets.base import RelocalizationSplit
 from vreloc_pyg.datasets.sampling import GradedSampler, TrainingPool
+from vreloc_pyg.datasets.splits import RelocalizationSplit
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.graphs.pair_data import MultiScaleEdges, validate_pair
 from vreloc_pyg.graphs.pair_features import PAIR_FEATURES
@@ -16,7 +16,7 @@ from vreloc_pyg.graphs.pairing import Pairing
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.segments import decode_offsets, temporal_iou
 from vreloc_pyg.training import EpisodeDataset, RelocalizationData
-from vreloc_pyg.training.data_module import PairDataset, collate_episodes
+from vreloc_pyg.training.data import PairDataset, collate_episodes
 
 WINDOWS = SlidingWindows(shortest=5, longest=40)
 GRADED = GradedSampler(num_candidates=8, shortest=5)

@@ -9,9 +9,9 @@ import torch
 from tests.training.test_module import Bench
 from vreloc_pyg.datasets.sampling import Candidates, Episode, TrainingPool
 from vreloc_pyg.segments import temporal_iou
+from vreloc_pyg.systems.known import VARIANTS
 from vreloc_pyg.training import EpisodeDataset
-from vreloc_pyg.training.data_module import collate_episodes
-from vreloc_pyg.training.systems import VARIANTS
+from vreloc_pyg.training.data import collate_episodes
 
 
 class EightPairs:

@@ -20,7 +20,7 @@ from vreloc_pyg.training import (
     regression_loss,
     triplet_loss,
 )
-from vreloc_pyg.training.data_module import PairDataset, ValidationPair, collate_episodes
+from vreloc_pyg.training.data import PairDataset, ValidationPair, collate_episodes
 
 
 def make_module(preset, seed=0):

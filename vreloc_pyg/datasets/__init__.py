@@ -2,13 +2,13 @@
 
 from vreloc_pyg.datasets.activitynet import ActivityNet
 from vreloc_pyg.datasets.augmentation import Augmentation
-from vreloc_pyg.datasets.base import Query, Reference, RelocalizationSplit, StoredQuery, StoredReference
-from vreloc_pyg.datasets.benchmark import Benchmark, load_benchmark
 from vreloc_pyg.datasets.folder import Folder, validate_csv
 from vreloc_pyg.datasets.folds import ClassFold, class_folds, class_split
 from vreloc_pyg.datasets.penn_action import PennAction, penn_action_reloc, penn_folds
 from vreloc_pyg.datasets.sampling import GradedSampler, TrainingPool, TripletSampler
+from vreloc_pyg.datasets.splits import Query, Reference, RelocalizationSplit, StoredQuery, StoredReference
 from vreloc_pyg.datasets.synthetic import Synthetic
+from vreloc_pyg.datasets.tasks import Benchmark, load_benchmark
 from vreloc_pyg.datasets.thumos14 import Thumos14
 from vreloc_pyg.datasets.utkinect import UTKinect, utkinect_folds, utkinect_reloc
 from vreloc_pyg.datasets.video_reloc import VideoReloc, official_pairs

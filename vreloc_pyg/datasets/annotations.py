@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vreloc_pyg.datasets.base import RelocalizationSplit, StoredQuery, StoredReference
 from vreloc_pyg.datasets.folds import SPLITS, ClassFold, class_split
+from vreloc_pyg.datasets.splits import RelocalizationSplit, StoredQuery, StoredReference
 from vreloc_pyg.datasets.stretches import Stretch, stretches_between
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.features.lazy import AbsentFeatures, LazyFeatures

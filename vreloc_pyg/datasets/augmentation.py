@@ -41,7 +41,7 @@ class Augmentation:
         speed: the log of a playing speed is uniform within +- this.
         scale: the log of a scale is uniform within +- this.
         rotation: a pose is rotated in its first two coordinates by up to +- this, in degrees.
-        joints, dims: J and D of pose features (:func:`vreloc_pyg.features.pose.pose_features`); J = 0 for
+        joints, dims: J and D of pose features (:func:`vreloc_pyg.sequences.pose.pose_features`); J = 0 for
             other features, which are not rotated and whose ``speed`` changes lengths only.
 
     Raises:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch import Tensor
 
-from vreloc_pyg.datasets.base import Reference, StoredReference
+from vreloc_pyg.datasets.splits import Reference, StoredReference
 from vreloc_pyg.features.lazy import LazyFeatures
 from vreloc_pyg.segments import seconds_to_steps
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vreloc_pyg.datasets.base import RelocalizationSplit
 from vreloc_pyg.datasets.folds import ClassFold, class_folds
 from vreloc_pyg.datasets.pose_clips import PoseClip, compose_split
+from vreloc_pyg.datasets.splits import RelocalizationSplit
 from vreloc_pyg.errors import DataError
-from vreloc_pyg.features.pose import PENN_SKELETON, fill_missing, normalize_pose
+from vreloc_pyg.sequences.pose import PENN_SKELETON, fill_missing, normalize_pose
 
 #: Every second frame of clips at nominally 30 frames per second.
 FRAMES_PER_STEP = 2

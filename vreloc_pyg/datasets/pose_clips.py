@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vreloc_pyg.datasets.base import Query, Reference, RelocalizationSplit
+from vreloc_pyg.datasets.splits import Query, Reference, RelocalizationSplit
 from vreloc_pyg.errors import DataError
-from vreloc_pyg.features.pose import pose_features
+from vreloc_pyg.sequences.pose import pose_features
 
 
 @dataclass(frozen=True)

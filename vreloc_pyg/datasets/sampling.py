@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vreloc_pyg.datasets.base import Query, Reference, RelocalizationSplit
 from vreloc_pyg.datasets.cropping import crop_reference
+from vreloc_pyg.datasets.splits import Query, Reference, RelocalizationSplit
 from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.proposals.source import ProposalSource

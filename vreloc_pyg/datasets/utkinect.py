@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vreloc_pyg.datasets.base import Query, Reference, RelocalizationSplit
 from vreloc_pyg.datasets.folds import ClassFold, class_folds
+from vreloc_pyg.datasets.splits import Query, Reference, RelocalizationSplit
 from vreloc_pyg.datasets.stretches import stretches_between
 from vreloc_pyg.errors import DataError
-from vreloc_pyg.features.pose import KINECT_SKELETON, normalize_pose, pose_features
+from vreloc_pyg.sequences.pose import KINECT_SKELETON, normalize_pose, pose_features
 
 FRAMES_PER_STEP = 4
 FRAME_RATE = 30.0

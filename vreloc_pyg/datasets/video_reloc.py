@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from vreloc_pyg.datasets.base import RelocalizationSplit, StoredQuery, StoredReference
 from vreloc_pyg.datasets.philox import philox4x32
 from vreloc_pyg.datasets.reading import read_json, refuse
+from vreloc_pyg.datasets.splits import RelocalizationSplit, StoredQuery, StoredReference
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.features.lazy import AbsentFeatures, LazyFeatures
 from vreloc_pyg.features.store import FeatureSlice, FeatureStore

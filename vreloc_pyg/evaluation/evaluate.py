@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from vreloc_pyg.baselines.base import LocalizerProtocol
-from vreloc_pyg.baselines.chance import Chance
-from vreloc_pyg.datasets.base import Query, Reference, RelocalizationSplit
+from vreloc_pyg.datasets.splits import Query, Reference, RelocalizationSplit
 from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.evaluation.recall import THRESHOLDS, best_tiou, expected_hits, passes, recall_column
+from vreloc_pyg.systems.protocol import LocalizerProtocol
+from vreloc_pyg.systems.rules.chance import Chance
 
 
 def evaluate(
@@ -27,7 +27,7 @@ def evaluate(
     """Ask every system about every pair of a split.
 
     Systems are handed copies of query and reference without labels and annotations, so none can read the
-    answer. :class:`~vreloc_pyg.baselines.Chance` is not drawn: its rows hold exact expectations.
+    answer. :class:`~vreloc_pyg.systems.catalog.Chance` is not drawn: its rows hold exact expectations.
 
     Args:
         localizers: the systems, of different names.

@@ -66,7 +66,7 @@ def expected_hits(
     """Probability that a segment drawn at random is a hit, summed over all that can be drawn.
 
     Args:
-        segments: what can be drawn, ``[P, 2]`` (:meth:`vreloc_pyg.baselines.Chance.placements`).
+        segments: what can be drawn, ``[P, 2]`` (:meth:`vreloc_pyg.systems.catalog.Chance.placements`).
         probabilities: of each, ``[P]``.
         truths: ``[G, 2]`` in the same unit.
         thresholds: K tIoU thresholds.

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from vreloc_pyg.errors import DataError, FeatureError, SettingsError
-from vreloc_pyg.features.store import FeatureStore, HDF5Store, StoreWriter
+from vreloc_pyg.features.store import FeatureStore, HDF5Store, StoreWriter, open_store
 
 
 @dataclass(frozen=True)
@@ -193,3 +193,21 @@ def transform_store(pca: PCA, store: FeatureStore, path: str | Path, progress: b
                 rate = store.frame_rate(video_id)
                 writer.add(video_id, pca.apply(store.read(video_id)), rate)
     return HDF5Store(path)
+
+
+def reduce_features(
+    features: str | Path, output: str | Path, basis: str | Path | None = None, components: int = 500
+) -> Path:
+    """Reduce a feature store by PCA into ``output``; fit the basis where none is given.
+
+    Returns:
+        The basis that was used.
+    """
+    store = open_store(features)
+    if basis is not None:
+        path, pca = Path(basis), PCA.load(basis)
+    else:
+        pca = fit_pca(store, components, batch_rows=max(2048, components))
+        path = pca.save(Path(output).with_suffix(".pca.safetensors"))
+    transform_store(pca, store, output)
+    return path

@@ -12,9 +12,9 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import BaseTransform
 
 from vreloc_pyg.errors import FeatureError, GraphError, SettingsError
-from vreloc_pyg.features.windows import cut_windows
 from vreloc_pyg.graphs.multi_scale import check_scale, multi_scale_edge_index
 from vreloc_pyg.graphs.weights import WeightKind, check_weight, edge_weights
+from vreloc_pyg.sequences.windows import cut_windows
 
 Fit = Literal["resample", "pad"]
 

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from vreloc_pyg.features.statistics import window_statistics
+from vreloc_pyg.sequences.statistics import window_statistics
 
 #: Columns of :func:`pair_features`.
 PAIR_FEATURES = ("statistics_distance", "log_ratio", "abs_log_ratio", "log_length", "at_start", "at_end")
@@ -33,7 +33,7 @@ def pair_features(
         windows: half-open step intervals, ``[M, 2]`` int64.
         speed: how much faster the query plays than its number of steps says (augmentation).
         statistics: of the whole query, ``[1, 2 F]``, and of the windows, ``[M, 2 F]``, where they are known
-            (:func:`~vreloc_pyg.features.statistics.window_statistics`).
+            (:func:`~vreloc_pyg.sequences.statistics.window_statistics`).
 
     Returns:
         ``[M, 6]`` in the features' dtype.

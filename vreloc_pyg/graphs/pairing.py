@@ -10,11 +10,11 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from vreloc_pyg.errors import SettingsError
-from vreloc_pyg.features.pose import mirror_image
-from vreloc_pyg.features.statistics import window_statistics
-from vreloc_pyg.features.windows import cut_windows
 from vreloc_pyg.graphs.pair_features import PAIR_FEATURES, pair_features
 from vreloc_pyg.graphs.relative import RELATIVE_PER_GROUP, relative_nodes
+from vreloc_pyg.sequences.pose import mirror_image
+from vreloc_pyg.sequences.statistics import window_statistics
+from vreloc_pyg.sequences.windows import cut_windows
 
 
 class Pairs(NamedTuple):
@@ -61,7 +61,7 @@ class Pairing:
 
     Args:
         num_steps: T, the number of nodes of each clip; ``None`` keeps every step (ragged graphs).
-        fit: how clips are brought to T, see :func:`vreloc_pyg.features.windows.cut_windows`.
+        fit: how clips are brought to T, see :func:`vreloc_pyg.sequences.windows.cut_windows`.
         nodes: ``"features"`` (paper), or ``"relative"``, see
             :func:`vreloc_pyg.graphs.relative.relative_nodes`; needs ``fit="resample"`` and
             ``feature_groups``.
@@ -72,7 +72,7 @@ class Pairing:
         pair_features: give the heads a few numbers beside the graph, see
             :func:`vreloc_pyg.graphs.pair_features.pair_features`.
         mirror_index, mirror_sign: the mirror image of features x is ``x[:, mirror_index] * mirror_sign``
-            (:meth:`vreloc_pyg.features.pose.Skeleton.mirror_features`). Every window is paired with the
+            (:meth:`vreloc_pyg.sequences.pose.Skeleton.mirror_features`). Every window is paired with the
             nearer, by mean and standard deviation of the features, of the query and its mirror image.
             Empty: no mirror images.
 

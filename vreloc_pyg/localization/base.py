@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from vreloc_pyg.baselines.base import check_top_n
-from vreloc_pyg.datasets.base import Query, Reference, check_features
+from vreloc_pyg.datasets.splits import Query, Reference, check_features
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.features.metadata import FeatureMetadata
 from vreloc_pyg.localization.calibration import Calibration
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.proposals.source import ProposalSource
 from vreloc_pyg.segments import Ranking, Segments
+from vreloc_pyg.systems.protocol import check_top_n
 
 if TYPE_CHECKING:
     from vreloc_pyg.localization.locate import VideoAnswer

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vreloc_pyg.baselines.base import LocalizerProtocol
-from vreloc_pyg.datasets.base import Query, Reference, RelocalizationSplit
+from vreloc_pyg.datasets.splits import Query, Reference, RelocalizationSplit
 from vreloc_pyg.errors import DataError
+from vreloc_pyg.systems.protocol import LocalizerProtocol
 
 
 @dataclass(frozen=True)

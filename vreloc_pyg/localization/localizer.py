@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vreloc_pyg.checkpoint import read_config
-from vreloc_pyg.datasets.base import Query, Reference
+from vreloc_pyg.datasets.splits import Query, Reference
 from vreloc_pyg.errors import CheckpointError, SettingsError
 from vreloc_pyg.features.metadata import FeatureMetadata
 from vreloc_pyg.graphs.pairing import Pairing

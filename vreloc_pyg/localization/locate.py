@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from vreloc_pyg.baselines.window_rule import WindowRule
-from vreloc_pyg.datasets.base import Query, Reference
+from vreloc_pyg.datasets.splits import Query, Reference
 from vreloc_pyg.errors import SettingsError, VideoError
-from vreloc_pyg.features.extract import FeatureCache, extract_video
-from vreloc_pyg.features.extractor import VideoExtractor, load_extractor
 from vreloc_pyg.features.metadata import check_metadata
-from vreloc_pyg.features.video import probe
 from vreloc_pyg.files import user_cache
 from vreloc_pyg.localization.calibration import Calibration
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.segments import Segments, clip_segments
+from vreloc_pyg.systems.rules.window_rule import WindowRule
+from vreloc_pyg.video.decoding import probe
+from vreloc_pyg.video.extract import FeatureCache, extract_video
+from vreloc_pyg.video.extractor import VideoExtractor, load_extractor
 
 if TYPE_CHECKING:
     from vreloc_pyg.localization.base import RankingLocalizer

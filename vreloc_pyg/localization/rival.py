@@ -8,9 +8,7 @@ from pathlib import Path
 import torch
 
 import vreloc_pyg.checkpoint as checkpoint
-from vreloc_pyg.baselines import RIVALS
-from vreloc_pyg.baselines.learned import Rival, RivalNetwork
-from vreloc_pyg.datasets.base import Query, Reference
+from vreloc_pyg.datasets.splits import Query, Reference
 from vreloc_pyg.errors import CheckpointError, SettingsError
 from vreloc_pyg.features.metadata import FeatureMetadata
 from vreloc_pyg.localization.base import RankingLocalizer
@@ -19,10 +17,12 @@ from vreloc_pyg.proposals.saved import load_saved_proposals, save_proposals
 from vreloc_pyg.proposals.source import ProposalSource
 from vreloc_pyg.segments import Ranking, Segments, steps_to_seconds
 from vreloc_pyg.settings import settings_from_dict
+from vreloc_pyg.systems.catalog import RIVALS
+from vreloc_pyg.systems.spec import Rival, RivalNetwork
 
 
 class RivalLocalizer(RankingLocalizer):
-    """A trained rival (:mod:`vreloc_pyg.baselines.learned`).
+    """A trained rival (:mod:`vreloc_pyg.systems.spec`).
 
     Args:
         rival: which.

@@ -20,9 +20,9 @@ from vreloc_pyg.nn.dense_layout import DenseLayout, masked_mean
 from vreloc_pyg.nn.encoder import ClipEncoder
 from vreloc_pyg.nn.heads import BoundaryHead, RegressionHead, ScoreHead
 from vreloc_pyg.nn.mgff_layer import MGFFLayer
+from vreloc_pyg.nn.mgff_settings import MGFFSettings, preset_settings
 from vreloc_pyg.nn.ranking import pool_proposals
 from vreloc_pyg.nn.relevance import Pooled, Relevance
-from vreloc_pyg.nn.settings import MGFFSettings, preset_settings
 from vreloc_pyg.settings import settings_from_dict
 
 

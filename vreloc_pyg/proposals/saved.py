@@ -7,12 +7,12 @@ from typing import Any
 
 from vreloc_pyg.checkpoint import read_config
 from vreloc_pyg.errors import CheckpointError, SettingsError
-from vreloc_pyg.proposals.actionness import ActionnessProposals
+from vreloc_pyg.proposals.actionness_proposals import ActionnessProposals
 from vreloc_pyg.proposals.cache import CachedProposals
 from vreloc_pyg.proposals.network import NetworkProposals
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.proposals.source import ProposalSource
-from vreloc_pyg.proposals.sst import SSTProposals
+from vreloc_pyg.proposals.sst_proposals import SSTProposals
 from vreloc_pyg.settings import settings_from_dict
 
 #: Proposals of a network of their own, by the name of its folder within a model's.

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from vreloc_pyg.datasets.base import RelocalizationSplit
+from vreloc_pyg.datasets.splits import RelocalizationSplit
 from vreloc_pyg.errors import DataError, MissingExtraError
 from vreloc_pyg.evaluation import (
     THRESHOLDS,

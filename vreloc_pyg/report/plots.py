@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from vreloc_pyg.datasets.base import Query, Reference
+from vreloc_pyg.datasets.splits import Query, Reference
 from vreloc_pyg.errors import DataError, MissingExtraError
 from vreloc_pyg.files import replacing
 from vreloc_pyg.segments import Segments, temporal_iou

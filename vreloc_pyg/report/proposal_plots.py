@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from vreloc_pyg.proposals.recall import AverageRecall
+from vreloc_pyg.proposals.proposal_recall import AverageRecall
 from vreloc_pyg.report.plots import COLOURS, new_figure, save, tidy
 
 

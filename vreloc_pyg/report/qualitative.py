@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from vreloc_pyg.datasets.base import Reference, RelocalizationSplit
+from vreloc_pyg.datasets.splits import Reference, RelocalizationSplit
 from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.evaluation.recall import ROUNDING
 from vreloc_pyg.report.plots import COLOURS, INK, TRACK, TRUTH, new_figure, save, tidy

@@ -18,9 +18,9 @@ from torch.utils.data import DataLoader, Dataset
 from torchmetrics.classification import BinaryAUROC
 
 from vreloc_pyg.datasets.augmentation import Augmentation
-from vreloc_pyg.datasets.base import Reference, RelocalizationSplit
+from vreloc_pyg.datasets.splits import Reference, RelocalizationSplit
 from vreloc_pyg.errors import DataError, SettingsError
-from vreloc_pyg.proposals.actionness import ActionnessClassifier, ActionnessSettings
+from vreloc_pyg.nn.actionness_classifier import ActionnessClassifier, ActionnessSettings
 from vreloc_pyg.training.run import merge_curves
 
 #: Steps that no loss and no metric sees.

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.graphs.pairing import Pairing
+from vreloc_pyg.nn.losses import l2_penalty, listwise_loss, regression_loss, triplet_loss
 from vreloc_pyg.nn.mgff_net import MGFFNet
 from vreloc_pyg.nn.ranking import rank_windows, refine_windows
-from vreloc_pyg.training.data_module import TrainingBatch, ValidationPair
+from vreloc_pyg.systems.mgffnet.training_settings import TrainingSettings
+from vreloc_pyg.training.data import TrainingBatch, ValidationPair
 from vreloc_pyg.training.judging import log_answer
-from vreloc_pyg.training.losses import l2_penalty, listwise_loss, regression_loss, triplet_loss
-from vreloc_pyg.training.settings import TrainingSettings
 
 
 class RelocalizationModule(lightning.LightningModule):

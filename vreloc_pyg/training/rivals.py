@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from vreloc_pyg.baselines.learned import Rival, RivalNetwork, RivalTraining
 from vreloc_pyg.datasets.augmentation import Augmentation
-from vreloc_pyg.datasets.base import RelocalizationSplit
 from vreloc_pyg.datasets.sampling import TrainingPool
+from vreloc_pyg.datasets.splits import RelocalizationSplit
 from vreloc_pyg.proposals.source import ProposalSource
-from vreloc_pyg.training.data_module import PairDataset, ValidationPair
+from vreloc_pyg.systems.spec import Rival, RivalNetwork, RivalTraining
+from vreloc_pyg.training.data import PairDataset, ValidationPair
 from vreloc_pyg.training.judging import log_answer
 from vreloc_pyg.training.run import fit
 

@@ -21,16 +21,16 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import Tensor
 
-from vreloc_pyg.datasets.base import RelocalizationSplit
+from vreloc_pyg.datasets.splits import RelocalizationSplit
 from vreloc_pyg.errors import CheckpointError, DataError
 from vreloc_pyg.files import write_text
 from vreloc_pyg.graphs.pair_data import MultiScaleEdges
 from vreloc_pyg.nn.mgff_net import MGFFNet
 from vreloc_pyg.settings import RunSettings
-from vreloc_pyg.training.data_module import RelocalizationData
+from vreloc_pyg.systems.mgffnet.presets import Preset
+from vreloc_pyg.training.data import RelocalizationData
 from vreloc_pyg.training.judging import MONITOR
 from vreloc_pyg.training.module import RelocalizationModule
-from vreloc_pyg.training.presets import Preset
 
 
 class WarmedUpAverage:

@@ -6,10 +6,13 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
+from torch import Tensor
 
 from vreloc_pyg.errors import DataError, VrelocError
 from vreloc_pyg.features.store.base import CACHE_BYTES, FeatureStore, read_metadata
@@ -106,3 +109,19 @@ class DirectoryStore(FeatureStore):
                 f"Expected one array, or one named features, in {file} (got {', '.join(names) or 'none'})"
             )
         return names[0]
+
+
+def read_features(path: str | Path) -> Tensor:
+    """Features ``[num_steps, F]`` of a ``.npy`` file, never unpickled.
+
+    Raises:
+        DataError: if the file cannot be read or holds no matrix of numbers.
+    """
+    try:
+        with open(path, "rb") as file:
+            array = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise DataError(f"Cannot read the features {path}: {error}") from None
+    if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind not in "fiu":
+        raise DataError(f"Expected a matrix [num_steps, F] of numbers in {path}")
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))

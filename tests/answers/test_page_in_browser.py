@@ -1,0 +1,67 @@
+"""The page in a real browser."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.videos import counting, write_video
+from vreloc_pyg.answers.page import write_page
+from vreloc_pyg.localization.locate import VideoAnswer
+from vreloc_pyg.segments import Segments
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
+]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+
+@pytest.fixture(params=["reference </script>.mp4", "reference.avi"])
+def page(tmp_path: Path, request):
+    query = write_video(tmp_path / "query.mp4", counting(20, 8))
+    codec = "mpeg4" if request.param.endswith(".avi") else "libx264"  # browsers play a copy of the first
+    reference = write_video(tmp_path / request.param, counting(60), codec=codec, options={"g": "5"})
+    bounds = torch.tensor([[3.2, 4.8], [0.5, 1.5]])
+    answer = VideoAnswer(
+        query,
+        reference,
+        (0.0, 2.0),
+        "a system",
+        Segments(bounds, torch.tensor([0.9, 0.4])),
+        0.93,
+        torch.linspace(0, 1, 30),
+        0.2,
+        6.0,
+        {"top_n": 2},
+        proposals=Segments(torch.tensor([[3.2, 4.8], [0.5, 1.5], [1.0, 2.0]]), torch.tensor([0.9, 0.4, 0.3])),
+    )
+    return write_page(tmp_path / "page.html", answer)
+
+
+def test_the_first_result_moves_the_player_to_its_start(page: Path):
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        tab = browser.new_page()
+        wrong: list[str] = []
+        tab.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+        tab.on("pageerror", lambda error: wrong.append(str(error)))
+        tab.goto(page.as_uri())
+        tab.wait_for_function("document.getElementById('reference').readyState > 0")
+        assert tab.locator("#timeline .segment").count() == 2
+        assert tab.locator("#timeline .proposal").count() == 3
+        assert len(tab.locator("#timeline .curve").get_attribute("points").split()) == 30
+        assert "Best match at 00:00:03.200" in tab.locator("#verdict").inner_text()
+        assert tab.locator("#timeline").bounding_box()["height"] > 100
+        tab.locator(".result").first.click()
+        time = tab.evaluate("document.getElementById('reference').currentTime")
+        assert 3.2 - 1e-6 <= time < 3.8
+        tab.evaluate("document.getElementById('reference').pause()")
+        assert tab.evaluate("[...document.querySelectorAll('.result img')].every(i => i.naturalWidth > 0)")
+        assert wrong == []
+        browser.close()

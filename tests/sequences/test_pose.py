@@ -1,0 +1,161 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vreloc_pyg.errors import FeatureError
+from vreloc_pyg.sequences.pose import (
+    KINECT_SKELETON,
+    PENN_SKELETON,
+    fill_missing,
+    normalize_pose,
+    pose_features,
+)
+
+SKELETONS = [PENN_SKELETON, KINECT_SKELETON]
+both_skeletons = pytest.mark.parametrize("skeleton", SKELETONS, ids=["penn", "kinect"])
+
+
+def random_joints(skeleton, num_frames=7, seed=0):
+    rng = np.random.default_rng(seed)
+    joints = rng.normal(size=(num_frames, skeleton.num_joints, skeleton.num_dims))
+    visible = rng.random((num_frames, skeleton.num_joints)) < 0.8
+    return joints, visible
+
+
+def features_of(joints, visible, skeleton):
+    return pose_features(normalize_pose(joints, skeleton), visible)
+
+
+def mirrored_joints(joints, visible, skeleton):
+    """The same scene in a mirror: the sideways coordinate changes sign, a left joint becomes a right one."""
+    swapped = list(skeleton.mirror)
+    mirrored = joints[:, swapped].copy()
+    mirrored[..., 0] = 640 - mirrored[..., 0]
+    return mirrored, visible[:, swapped]
+
+
+@both_skeletons
+def test_mirror_pairs_left_and_right(skeleton):
+    mirror = np.array(skeleton.mirror)
+    assert sorted(mirror) == list(range(skeleton.num_joints))
+    assert np.array_equal(mirror[mirror], np.arange(skeleton.num_joints))
+    assert sorted(mirror[list(skeleton.centre)]) == sorted(skeleton.centre)  # the origin stays
+
+
+@both_skeletons
+def test_widths_and_groups(skeleton):
+    joints, visible = random_joints(skeleton)
+    features = features_of(joints, visible, skeleton)
+    assert features.dtype == np.float32
+    assert features.shape == (7, skeleton.num_features)
+    positions, velocities, seen = skeleton.feature_groups()
+    size = skeleton.num_joints * skeleton.num_dims
+    assert (positions, velocities) == ((0, size), (size, 2 * size))
+    assert seen == (2 * size, skeleton.num_features)
+    assert np.array_equal(features[:, slice(*seen)], visible.astype(np.float32))
+
+
+def test_the_skeletons_have_the_documented_widths():
+    assert (PENN_SKELETON.num_features, KINECT_SKELETON.num_features) == (65, 140)
+
+
+@both_skeletons
+def test_mirrored_features_are_features_of_the_mirrored_joints(skeleton):
+    joints, visible = random_joints(skeleton)
+    index, sign = skeleton.mirror_features()
+    mirrored = features_of(joints, visible, skeleton)[:, index] * np.array(sign)
+    expected = features_of(*mirrored_joints(joints, visible, skeleton), skeleton)
+    np.testing.assert_allclose(mirrored, expected, atol=1e-5)
+    assert not np.allclose(mirrored, features_of(joints, visible, skeleton), atol=0.1)
+
+
+@both_skeletons
+def test_mirroring_twice_changes_nothing(skeleton):
+    features = features_of(*random_joints(skeleton), skeleton)
+    index, sign = skeleton.mirror_features()
+    once = features[:, index] * np.array(sign)
+    assert np.array_equal(once[:, index] * np.array(sign), features)
+
+
+def test_unseen_joints_are_interpolated_in_time():
+    joints = np.zeros((5, 2, 2))
+    joints[:, 0] = [[9, 9], [0, 10], [9, 9], [9, 9], [6, 4]]  # seen at frames 1 and 4 only
+    joints[:, 1] = [[1, 2], [3, 4], [5, 6], [7, 8], [9, 10]]
+    visible = np.array([[False, True], [True, True], [False, True], [False, True], [True, True]])
+    before = joints.copy()
+    filled = fill_missing(joints, visible)
+    np.testing.assert_allclose(filled[:, 0], [[0, 10], [0, 10], [2, 8], [4, 6], [6, 4]])
+    assert np.array_equal(filled[:, 1], joints[:, 1])
+    assert np.array_equal(joints, before)
+
+
+def test_a_joint_never_seen_is_put_amid_the_others():
+    joints = np.array([[[0, 0], [2, 4], [50, 50]], [[2, 2], [4, 8], [50, 50]]])
+    visible = np.array([[True, True, False], [True, True, False]])
+    np.testing.assert_allclose(fill_missing(joints, visible)[:, 2], [[1, 2], [3, 5]])
+
+
+def test_a_joint_never_seen_is_put_amid_the_interpolated_others():
+    joints = np.array([[[0.0], [0.0], [7.0]], [[9.0], [2.0], [7.0]], [[4.0], [4.0], [7.0]]])
+    visible = np.array([[True, True, False], [False, True, False], [True, True, False]])
+    np.testing.assert_allclose(fill_missing(joints, visible)[:, 2], [[0.0], [2.0], [4.0]])
+
+
+def test_refuses_a_clip_without_any_visible_joint():
+    with pytest.raises(FeatureError, match="No joint is visible"):
+        fill_missing(np.zeros((3, 2, 2)), np.zeros((3, 2), dtype=bool))
+
+
+@given(st.sampled_from(SKELETONS), st.integers(1, 8), st.integers(0, 1000), st.floats(0.01, 100))
+def test_a_normalised_pose_does_not_depend_on_place_and_size(skeleton, num_frames, seed, scale):
+    joints, _ = random_joints(skeleton, num_frames, seed)
+    pose = normalize_pose(joints, skeleton)
+    walk = np.random.default_rng(seed + 1).normal(size=(num_frames, 1, skeleton.num_dims))
+    np.testing.assert_allclose(normalize_pose(scale * (joints + walk), skeleton), pose, atol=1e-9)
+
+
+@both_skeletons
+def test_a_normalised_pose_is_centred_on_the_hips_and_of_size_one(skeleton):
+    pose = normalize_pose(random_joints(skeleton)[0], skeleton)
+    np.testing.assert_allclose(pose[:, list(skeleton.centre)].mean(1), 0, atol=1e-12)
+    sizes = [np.sqrt(np.mean([joint @ joint for joint in frame])) for frame in pose]
+    assert np.median(sizes) == pytest.approx(1)
+
+
+def test_a_person_shrunk_to_a_point_stays_finite():
+    assert np.array_equal(normalize_pose(np.full((3, 13, 2), 5.0), PENN_SKELETON), np.zeros((3, 13, 2)))
+
+
+@pytest.mark.parametrize("shape", [(5, 13), (5, 12, 2), (5, 13, 3), (0, 13, 2)])
+def test_refuses_joints_of_another_shape(shape):
+    with pytest.raises(FeatureError, match=r"joints as \[N, 13, 2\] \(got \("):
+        normalize_pose(np.zeros(shape), PENN_SKELETON)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_refuses_joints_that_are_not_finite(value):
+    joints = np.zeros((5, 13, 2))
+    joints[3, 2, 1] = value
+    with pytest.raises(FeatureError, match="NaN or infinite"):
+        normalize_pose(joints, PENN_SKELETON)
+
+
+def test_velocities_are_five_times_central_differences():
+    pose = np.random.default_rng(0).normal(size=(6, 13, 2))
+    velocity = pose_features(pose, np.ones((6, 13), dtype=bool))[:, 26:52].reshape(6, 13, 2)
+    for t in range(6):
+        before, after = max(t - 1, 0), min(t + 1, 5)
+        expected = 5 * (pose[after] - pose[before]) / (after - before)
+        np.testing.assert_allclose(velocity[t], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_positions_are_joint_by_joint():
+    pose = np.arange(2 * 13 * 2).reshape(2, 13, 2).astype(float)
+    features = pose_features(pose, np.ones((2, 13), dtype=bool))
+    assert features[0, :4].tolist() == [*pose[0, 0], *pose[0, 1]]
+
+
+def test_a_single_frame_stands_still():
+    features = pose_features(np.ones((1, 13, 2)), np.ones((1, 13), dtype=bool))
+    assert features[0, 26:52].tolist() == [0.0] * 26

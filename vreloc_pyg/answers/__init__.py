@@ -1,0 +1,1 @@
+"""What one answer shows: pages, a server, clips, subtitles."""

@@ -1,0 +1,64 @@
+"""Videos that a browser plays."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from vreloc_pyg.answers.encode import encode_part
+from vreloc_pyg.errors import VideoError
+from vreloc_pyg.files import replacing
+
+#: What browsers without licensed codecs, such as Debian's Chromium, play: by suffix, the codecs and the type.
+PLAYED = {
+    ".mp4": (("h264", "vp9", "av1"), "video/mp4"),
+    ".m4v": (("h264",), "video/mp4"),
+    ".mov": (("h264",), "video/mp4"),
+    ".webm": (("vp8", "vp9", "av1"), "video/webm"),
+}
+#: Copies for a page are small.
+MAX_HEIGHT, CRF = 360, 28
+
+
+def is_playable(video: str | Path) -> bool:
+    """Whether browsers play a file as it is.
+
+    Raises:
+        VideoError: if it cannot be read.
+    """
+    import av
+
+    codecs, _ = PLAYED.get(Path(video).suffix.lower(), ((), ""))
+    try:
+        with av.open(str(video)) as source:
+            stream = source.streams.video[0]
+            return stream.codec_context.name.removeprefix("lib").split("-")[0] in codecs and (
+                stream.pix_fmt in ("yuv420p", "yuvj420p")
+            )
+    except (av.error.FFmpegError, IndexError, ValueError) as error:
+        raise VideoError(f"Cannot read {video} as a video: {error}") from None
+
+
+def media_type(video: str | Path) -> str:
+    """The media type to announce a playable file by."""
+    return PLAYED.get(Path(video).suffix.lower(), ((), "video/mp4"))[1]
+
+
+def playable_copy(video: str | Path, output: str | Path) -> Path:
+    """Encode a small copy, H.264 and AAC in MP4, whole or not at all.
+
+    Args:
+        video: any file that FFmpeg reads.
+        output: the copy, .mp4.
+
+    Raises:
+        VideoError: if the video cannot be read, or the copy cannot be written.
+    """
+    import av
+
+    try:
+        with replacing(output) as unfinished, av.open(str(video)) as source:
+            encode_part(source, 0.0, math.inf, unfinished, crf=CRF, max_height=MAX_HEIGHT)
+    except (av.error.FFmpegError, ValueError) as error:
+        raise VideoError(f"Cannot make a copy of {video} that browsers play: {error}") from None
+    return Path(output)

@@ -1,0 +1,88 @@
+"""The server of the local web page: this machine alone, and nothing from other servers."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vreloc_pyg.answers.app import Answering, DemoApp
+from vreloc_pyg.errors import SettingsError
+
+
+class NoFetching:
+    """Refuses requests by which Gradio would fetch from other servers.
+
+    Args:
+        app: the ASGI application behind.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Pass a request on, or answer 404."""
+        path = scope.get("path", "").lower()
+        if "/proxy=" in path or "/file=http" in path:
+            await send({"type": "http.response.start", "status": 404, "headers": []})
+            await send({"type": "http.response.body", "body": b"not found"})
+            return
+        await self.app(scope, receive, send)
+
+
+def serve(
+    answer: Answering,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    videos: Sequence[str | Path] = (),
+    max_upload_mb: int = 500,
+) -> None:
+    """Serve the page until interrupted; uploads and copies are removed at the end.
+
+    Args:
+        answer: finds the segments; one question is answered at a time.
+        host: address to listen on; by default this machine alone reaches it.
+        port: of the server.
+        videos: folders whose videos may be named by their paths.
+        max_upload_mb: largest upload in MB.
+
+    Raises:
+        SettingsError: if the port is taken, or a setting is impossible.
+        MissingExtraError: if Gradio is not installed.
+    """
+    if max_upload_mb < 1 or not 0 < port < 65536:
+        raise SettingsError(
+            f"Expected max_upload_mb >= 1 and 0 < port < 65536 (got {max_upload_mb} and {port})"
+        )
+    with tempfile.TemporaryDirectory(prefix="vreloc-serve-") as folder:
+        app = DemoApp(answer, folder, videos)
+        blocks = app.build()
+        from gradio.themes import Base
+        from starlette.middleware import Middleware
+
+        try:
+            _, address, _ = blocks.launch(
+                server_name=host,
+                server_port=port,
+                share=False,
+                ssr_mode=False,
+                quiet=True,
+                prevent_thread_lock=True,
+                allowed_paths=app.reachable,  # the list itself: it grows
+                max_file_size=max_upload_mb * 10**6,
+                footer_links=[],
+                enable_monitoring=False,
+                theme=Base(font=["system-ui", "sans-serif"], font_mono=["monospace"]),  # none from a server
+                app_kwargs={"middleware": [Middleware(NoFetching)]},
+            )
+        except OSError as error:
+            raise SettingsError(f"Cannot listen on {host}:{port}: {error}") from None
+        try:
+            print(f"Open {address} in a browser; Ctrl-C ends it.", flush=True)
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            print("Ended")
+        finally:
+            blocks.close(verbose=False)

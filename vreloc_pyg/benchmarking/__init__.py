@@ -1,1 +1,0 @@
-"""Every system on every fold of a data set, by one command; what is done is not done again."""

@@ -1,0 +1,1 @@
+"""Training, evaluating and comparing systems on a task."""

@@ -1,0 +1,1 @@
+"""Tensor maths on the steps of clips, [T, F]."""

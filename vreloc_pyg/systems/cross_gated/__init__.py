@@ -1,0 +1,1 @@
+"""Cross-gated bilinear matching (CGBM)."""

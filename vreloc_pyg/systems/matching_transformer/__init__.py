@@ -1,0 +1,1 @@
+"""A matching transformer."""

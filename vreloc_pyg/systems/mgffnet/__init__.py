@@ -1,0 +1,1 @@
+"""MGFFNet as a system."""

@@ -1,0 +1,243 @@
+"""The video-level rival: one recurrent embedding of a whole clip, compared with that of every segment.
+
+Feng et al., *Video Re-localization*, ECCV 2018 (baseline "video level"); thresholds of the triplets from
+Zhou et al., section 5.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vreloc_pyg.datasets.augmentation import Augmentation
+from vreloc_pyg.datasets.sampling import TrainingPool
+from vreloc_pyg.errors import SettingsError
+from vreloc_pyg.nn.encoder import ClipEncoder
+from vreloc_pyg.segments import temporal_iou
+from vreloc_pyg.systems.spec import (
+    Ranked,
+    Rival,
+    RivalNetwork,
+    RivalTraining,
+    cap_length,
+    draw_example,
+    pad_clips,
+)
+
+#: Steps, padding included, that the search runs through the network at once.
+STEPS_AT_ONCE = 16384
+
+
+@dataclass(frozen=True)
+class VideoLevelSettings:
+    """The network, the triplets and the search of :class:`VideoLevel`.
+
+    Args:
+        hidden_channels: d, width of the states.
+        dropout: share of state values dropped in training.
+        margin: of squared distances between unit vectors.
+        longest: greatest length of a segment in steps, of those searched and those trained on. 64 steps are
+            the 1024 frames of Feng et al.; a benchmark with longer answers needs more.
+        positive_overlap: a positive segment has a greater tIoU with an answer.
+        negative_overlap: a negative segment has a smaller tIoU with every answer.
+
+    Raises:
+        SettingsError: if a value is impossible.
+    """
+
+    hidden_channels: int = 128
+    dropout: float = 0.4
+    margin: float = 0.2
+    longest: int = 64
+    positive_overlap: float = 0.8
+    negative_overlap: float = 0.2
+
+    def __post_init__(self) -> None:
+        if min(self.hidden_channels, self.longest) < 1 or not 0 <= self.dropout < 1 or self.margin < 0:
+            raise SettingsError(
+                f"Expected counts of at least 1, dropout in [0, 1) and margin >= 0 (got {self})"
+            )
+        if not 0 <= self.negative_overlap <= self.positive_overlap < 1:
+            raise SettingsError(
+                "Expected 0 <= negative_overlap <= positive_overlap < 1 "
+                f"(got {self.negative_overlap} and {self.positive_overlap})"
+            )
+
+
+class VideoLevelExample(NamedTuple):
+    """A query, a reference, and two numbers that pick one segment of each kind.
+
+    Args:
+        query: features, ``[q, F]``.
+        reference: features, ``[r, F]``.
+        answers: instances of the query's class in the reference, in steps, ``[G, 2]`` int64.
+        positive, negative: in [0, 1); see :func:`pick_triplet`.
+    """
+
+    query: Tensor
+    reference: Tensor
+    answers: Tensor
+    positive: float
+    negative: float
+
+
+def draw_video_level(
+    pool: TrainingPool, rng: np.random.Generator, augmentation: Augmentation | None
+) -> VideoLevelExample:
+    """Draw a query, a reference that shows its action, and where among the segments of each kind to pick.
+
+    Which segments there are depends on the network's ``longest``, so the place is drawn as a share of them.
+
+    Args:
+        pool: the training split.
+        rng: decides the draw.
+        augmentation: changes to the features; ``None`` for none.
+    """
+    one = draw_example(pool, rng, augmentation)
+    return VideoLevelExample(one.query, one.reference, one.answers, float(rng.random()), float(rng.random()))
+
+
+def segments_up_to(num_steps: int, longest: int) -> Tensor:
+    """Every segment of a video that is no longer, the shortest first and of those the earliest.
+
+    Args:
+        num_steps: length of the video.
+        longest: greatest length in steps.
+
+    Returns:
+        Half-open step intervals, ``[M, 2]`` int64, M at most ``num_steps * longest``.
+    """
+    lengths = torch.arange(1, min(longest, num_steps) + 1).unsqueeze(1)
+    fits = torch.arange(num_steps) + lengths <= num_steps  # [L, r]
+    row, start = fits.nonzero(as_tuple=True)
+    return torch.stack([start, start + row + 1], dim=1)
+
+
+def pick_triplet(
+    num_steps: int, answers: Tensor, settings: VideoLevelSettings, positive: float, negative: float
+) -> tuple[Tensor, Tensor | None]:
+    """A positive and a negative segment of a reference, uniform over all that qualify.
+
+    Where no segment up to ``longest`` has the positive overlap, since the answers are longer, those of the
+    greatest overlap are positive.
+
+    Args:
+        num_steps: length of the reference.
+        answers: in steps, ``[G, 2]`` with G >= 1.
+        settings: thresholds, and the greatest length.
+        positive, negative: uniform in [0, 1); each picks one of the segments of its kind.
+
+    Returns:
+        Segments in steps, ``[2]`` int64; no negative where the answers leave no room for one, as in a
+        reference of one step.
+    """
+    segments = segments_up_to(num_steps, settings.longest)
+    overlaps = temporal_iou(segments.double(), answers.cpu().double()).amax(1)  # [M]
+    right = overlaps > min(settings.positive_overlap, float(overlaps.max()) - 1e-12)
+    wrong = overlaps < settings.negative_overlap
+    chosen = [
+        own[int(place * len(own))] if len(own := segments[kind]) else None
+        for kind, place in ((right, positive), (wrong, negative))
+    ]
+    assert chosen[0] is not None
+    return chosen[0], chosen[1]
+
+
+class VideoLevel(RivalNetwork):
+    r"""Squared distance between last LSTM states, over all segments of the reference.
+
+    .. math::
+        f(x) = \frac{h_T}{\lVert h_T \rVert}, \qquad h_t = \mathrm{LSTM}(x_t, h_{t-1}), \qquad
+        S(q, [s, e)) = -\lVert f(q) - f(x_{s..e-1}) \rVert^2
+
+    One network reads query and segments.
+
+    Args:
+        num_features: F, width of the features.
+        settings: of the network and the search.
+    """
+
+    def __init__(self, num_features: int, settings: VideoLevelSettings) -> None:
+        super().__init__(num_features, settings)
+        self.encoder = ClipEncoder(num_features, settings.hidden_channels, settings.dropout)
+
+    def embed(self, clips: Sequence[Tensor]) -> Tensor:
+        """Unit vectors of clips ``[T_i, F]``, ``[B, d]``."""
+        padded = pad_clips(clips)
+        states = self.encoder(padded.features)  # [B, T, d]
+        rows = torch.arange(len(states), device=states.device)
+        return functional.normalize(states[rows, padded.lengths - 1], dim=-1)
+
+    def rank(self, query: Tensor, reference: Tensor, windows: Tensor) -> Ranked:
+        """Every segment up to ``longest`` steps; of equal ones the shortest, then the earliest, is first.
+
+        The states of a run from one start are those of all segments that begin there.
+
+        Args:
+            query: ``[q, F]``.
+            reference: ``[r, F]``.
+            windows: not looked at.
+        """
+        target = self.embed([query])  # [1, d]
+        num_steps, longest = len(reference), min(self.settings.longest, len(reference))
+        padded = functional.pad(reference, (0, 0, 0, longest - 1))
+        runs = padded.unfold(0, longest, 1).transpose(1, 2)  # [r, L, F], a view
+        distances = torch.cat(
+            [
+                (functional.normalize(self.encoder(some), dim=-1) - target).square().sum(-1)
+                for some in runs.split(max(1, STEPS_AT_ONCE // longest))
+            ]
+        )  # [r, L]
+        segments = segments_up_to(num_steps, longest).to(reference.device)
+        starts, lengths = segments[:, 0], segments[:, 1] - segments[:, 0]
+        return Ranked(segments, -distances[starts, lengths - 1])
+
+
+def distance_hinge(query: Tensor, positive: Tensor, negative: Tensor, margin: float = 0.2) -> Tensor:
+    r"""Hinge of squared distances of every triplet (Schroff et al., *FaceNet*, CVPR 2015).
+
+    .. math::
+        \max(0, \lVert q_i - p_i \rVert^2 - \lVert q_i - n_i \rVert^2 + \gamma)
+
+    Args:
+        query, positive, negative: embeddings, ``[N, d]`` each.
+        margin: :math:`\gamma`.
+
+    Returns:
+        ``[N]``.
+    """
+    near, far = (query - positive).square().sum(-1), (query - negative).square().sum(-1)
+    return (near - far + margin).clamp(min=0)
+
+
+def video_level_loss(network: VideoLevel, examples: Sequence[VideoLevelExample]) -> Tensor:
+    """Mean of :func:`distance_hinge` over a batch, in which an example without a negative counts with 0."""
+    settings: VideoLevelSettings = network.settings
+    clips: list[tuple[Tensor, Tensor, Tensor]] = []
+    for one in examples:
+        right, wrong = pick_triplet(len(one.reference), one.answers, settings, one.positive, one.negative)
+        if wrong is not None:
+            clips.append((one.query, one.reference[slice(*right)], one.reference[slice(*wrong)]))
+    if not clips:
+        return network.embed([examples[0].query]).sum() * 0  # nothing to learn, and a gradient that says so
+    embedded = network.embed([clip for kind in zip(*clips, strict=True) for clip in kind])
+    query, positive, negative = embedded.chunk(3)
+    return distance_hinge(query, positive, negative, settings.margin).sum() / len(examples)
+
+
+VIDEO_LEVEL = Rival(
+    name="video-level",
+    network=VideoLevel,
+    settings=VideoLevelSettings,
+    loss=video_level_loss,
+    draw=draw_video_level,
+    training=RivalTraining(learning_rate=1e-3, batch_size=128, gradient_clip=5.0),
+    source="Feng et al., Video Re-localization, ECCV 2018 (baseline: video level)",
+    suit=cap_length,
+)

@@ -1,0 +1,1 @@
+"""From the frames of videos to features."""

@@ -1,0 +1,336 @@
+"""Video files to features: one video, or many into a store, with a cache keyed by content and settings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from vreloc_pyg.errors import DataError, VideoError, VrelocError
+from vreloc_pyg.features.store import HDF5Store, StoreWriter
+from vreloc_pyg.files import file_digest, replacing
+from vreloc_pyg.video.decoding import Frame, prefetch, probe, read_frames
+from vreloc_pyg.video.extractor import VideoExtractor
+
+#: Files with these suffixes are videos.
+SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".flv",
+            ".3gp", ".ogv", ".vob")  # fmt: skip
+
+#: Frames that wait for the network, decoded ahead.
+AHEAD = 64
+
+
+@dataclass(frozen=True)
+class VideoFeatures:
+    """Features of a video, or of a part of it.
+
+    Args:
+        features: ``[num_steps, F]`` float32.
+        seconds_per_step: duration of a step.
+        duration_s: of what was read, in seconds.
+        problems: what was wrong with the file, in words.
+        cached: whether they were read from a cache.
+    """
+
+    features: Tensor
+    seconds_per_step: float
+    duration_s: float
+    problems: tuple[str, ...] = ()
+    cached: bool = False
+
+
+@dataclass
+class FeatureCache:
+    """Features of videos in a folder, each in a file named by what made it.
+
+    The name is a digest of the video's content, of the part that was read, and of the extractor with its
+    weights; so nothing in it is ever out of date, and it may be deleted at any time. A cache that cannot be
+    written is a note, not an error.
+
+    Args:
+        folder: made when something is kept.
+        notes: what could not be kept.
+    """
+
+    folder: Path
+    notes: list[str] = field(default_factory=list)
+
+    def path(self, content: str, extractor: VideoExtractor, start_s: float, end_s: float | None) -> Path:
+        """The file for features of a video with this content."""
+        key = json.dumps([content, extractor.fingerprint(), start_s, end_s])
+        return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
+
+    def get(self, path: Path) -> VideoFeatures | None:
+        """What is kept, or ``None``; a damaged file counts as nothing."""
+        try:
+            with safe_open(path, "pt") as file:
+                about = json.loads(file.metadata()["about"])
+                return VideoFeatures(
+                    file.get_tensor("features"),
+                    about["seconds_per_step"],
+                    about["duration_s"],
+                    tuple(about["problems"]),
+                    cached=True,
+                )
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+            return None
+
+    def put(self, path: Path, found: VideoFeatures) -> None:
+        """Keep features, whole or not at all."""
+        about = {key: getattr(found, key) for key in ("seconds_per_step", "duration_s", "problems")}
+        try:
+            with replacing(path) as unfinished:
+                save_file({"features": found.features}, unfinished, {"about": json.dumps(about)})
+        except (OSError, SafetensorError) as error:
+            self.notes.append(f"Features could not be kept in {self.folder}: {error}")
+
+
+def gather(parts: Iterable[Tensor]) -> Tensor:
+    """Concatenate ``[T_i, F]`` one after the other into a buffer that doubles.
+
+    Thousands of small tensors, kept between the large ones that come and go with every clip, would leave
+    holes in the heap that are never filled: hours of video would take gigabytes.
+
+    Args:
+        parts: at least one.
+    """
+    buffer, filled = torch.empty(0, 0), 0
+    for part in parts:
+        needed = filled + len(part)
+        if needed > len(buffer):
+            larger = part.new_empty(max(2 * needed, 4096), part.size(1))
+            if filled:
+                larger[:filled] = buffer[:filled]
+            buffer = larger
+        buffer[filled:needed] = part
+        filled = needed
+    return buffer[:filled].clone()
+
+
+def extract_video(
+    path: str | Path,
+    extractor: VideoExtractor,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    cache: FeatureCache | None = None,
+    content: str | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> VideoFeatures:
+    """Features of a video; decoding runs ahead of the network, and memory does not grow with the video.
+
+    Args:
+        path: the file.
+        extractor: the network.
+        start_s, end_s: the part to read, in seconds; by default all of it.
+        cache: where features are looked up and kept.
+        content: digest of the file, where it is known.
+        progress: called with the number of frames that were read since the last call.
+
+    Raises:
+        VideoError: if the file cannot be read, the range does not lie in it, or it shows a single frame.
+    """
+    place = None
+    if cache is not None:
+        if not Path(path).is_file():
+            raise VideoError(f"There is no video file {path}")
+        place = cache.path(content or file_digest(path), extractor, start_s, end_s)
+        kept = cache.get(place)
+        if kept is not None:
+            return kept
+    problems: list[str] = []
+    count = pictures = 0
+
+    def counted(frames: Iterator[Frame]) -> Iterator[Frame]:
+        nonlocal count, pictures
+        last = None
+        for frame in frames:
+            count += 1
+            pictures += frame is not last  # a frame that stays on the screen comes as the same array
+            last = frame
+            if progress is not None:
+                progress(1)
+            yield frame
+
+    frames = prefetch(read_frames(path, extractor.grid, start_s, end_s, problems), AHEAD)
+    features = gather(extractor.stream(counted(frames)))
+    if pictures < 2:
+        raise VideoError(f"{path} shows a single frame: there is no motion to describe")
+    duration = count / extractor.frame_rate
+    found = VideoFeatures(features, extractor.seconds_per_step, duration, tuple(problems))
+    if cache is not None and place is not None:
+        cache.put(place, found)
+    return found
+
+
+def video_files(path: str | Path) -> dict[str, Path]:
+    """Ids and paths of a video, or of all videos in a folder and those within it; the id is the file's stem.
+
+    Raises:
+        DataError: if there is none, or two have one id.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DataError(f"There is no file or folder {path}")
+    if path.is_file():
+        return {path.stem: path}
+    found: dict[str, Path] = {}
+    for file in sorted(path.rglob("*")):
+        if file.suffix.lower() not in SUFFIXES or file.name.startswith(".") or not file.is_file():
+            continue
+        if file.stem in found:
+            raise DataError(f"Two videos have the id {file.stem!r}: {found[file.stem]} and {file}")
+        found[file.stem] = file
+    if not found:
+        raise DataError(f"Found no video in {path}; known suffixes are {', '.join(SUFFIXES)}")
+    return found
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What became of many videos.
+
+    Args:
+        done: ids whose features were made now.
+        kept: ids that were there already.
+        failed: ids that were left out, and why.
+        problems: what was wrong with files that were read all the same.
+    """
+
+    done: tuple[str, ...]
+    kept: tuple[str, ...]
+    failed: dict[str, str]
+    problems: tuple[str, ...]
+
+
+def extract_files(
+    videos: dict[str, Path], extractor: VideoExtractor, output: str | Path, progress: bool = True
+) -> Extraction:
+    """Features of many videos as a store; a run that was killed goes on where it stopped.
+
+    Each video's features are kept in the folder ``<output>.parts`` as soon as they are done, by content; the
+    store is written from them at the end and the folder removed. Videos that ``output`` has already, with the
+    same content and extractor, are not done again. A file that is no video is left out.
+
+    Raises:
+        DataError: if no video could be read.
+        FeatureError: if ``output`` holds features made in another way.
+    """
+    from tqdm import tqdm
+
+    output = Path(output)
+    parts = FeatureCache(output.with_name(output.name + ".parts"))
+    old = finished_videos(output, extractor)
+    done: list[str] = []
+    kept: list[str] = []
+    failed: dict[str, str] = {}
+    problems: list[str] = []
+    places: dict[str, tuple[Path | None, str]] = {}
+    lengths = {video_id: _length(path, extractor.frame_rate) for video_id, path in videos.items()}
+    with tqdm(total=sum(lengths.values()), unit=" frames", disable=not progress) as bar:
+        for number, (video_id, path) in enumerate(videos.items(), start=1):
+            bar.set_description(f"video {number} of {len(videos)}")
+            before = bar.n
+            try:
+                content = file_digest(path)
+                if old.get(video_id) == content:
+                    kept.append(video_id)
+                    places[video_id] = (None, content)
+                else:
+                    found = extract_video(path, extractor, 0.0, None, parts, content, bar.update)
+                    place = parts.path(content, extractor, 0.0, None)
+                    if parts.notes:
+                        raise OSError(None, parts.notes[0], str(place))
+                    (kept if found.cached else done).append(video_id)
+                    places[video_id] = (place, content)
+                    problems += found.problems
+            except VrelocError as error:
+                failed[video_id] = str(error)
+                bar.write(f"Left out {video_id}: {error}")
+            bar.update(lengths[video_id] - (bar.n - before))
+    if not places:
+        raise DataError(f"None of {len(videos)} videos could be read: {next(iter(failed.values()))}")
+    _write_from_parts(output, extractor, places, parts)
+    for part, _ in places.values():
+        if part is not None:
+            part.unlink(missing_ok=True)
+    if parts.folder.is_dir() and not any(parts.folder.iterdir()):
+        parts.folder.rmdir()
+    return Extraction(tuple(done), tuple(kept), failed, tuple(problems))
+
+
+def finished_videos(output: Path, extractor: VideoExtractor) -> dict[str, str]:
+    """Ids and digests of the videos that a store of an earlier run holds.
+
+    Raises:
+        FeatureError: if it was made in another way.
+    """
+    if not output.exists():
+        return {}
+    from vreloc_pyg.features.metadata import check_metadata
+
+    store = HDF5Store(output)
+    check_metadata(extractor.metadata, store.metadata, f"the features in {output}")
+    return {video_id: store.content(video_id) or "" for video_id in store.ids()}
+
+
+def _write_from_parts(
+    output: Path, extractor: VideoExtractor, places: dict[str, tuple[Path | None, str]], parts: FeatureCache
+) -> None:
+    old = HDF5Store(output) if output.exists() else None
+    with StoreWriter(output, extractor.metadata) as writer:
+        for video_id in [] if old is None else old.ids():
+            if places.get(video_id, (None, ""))[0] is None:
+                assert old is not None
+                writer.add(video_id, old.read(video_id), old.frame_rate(video_id), old.content(video_id))
+        for video_id, (place, content) in places.items():
+            if place is not None:
+                found = parts.get(place)
+                if found is None:
+                    raise DataError(f"The features {place} are gone: run the command again")
+                writer.add(video_id, found.features, extractor.frame_rate, content)
+
+
+def merge_stores(output: str | Path, shards: Sequence[str | Path]) -> int:
+    """One store of several with the same metadata; returns the number of videos.
+
+    Raises:
+        DataError: if there is no shard, or two hold one video.
+        FeatureError: if they were made in different ways.
+    """
+    from vreloc_pyg.features.metadata import check_metadata
+
+    if not shards:
+        raise DataError(f"Found no shards of {output}: give those that `vreloc features --shard` wrote")
+    stores = [HDF5Store(path) for path in shards]
+    for store in stores[1:]:
+        check_metadata(stores[0].metadata, store.metadata, f"the features in {store.path}")
+    number = 0
+    with StoreWriter(output, stores[0].metadata) as writer:
+        for store in stores:
+            for video_id in store.ids():
+                writer.add(
+                    video_id, store.read(video_id), store.frame_rate(video_id), store.content(video_id)
+                )
+                number += 1
+    return number
+
+
+def shard_path(output: str | Path, shard: int, count: int) -> Path:
+    """Name of one shard's store: ``features.0-of-4.h5``."""
+    output = Path(output)
+    return output.with_name(f"{output.stem}.{shard}-of-{count}{output.suffix}")
+
+
+def _length(path: Path, rate: float) -> int:
+    """Frames to expect of a file, 0 where it does not say."""
+    try:
+        return round((probe(path).duration_s or 0) * rate)
+    except VideoError:
+        return 0

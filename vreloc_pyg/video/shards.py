@@ -1,0 +1,63 @@
+"""Features of many videos: extracted by several processes, and their shards merged."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from vreloc_pyg.errors import DataError, SettingsError
+from vreloc_pyg.video.extract import Extraction, extract_files, merge_stores, shard_path, video_files
+from vreloc_pyg.video.extractor import load_extractor
+
+
+def extract_features(
+    videos: str | Path,
+    output: str | Path,
+    extractor: str = "i3d",
+    weights: str | Path | None = None,
+    shard: str | None = None,
+) -> tuple[Path, Extraction]:
+    """Extract features of videos into a store, or of one shard of them into its own.
+
+    Args:
+        videos: a file or folder.
+        output: the store.
+        extractor, weights: of the features.
+        shard: ``"I/N"``; by default torchrun's rank and world size, where they are set.
+
+    Returns:
+        The store that was written, and what became of the videos.
+    """
+    files = video_files(videos)
+    index, count = _shard(shard)
+    if count > 1:
+        names = sorted(files)[index::count]
+        if not names:
+            raise DataError(f"Shard {index} of {count} has no video: there are {len(files)}")
+        files, output = {name: files[name] for name in names}, shard_path(output, index, count)
+    return Path(output), extract_files(files, load_extractor(extractor, weights), output)
+
+
+def _shard(shard: str | None) -> tuple[int, int]:
+    if shard is None:
+        return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    parts = shard.split("/")
+    if len(parts) != 2 or not all(part.isdigit() for part in parts) or not int(parts[0]) < int(parts[1]):
+        raise SettingsError(f"Expected shard as I/N with 0 <= I < N (got {shard!r})")
+    return int(parts[0]), int(parts[1])
+
+
+def merge_shards(output: str | Path) -> int:
+    """Merge the shards of a store beside it; returns the number of videos.
+
+    Raises:
+        DataError: if one is missing.
+    """
+    output = Path(output)
+    found = sorted(output.parent.glob(f"{output.stem}.*-of-*{output.suffix}"))
+    counts = {path.stem.rpartition("-of-")[2] for path in found}
+    if len(counts) > 1:
+        raise DataError(f"Shards of several runs lie beside {output}: of {', '.join(sorted(counts))}")
+    if counts and len(found) != int(*counts):
+        raise DataError(f"Found {len(found)} of {int(*counts)} shards of {output}")
+    return merge_stores(output, found)

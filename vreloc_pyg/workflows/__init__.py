@@ -1,1 +1,0 @@
-"""What the commands do; each is a function, which needs no command line."""
