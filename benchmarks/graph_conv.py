@@ -3,9 +3,8 @@
     python benchmarks/graph_conv.py --output docs/results
 
 prints a Markdown table and writes ``graph_conv.md``, ``graph_conv.csv`` and ``graph_conv.png``. The ways take
-turns in one process, so that whatever else the machine does meets all of them alike; times are medians. With
-``--patience 600`` each round waits until nobody else computes, for 600 seconds in all. Results and gradients
-are first checked against the dense ones.
+turns in one process, so that whatever else the machine does meets all of them alike; times are medians.
+Results and gradients are first checked against the dense ones.
 """
 
 from __future__ import annotations
@@ -98,44 +97,12 @@ def block_csr(matrix: Tensor, count: int) -> Tensor:
     return torch.sparse_csr_tensor(starts, columns, values, shape, check_invariants=True)
 
 
-class Patience:
-    """Waits until nobody else computes, ``seconds`` in all; on Linux only, elsewhere it never waits."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds_left = seconds
-        self.num_rounds = self.num_idle = 0
-
-    def wait(self) -> None:
-        start, idle = time.monotonic(), False
-        while not idle and time.monotonic() - start < self.seconds_left:
-            idle = idle_share() >= 0.9
-        self.seconds_left -= time.monotonic() - start
-        self.num_rounds += 1
-        self.num_idle += idle
-
-
-def idle_share(interval_s: float = 0.1) -> float:
-    """Share of its processors that the machine leaves idle in the next ``interval_s`` seconds."""
-    path = Path("/proc/stat")
-    if not path.exists():
-        return 1.0
-
-    def ticks() -> list[int]:
-        return [int(number) for number in path.read_text().splitlines()[0].split()[1:]]
-
-    before = ticks()
-    time.sleep(interval_s)
-    spent = [after - earlier for after, earlier in zip(ticks(), before, strict=True)]
-    return (spent[3] + spent[4]) / max(1, sum(spent))  # idle, and waiting for disks
-
-
 def measure(
     num_steps: int,
     scales: Sequence[int],
     batch_size: int,
     channels: int,
     repeats: int,
-    patience: Patience,
 ) -> list[Measurement]:
     """Check all ways against the dense one, then time them in turns."""
     ways = aggregations(num_steps, scales, batch_size, channels)
@@ -155,7 +122,6 @@ def measure(
     del expected, result, reference
     times: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(repeats):
-        patience.wait()
         for way in ways:
             start = time.perf_counter()
             run(way)
@@ -193,11 +159,9 @@ def peak_memory(run: Callable[[str], list[Tensor]], way: str) -> float:
     return peak / 2**20
 
 
-def markdown(measurements: Sequence[Measurement], channels: int, repeats: int, patience: Patience) -> str:
+def markdown(measurements: Sequence[Measurement], channels: int, repeats: int) -> str:
     """The results as a Markdown page: one line per graph and batch size, one column per way."""
     machine = f"{platform.machine()}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}"
-    if patience.num_idle:
-        machine += f", {patience.num_idle / patience.num_rounds:.0%} of the rounds begun on an idle machine"
     lines = [
         "# Aggregation on pair graphs",
         "",
@@ -266,9 +230,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--channels", type=int, default=512, help="d")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument(
-        "--patience", type=float, default=0, help="seconds to wait, in all, for an idle machine"
-    )
     parser.add_argument("--output", type=Path, default=Path("docs/results"), help="folder of the results")
     parser.add_argument("--quick", action="store_true", help="T = 40 and 80, B = 8 and 32 only")
     options = parser.parse_args(arguments)
@@ -280,18 +241,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     groups = [(k,) for k in options.scales]
     if len(options.scales) > 1:
         groups.append(tuple(options.scales))
-    patience = Patience(options.patience)
     measurements: list[Measurement] = []
     for num_steps in options.lengths:
         for scales in groups:
             for batch_size in options.batch_sizes:
                 products = math.prod([len(scales), batch_size, (2 * num_steps) ** 2, options.channels])
                 if products <= MAX_PRODUCTS:
-                    measurements += measure(
-                        num_steps, scales, batch_size, options.channels, options.repeats, patience
-                    )
+                    measurements += measure(num_steps, scales, batch_size, options.channels, options.repeats)
     options.output.mkdir(parents=True, exist_ok=True)
-    page = markdown(measurements, options.channels, options.repeats, patience)
+    page = markdown(measurements, options.channels, options.repeats)
     print(page)
     (options.output / "graph_conv.md").write_text(page)
     with (options.output / "graph_conv.csv").open("w", newline="") as file:

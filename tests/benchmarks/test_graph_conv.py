@@ -1,23 +1,10 @@
 import csv
-import importlib.util
-import sys
-from pathlib import Path
 
+import graph_conv as benchmark
 import pytest
 import torch
 
-pytest.importorskip("matplotlib")
 pytestmark = pytest.mark.filterwarnings("ignore:Sparse CSR tensor support")
-PATH = Path(__file__).parents[2] / "benchmarks" / "graph_conv.py"
-
-
-@pytest.fixture(scope="module")
-def benchmark():
-    spec = importlib.util.spec_from_file_location("benchmarks_graph_conv", PATH)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +14,7 @@ def _same_threads():
     torch.set_num_threads(num_threads)
 
 
-def test_tiny_grid(benchmark, tmp_path, capsys):
+def test_tiny_grid(tmp_path, capsys):
     sizes = ["--lengths", "4", "6", "--scales", "1", "3", "--batch-sizes", "1", "2", "--channels", "8"]
     benchmark.main([*sizes, "--repeats", "2", "--threads", "1", "--output", str(tmp_path / "new")])
     page = (tmp_path / "new" / "graph_conv.md").read_text()
@@ -49,38 +36,21 @@ def test_tiny_grid(benchmark, tmp_path, capsys):
     assert (tmp_path / "new" / "graph_conv.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_what_takes_too_much_is_left_out(benchmark, monkeypatch):
+def test_what_takes_too_much_is_left_out(monkeypatch):
     monkeypatch.setattr(benchmark, "MAX_MESSAGES", 10)
     monkeypatch.setattr(benchmark, "MAX_EDGES", 10)
     assert set(benchmark.aggregations(4, (1,), 1, 8)) == {"closed form", "dense"}
 
 
-def test_wrong_sums_are_noticed(benchmark, monkeypatch):
+def test_wrong_sums_are_noticed(monkeypatch):
     def off_by_a_little(x, num_query, num_proposal, k):
         return 1.0001 * x
 
     monkeypatch.setattr(benchmark, "multi_scale_sum", off_by_a_little)
     with pytest.raises(RuntimeError, match="closed form differs from dense"):
-        benchmark.measure(4, (1,), 1, 8, 1, benchmark.Patience(0))
+        benchmark.measure(4, (1,), 1, 8, 1)
 
 
-def test_block_csr(benchmark):
+def test_block_csr():
     matrix = torch.tensor([[1.0, 0.0], [2.0, 3.0]])
     torch.testing.assert_close(benchmark.block_csr(matrix, 3).to_dense(), torch.block_diag(*[matrix] * 3))
-
-
-def test_patience_ends(benchmark, monkeypatch):
-    monkeypatch.setattr(benchmark, "idle_share", lambda: 0.0)
-    patience = benchmark.Patience(0.05)
-    patience.wait()
-    patience.wait()
-    assert (patience.num_rounds, patience.num_idle) == (2, 0)
-    monkeypatch.setattr(benchmark, "idle_share", lambda: 1.0)
-    patience = benchmark.Patience(1.0)
-    patience.wait()
-    assert (patience.num_rounds, patience.num_idle) == (1, 1)
-    assert patience.seconds_left > 0.9
-
-
-def test_idle_share_is_a_share(benchmark):
-    assert 0 <= benchmark.idle_share(0.02) <= 1

@@ -7,7 +7,7 @@ from vreloc_pyg.errors import GraphError, SettingsError
 from vreloc_pyg.graphs import (
     multi_scale_degree,
     multi_scale_edge_index,
-    multi_scale_mean,
+    multi_scale_product,
     multi_scale_sum,
     to_dense_adjacency,
 )
@@ -90,7 +90,7 @@ def test_closed_form_and_gradient_equal_dense(num_query, num_proposal, k, masked
     (expected_grad,) = torch.autograd.grad(expected, x, weight)
     torch.testing.assert_close(grad, expected_grad)
     degree = adjacency.sum(-1, keepdim=True)
-    mean = multi_scale_mean(x, num_query, num_proposal, k, mask)
+    mean = multi_scale_product(x, num_query, num_proposal, k, "row", mask=mask)
     torch.testing.assert_close(mean, expected / degree.clamp(min=1))
 
 
@@ -166,22 +166,21 @@ def test_impossible_graphs(function):
         function(4, 4, 0)
 
 
-def test_impossible_weights():
-    with pytest.raises(SettingsError, match="got 'cosine'"):
-        to_dense_adjacency(4, 4, 1, weight="cosine")
-    with pytest.raises(SettingsError, match=r"bandwidth in nodes \(got 0"):
-        to_dense_adjacency(4, 4, 1, "exponential", bandwidth=0.0)
+X = torch.zeros(2, 8, 3)
 
 
-def test_impossible_sums():
-    x = torch.zeros(2, 8, 3)
-    with pytest.raises(GraphError, match=r"x as \[\.\.\., 9, d\] \(got \(2, 8, 3\)\)"):
-        multi_scale_sum(x, 4, 5, 1)
-    with pytest.raises(GraphError, match=r"got \(8,\)"):
-        multi_scale_sum(x[0, :, 0], 4, 4, 1)
-    with pytest.raises(GraphError, match=r"mask as bool \[\.\.\., 8\] \(got torch.float32 \(2, 8\)\)"):
-        multi_scale_sum(x, 4, 4, 1, torch.ones(2, 8))
-    with pytest.raises(GraphError, match=r"got torch.bool \(2, 7\)"):
-        multi_scale_sum(x, 4, 4, 1, torch.ones(2, 7, dtype=torch.bool))
-    with pytest.raises(SettingsError, match=r"k >= 1 \(got -1\)"):
-        multi_scale_sum(x, 4, 4, -1)
+@pytest.mark.parametrize(
+    ("use", "error", "problem"),
+    [
+        (lambda: to_dense_adjacency(4, 4, 1, weight="cosine"), SettingsError, "got 'cosine'"),
+        (lambda: to_dense_adjacency(4, 4, 1, bandwidth=0.0), SettingsError, r"bandwidth in nodes \(got 0"),
+        (lambda: multi_scale_sum(X, 4, 5, 1), GraphError, r"x as \[\.\.\., 9, d\] \(got \(2, 8, 3\)\)"),
+        (lambda: multi_scale_sum(X[0, :, 0], 4, 4, 1), GraphError, r"got \(8,\)"),
+        (lambda: multi_scale_sum(X, 4, 4, 1, X[..., 0]), GraphError, r"mask as bool \[\.\.\., 8\] .*float32"),
+        (lambda: multi_scale_sum(X, 4, 4, 1, X[:, 1:, 0] > 0), GraphError, r"got torch.bool \(2, 7\)"),
+        (lambda: multi_scale_sum(X, 4, 4, -1), SettingsError, r"k >= 1 \(got -1\)"),
+    ],
+)
+def test_impossible_weights_and_sums(use, error, problem):
+    with pytest.raises(error, match=problem):
+        use()

@@ -9,9 +9,9 @@ from torch_geometric.loader import DataLoader
 
 from vreloc_pyg.errors import FeatureError, GraphError, SettingsError
 from vreloc_pyg.graphs import (
+    EDGE_WEIGHTS,
     MultiScaleEdges,
     edge_weights,
-    fit_length,
     multi_scale_edge_index,
     pair_data,
     validate_pair,
@@ -27,40 +27,6 @@ def assert_equal_data(a, b):
     for key in a.keys():  # noqa: SIM118 -- Data iterates over (key, value)
         assert a[key].dtype == b[key].dtype
         assert torch.equal(a[key], b[key]), key
-
-
-def test_resampling_by_hand():
-    long, valid = fit_length(ramp(7), 4, "resample")
-    assert (long[:, 0].tolist(), valid) == ([0, 2, 4, 6], 4)
-    short, valid = fit_length(ramp(3), 5, "resample")
-    assert (short[:, 0].tolist(), valid) == ([0, 0, 1, 2, 2], 5)  # 0.5 and 1.5 round to even
-    one, valid = fit_length(ramp(9), 1, "resample")
-    assert (one[:, 0].tolist(), valid) == ([0], 1)
-
-
-def test_padding_by_hand():
-    short, valid = fit_length(ramp(2), 4, "pad")
-    assert (short.tolist(), valid) == ([[0, 100], [1, 101], [0, 0], [0, 0]], 2)
-    long, valid = fit_length(ramp(7), 4, "pad")
-    assert (long[:, 0].tolist(), valid) == ([0, 2, 4, 6], 4)
-
-
-@given(st.integers(1, 60), st.integers(1, 60), st.sampled_from(["resample", "pad"]))
-def test_fitted_clips_keep_order_and_both_ends(length, num_steps, how):
-    clip = ramp(length)
-    before = clip.clone()
-    fitted, valid = fit_length(clip, num_steps, how)
-    assert fitted.shape == (num_steps, 2)
-    assert valid == (min(length, num_steps) if how == "pad" else num_steps)
-    assert torch.equal(clip, before)
-    kept = fitted[:valid, 0]
-    assert (kept.diff() >= 0).all()
-    assert kept[0] == 0
-    if valid > 1:
-        assert kept[-1] == length - 1
-    if length == num_steps:
-        assert torch.equal(fitted, clip)
-    assert (fitted[valid:] == 0).all()
 
 
 def test_ragged_pair():
@@ -79,7 +45,9 @@ def test_padded_pair():
     assert data.mask.tolist() == [True] * 3 + [False] + [True] * 4
     assert (data.x[3] == 0).all()
     assert data.x[4:, 0].tolist() == [0, 3, 5, 8]
-    assert "mask" not in pair_data(ramp(3), ramp(9), num_steps=4)
+    resampled = pair_data(ramp(3), ramp(9), num_steps=5)
+    assert resampled.x[:, 0].tolist() == [0, 0, 1, 2, 2, 0, 2, 4, 6, 8]  # 0.5 and 1.5 round to even
+    assert "mask" not in resampled
 
 
 def test_pair_does_not_alias_its_clips():
@@ -95,14 +63,10 @@ def test_pair_does_not_alias_its_clips():
 )
 def test_batches_come_apart_again(lengths, num_steps, weight):
     transform = MultiScaleEdges((1, 3), weight=weight)
-    graphs = [
-        transform(
-            pair_data(
-                torch.randn(q, 2), torch.randn(p, 2), num_steps=num_steps, fit="pad", target_offsets=(i, -i)
-            )
-        )
-        for i, (q, p) in enumerate(lengths)
-    ]
+    graphs = []
+    for i, (q, p) in enumerate(lengths):
+        settings = {"num_steps": num_steps, "fit": "pad", "target_offsets": (i, -i)}
+        graphs.append(transform(pair_data(torch.randn(q, 2), torch.randn(p, 2), **settings)))
     batch = Batch.from_data_list(graphs)
     validate_pair(batch, (1, 3))
     assert batch.num_graphs == len(graphs)
@@ -124,7 +88,7 @@ def test_workers_and_pickling():
     assert_equal_data(batch.get_example(1), graphs[1])
 
 
-@pytest.mark.parametrize("weight", ["binary", "exponential", "laplacian", "row"])
+@pytest.mark.parametrize("weight", list(EDGE_WEIGHTS))
 def test_transform_adds_the_edges_of_every_scale(weight):
     data = pair_data(torch.randn(4, 2), torch.randn(6, 2))
     result = MultiScaleEdges((1, 2, 9), weight=weight, bandwidth=3.0)(data)
@@ -137,6 +101,17 @@ def test_transform_adds_the_edges_of_every_scale(weight):
             assert torch.equal(result[f"edge_weight_k{k}"], edge_weights(edge_index, 4, weight, 3.0))
     assert "edge_index_k1" not in data  # the input graph is left as it was
     assert result.x is data.x
+
+
+@pytest.mark.parametrize("weight", list(EDGE_WEIGHTS))
+def test_transform_leaves_padding_out_where_asked(weight):
+    data = pair_data(torch.randn(3, 2), torch.randn(2, 2), num_steps=4, fit="pad")
+    every, kept = (MultiScaleEdges((1,), weight, 2.0, mask)(data) for mask in (False, True))
+    assert every.edge_index_k1.size(1) == 10 + 10 + 32
+    among = data.mask[every.edge_index_k1].all(0)
+    assert torch.equal(kept.edge_index_k1, every.edge_index_k1[:, among])
+    if weight != "binary":
+        assert torch.equal(kept.edge_weight_k1, edge_weights(kept.edge_index_k1, 4, weight, 2.0))
 
 
 def test_transform_takes_lengths_as_numbers():
@@ -156,49 +131,40 @@ def test_edits_in_place_reach_no_other_graph():
 
 
 def test_repr_shows_every_setting():
-    assert repr(MultiScaleEdges()) == "MultiScaleEdges(scales=(1, 2, 3), weight='binary', bandwidth=None)"
-    changed = MultiScaleEdges([2], weight="exponential", bandwidth=4.0)
-    assert repr(changed) == "MultiScaleEdges(scales=(2,), weight='exponential', bandwidth=4.0)"
+    changed = MultiScaleEdges([2], weight="exponential", bandwidth=4.0, mask_padding=True)
+    expected = "MultiScaleEdges(scales=(2,), weight='exponential', bandwidth=4.0, mask_padding=True)"
+    assert repr(changed) == expected
 
 
-def test_clips_that_are_refused():
-    good = torch.randn(3, 2)
-    bad = {
-        r"floats \[num_steps, F\].*\(0, 2\)": torch.empty(0, 2),
-        r"\(3, 0\)": torch.empty(3, 0),
-        r"\(3,\)": torch.randn(3),
-        r"torch\.int64": torch.ones(3, 2, dtype=torch.long),
-        "proposal hold NaN": torch.tensor([[1.0, float("nan")]]),
-        "proposal hold NaN or inf": torch.tensor([[1.0, float("inf")]]),
-    }
-    for match, clip in bad.items():
-        with pytest.raises(FeatureError, match=match):
-            pair_data(good, clip)
-    with pytest.raises(FeatureError, match="F = 2 and 5"):
-        pair_data(good, torch.randn(3, 5))
-    with pytest.raises(FeatureError, match="clip"):
-        fit_length(torch.empty(0, 2), 3, "pad")
+GOOD = torch.zeros(3, 2)
 
 
-def test_settings_that_are_refused():
-    clip = torch.randn(3, 2)
-    with pytest.raises(SettingsError, match=r"num_steps >= 1 \(got 0\)"):
-        pair_data(clip, clip, num_steps=0)
-    with pytest.raises(SettingsError, match="got 'crop'"):
-        pair_data(clip, clip, fit="crop")
-    with pytest.raises(SettingsError, match="got 'crop'"):
-        fit_length(clip, 4, "crop")
-    with pytest.raises(SettingsError, match="got -2"):
-        fit_length(clip, -2, "pad")
-    with pytest.raises(SettingsError, match=r"k >= 1 \(got 0\)"):
-        MultiScaleEdges((1, 0))
-    with pytest.raises(SettingsError, match="got 'degree'"):
-        MultiScaleEdges(weight="degree")
-    with pytest.raises(SettingsError, match="bandwidth"):
-        MultiScaleEdges(bandwidth=-1.0)
-    for offsets in ([1.0], [1.0, float("nan")]):
-        with pytest.raises(GraphError, match="two finite target_offsets"):
-            pair_data(clip, clip, target_offsets=offsets)
+@pytest.mark.parametrize(
+    ("use", "error", "problem"),
+    [
+        (lambda: pair_data(GOOD, GOOD[:0]), FeatureError, r"floats \[num_steps, F\].*\(0, 2\)"),
+        (lambda: pair_data(GOOD, GOOD[:, :0]), FeatureError, r"\(3, 0\)"),
+        (lambda: pair_data(GOOD, GOOD[:, 0]), FeatureError, r"\(3,\)"),
+        (lambda: pair_data(GOOD, GOOD.long()), FeatureError, r"torch\.int64"),
+        (lambda: pair_data(GOOD, GOOD / 0), FeatureError, "proposal hold NaN"),
+        (lambda: pair_data(GOOD, 1 / GOOD), FeatureError, "proposal hold NaN or inf"),
+        (lambda: pair_data(GOOD, torch.zeros(3, 5)), FeatureError, "F = 2 and 5"),
+        (lambda: pair_data(GOOD, GOOD, num_steps=0), SettingsError, r"num_steps >= 1 \(got 0\)"),
+        (lambda: pair_data(GOOD, GOOD, num_steps=4, fit="crop"), SettingsError, "got 'crop'"),
+        (lambda: pair_data(GOOD, GOOD, target_offsets=[1]), GraphError, "two finite target_offsets"),
+        (
+            lambda: pair_data(GOOD, GOOD, target_offsets=[1, torch.nan]),
+            GraphError,
+            "two finite target_offsets",
+        ),
+        (lambda: MultiScaleEdges((1, 0)), SettingsError, r"k >= 1 \(got 0\)"),
+        (lambda: MultiScaleEdges(weight="degree"), SettingsError, "got 'degree'"),
+        (lambda: MultiScaleEdges(bandwidth=-1.0), SettingsError, "bandwidth"),
+    ],
+)
+def test_clips_and_settings_that_are_refused(use, error, problem):
+    with pytest.raises(error, match=problem):
+        use()
 
 
 def test_malformed_graphs_are_refused():

@@ -1,13 +1,14 @@
-import copy
-
 import pytest
 import torch
 from torch_geometric.data import Batch
 from torch_geometric.nn import GCNConv
 
+import vreloc_pyg.graphs.multi_scale as multi_scale
 import vreloc_pyg.nn.mgff_conv as mgff_conv
+from tests.nn.small_models import masked_adjacency
 from vreloc_pyg.errors import FeatureError, GraphError, SettingsError
 from vreloc_pyg.graphs import (
+    EDGE_WEIGHTS,
     MultiScaleEdges,
     edge_weights,
     multi_scale_edge_index,
@@ -16,7 +17,7 @@ from vreloc_pyg.graphs import (
 )
 from vreloc_pyg.nn.mgff_conv import MGFFConv
 
-KINDS = ("binary", "exponential", "laplacian", "row")
+KINDS = tuple(EDGE_WEIGHTS)
 SIZES = ((40, 40, 1), (40, 40, 3), (7, 12, 2), (3, 2, 5))
 pytestmark = pytest.mark.filterwarnings("ignore:Sparse CSR tensor support")
 
@@ -42,8 +43,7 @@ def assert_all_close(results, expected):
 @pytest.mark.parametrize(("in_channels", "out_channels"), [(9, 5), (5, 9)])
 def test_four_ways_give_the_same(kind, num_query, num_proposal, k, in_channels, out_channels):
     num_graphs, num_nodes = 3, num_query + num_proposal
-    conv = MGFFConv(in_channels, out_channels, weight=kind, scale=k, bandwidth=11.0, bias=True)
-    torch.nn.init.normal_(conv.bias)
+    conv = MGFFConv(in_channels, out_channels, weight=kind, scale=k, bandwidth=11.0)
     x = torch.randn(num_graphs, num_nodes, in_channels)
     dense = to_dense_adjacency(num_query, num_proposal, k, kind, 11.0)
     batch = Batch.from_data_list(
@@ -55,7 +55,7 @@ def test_four_ways_give_the_same(kind, num_query, num_proposal, k, in_channels, 
     def flat(convolve):
         return lambda x: convolve(x.flatten(0, 1)).view(num_graphs, num_nodes, -1)
 
-    expected = run(conv, x, lambda x: dense @ (x @ conv.lin_weight) + conv.bias)
+    expected = run(conv, x, lambda x: dense @ (x @ conv.lin_weight))
     for call in (
         flat(lambda x: conv(x, edge_index, edge_weight)),
         flat(lambda x: conv(x, csr)),
@@ -74,14 +74,7 @@ def test_masked_nodes_are_as_if_removed(kind):
     x = torch.randn(2, num_query + num_proposal, 4)
     mask = torch.rand(2, num_query + num_proposal) < 0.6
     mask[:, 0] = True
-    binary = mask.unsqueeze(2) * to_dense_adjacency(num_query, num_proposal, k) * mask.unsqueeze(1)
-    degree = binary.sum(2).clamp(min=1)
-    if kind == "exponential":
-        dense = binary * to_dense_adjacency(num_query, num_proposal, k, kind, 5.0)
-    elif kind == "laplacian":
-        dense = binary / (degree.unsqueeze(2) * degree.unsqueeze(1)).sqrt()
-    else:
-        dense = binary / degree.unsqueeze(2) if kind == "row" else binary
+    dense = masked_adjacency(mask, num_query, num_proposal, k, kind, 5.0)
     expected = run(conv, x, lambda x: conv(x, dense))
     assert_all_close(run(conv, x, lambda x: conv.closed_form(x, num_query, num_proposal, mask)), expected)
     assert (expected[0][~mask] == 0).all()
@@ -99,27 +92,6 @@ def test_equals_pyg_gcn(kind):
     torch.testing.assert_close(conv(x, edge_index, weights), gcn(x, edge_index, weights))
 
 
-def test_graphs_of_different_lengths_in_one_batch():
-    conv = MGFFConv(4, 3, weight="row", scale=2)
-    pairs = [(torch.randn(q, 4), torch.randn(p, 4)) for q, p in ((3, 5), (1, 1), (6, 2))]
-    batch = Batch.from_data_list([MultiScaleEdges((2,), "row")(pair_data(*pair)) for pair in pairs])
-    out = conv(batch.x, batch.edge_index_k2, batch.edge_weight_k2)
-    for index, (query, proposal) in enumerate(pairs):
-        one = conv.closed_form(torch.cat([query, proposal]).unsqueeze(0), len(query), len(proposal))
-        torch.testing.assert_close(out[batch.batch == index], one[0])
-
-
-def test_csr_is_read_by_rows():
-    """The matrix of ``row`` weights is not symmetric, so a transposed one would show."""
-    conv = MGFFConv(2, 2, weight="row")
-    with torch.no_grad():
-        conv.lin_weight.copy_(torch.eye(2))
-    dense = to_dense_adjacency(2, 6, 2, "row")
-    assert not torch.equal(dense, dense.t())
-    x = torch.ones(8, 2)
-    torch.testing.assert_close(conv(x, dense.to_sparse_csr()), x)  # averages of ones
-
-
 def test_csr_takes_the_fused_path(monkeypatch):
     conv = MGFFConv(2, 2)
     monkeypatch.setattr(conv, "message", None)
@@ -131,56 +103,39 @@ def test_csr_takes_the_fused_path(monkeypatch):
 @pytest.mark.parametrize(("in_channels", "out_channels", "width"), [(9, 5, 5), (5, 9, 5), (5, 5, 5)])
 def test_aggregates_the_narrower_side(monkeypatch, in_channels, out_channels, width):
     seen = []
-    multi_scale_sum = mgff_conv.multi_scale_sum
+    product = mgff_conv.multi_scale_product
 
     def spy(x, *args):
         seen.append(x.size(-1))
-        return multi_scale_sum(x, *args)
+        return product(x, *args)
 
-    monkeypatch.setattr(mgff_conv, "multi_scale_sum", spy)
+    monkeypatch.setattr(mgff_conv, "multi_scale_product", spy)
     MGFFConv(in_channels, out_channels).closed_form(torch.randn(1, 4, in_channels), 2, 2)
     assert seen == [width]
 
 
-def test_bias_and_reset():
-    conv = MGFFConv(3, 4, bias=True)
-    assert (conv.bias == 0).all()
+def test_reset_draws_other_weights():
+    conv = MGFFConv(3, 4)
     before = conv.lin_weight.clone()
-    with torch.no_grad():
-        conv.bias.fill_(2.0)
-    x = torch.randn(1, 5, 3)
-    plain = MGFFConv(3, 4)
-    plain.load_state_dict({"lin_weight": conv.lin_weight})
-    torch.testing.assert_close(conv.closed_form(x, 2, 3), plain.closed_form(x, 2, 3) + 2)
     conv.reset_parameters()
-    assert (conv.bias == 0).all()
     assert not torch.equal(conv.lin_weight, before)
-    assert plain.bias is None
-
-
-def test_copies_compute_the_same():
-    conv = MGFFConv(3, 4, scale=2)
-    twin = copy.deepcopy(conv)
-    x, edge_index = torch.randn(5, 3), multi_scale_edge_index(2, 3, 2)
-    assert torch.equal(conv(x, edge_index), twin(x, edge_index))
 
 
 def test_repr():
-    assert repr(MGFFConv(3, 4)) == "MGFFConv(3, 4, weight='binary', scale=1, bandwidth=None, bias=False)"
-    other = MGFFConv(3, 4, weight="exponential", scale=2, bandwidth=8.0, bias=True)
-    assert repr(other) == "MGFFConv(3, 4, weight='exponential', scale=2, bandwidth=8.0, bias=True)"
+    conv = MGFFConv(3, 4, weight="exponential", scale=2, bandwidth=8.0)
+    assert repr(conv) == "MGFFConv(3, 4, weight='exponential', scale=2, bandwidth=8.0)"
 
 
-def test_settings_that_are_refused():
-    with pytest.raises(SettingsError, match="got 'gat'"):
-        MGFFConv(3, 4, weight="gat")
-    with pytest.raises(SettingsError, match=r"k >= 1 \(got 0\)"):
-        MGFFConv(3, 4, scale=0)
-    with pytest.raises(SettingsError, match="bandwidth"):
-        MGFFConv(3, 4, weight="exponential", bandwidth=0.0)
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [({"weight": "cosine"}, "'cosine'"), ({"scale": 0}, "k >= 1"), ({"bandwidth": 0.0}, "bandwidth")],
+)
+def test_settings_that_are_refused(settings, problem):
+    with pytest.raises(SettingsError, match=problem):
+        MGFFConv(3, 4, **settings)
 
 
-@pytest.mark.parametrize("kind", ["exponential", "laplacian", "row"])
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"binary"}))
 def test_missing_weights_are_not_taken_for_ones(kind):
     conv = MGFFConv(3, 4, weight=kind)
     with pytest.raises(GraphError, match=f"edge_weight with weight='{kind}'"):
@@ -232,7 +187,7 @@ def test_closed_form_compiles_without_graph_breaks():
 @pytest.mark.parametrize("weight", KINDS)
 def test_validation_before_training_does_no_harm(weight):
     """A trainer may validate in inference mode; what is kept from there must serve gradients too."""
-    mgff_conv._exponential.cache_clear()
+    multi_scale._positional.cache_clear()
     conv, x = MGFFConv(4, 4, weight), torch.randn(2, 9, 4, requires_grad=True)
     with torch.inference_mode():
         expected = conv.closed_form(x, 4, 5).clone()

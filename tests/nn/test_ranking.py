@@ -2,11 +2,11 @@ import pytest
 import torch
 from torch_geometric.data import Batch
 
+from tests.nn.small_models import assert_relevance_close, make_model, one_by_one, video
 from vreloc_pyg.errors import FeatureError, GraphError
-from vreloc_pyg.graphs import MultiScaleEdges, Pairing
-from vreloc_pyg.nn import rank_windows
+from vreloc_pyg.graphs import EDGE_WEIGHTS, MultiScaleEdges, Pairing
 from vreloc_pyg.nn.ranking import refine_windows
-from vreloc_pyg.nn.relevance import Relevance
+from vreloc_pyg.systems.mgffnet.ranker import rank_windows
 
 MIRROR = {"mirror_index": (1, 0, 2, 3, 4), "mirror_sign": (1.0, 1.0, -1.0, 1.0, 1.0)}
 RELATIVE = {"fit": "resample", "nodes": "relative", "feature_groups": ((0, 3), (3, 5)), "context": 0.25}
@@ -21,10 +21,6 @@ PAIRINGS = {
 WINDOWS = torch.tensor([[0, 3], [4, 12], [9, 10], [2, 22], [14, 20]])
 
 
-def video(num_steps, seed, width=5):
-    return torch.randn(num_steps, width, generator=torch.Generator().manual_seed(seed))
-
-
 @pytest.fixture(scope="module")
 def reference():
     """A video that shows the query and its mirror image, so that both are chosen."""
@@ -37,9 +33,7 @@ def reference():
 @pytest.mark.parametrize("weight", ["binary", "exponential", "row"])
 @pytest.mark.parametrize("mask_padding", [False, True])
 @torch.no_grad()
-def test_windows_score_as_their_graphs(
-    make_model, assert_relevance_close, reference, pairing, weight, mask_padding
-):
+def test_windows_score_as_their_graphs(reference, pairing, weight, mask_padding):
     """Whatever the number of windows, and into however many parts they are split."""
     model = make_model(
         in_channels=pairing.node_channels(5),
@@ -51,19 +45,15 @@ def test_windows_score_as_their_graphs(
     query = video(7, 0)
     for count in (1, 2, 3, 5):
         windows = WINDOWS[:count]
-        graphs = pairing.pair(query, reference, windows).graphs()
-        expected = model(Batch.from_data_list(graphs))
-        assert_relevance_close(rank_windows(model, pairing, query, reference, windows), expected)
-        for chunk in (1, 2):
-            assert_relevance_close(rank_windows(model, pairing, query, reference, windows, chunk), expected)
+        expected = model(Batch.from_data_list(pairing.pair(query, reference, windows).graphs()))
+        for chunk in ((), (1,), (2,)):
+            assert_relevance_close(rank_windows(model, pairing, query, reference, windows, *chunk), expected)
 
 
 @pytest.mark.parametrize("pairing", PAIRINGS.values(), ids=PAIRINGS)
-@pytest.mark.parametrize("settings", [{}, {"residual": True, "weight": "row"}, {"conv": "gat"}], ids=str)
+@pytest.mark.parametrize("settings", [{}, {"residual": True, "weight": "row"}], ids=str)
 @torch.no_grad()
-def test_boundaries_of_windows_are_those_of_their_graphs(
-    make_model, assert_relevance_close, reference, pairing, settings
-):
+def test_boundaries_of_windows_are_those_of_their_graphs(reference, pairing, settings):
     model = make_model(
         in_channels=pairing.node_channels(5),
         mask_padding=True,
@@ -77,39 +67,15 @@ def test_boundaries_of_windows_are_those_of_their_graphs(
     graphs = pairing.pair(query, reference, WINDOWS).graphs()
     ranked = rank_windows(model, pairing, query, reference, WINDOWS)
     assert_relevance_close(ranked, model(Batch.from_data_list(graphs)))
-    assert_relevance_close(ranked, Relevance(*(torch.cat(x) for x in zip(*map(model, graphs), strict=True))))
+    assert_relevance_close(ranked, one_by_one(model, graphs))
     edges = MultiScaleEdges(model.settings.scales)
     assert_relevance_close(ranked, model(Batch.from_data_list([edges(graph) for graph in graphs])))
     assert ranked.offsets.abs().amax(0).min() > 1e-3
 
 
+@pytest.mark.parametrize("weight", list(EDGE_WEIGHTS))
 @torch.no_grad()
-def test_both_images_of_the_query_are_used(make_model, assert_relevance_close):
-    query, model = video(7, 0), make_model()
-    plain = Pairing(num_steps=10)
-    mirror = Pairing(num_steps=10, **MIRROR)
-    image = mirror.mirrored(query)
-    reference = torch.cat([query, image])
-    windows = torch.tensor([[7, 14], [0, 7], [8, 14]])
-    result = rank_windows(model, mirror, query, reference, windows)
-    as_query = rank_windows(model, plain, query, reference, windows)
-    as_image = rank_windows(model, plain, image, reference, windows)
-    torch.testing.assert_close(
-        result.score, torch.stack([as_image.score[0], as_query.score[1], as_image.score[2]])
-    )
-    assert not torch.allclose(as_query.score, as_image.score, atol=1e-3)
-
-
-@torch.no_grad()
-def test_ranking_takes_a_tensor_or_a_list(make_model, assert_relevance_close):
-    model = make_model(weight="row")
-    query, clips = video(7, 0), torch.stack([video(9, seed) for seed in range(3)])
-    assert_relevance_close(model.rank(query, list(clips)), model.rank(query, clips))
-
-
-@pytest.mark.parametrize("weight", ["binary", "exponential", "laplacian", "row"])
-@torch.no_grad()
-def test_a_mask_is_what_cuts_the_proposals(make_model, assert_relevance_close, weight):
+def test_a_mask_is_what_cuts_the_proposals(weight):
     """Padded proposals with a mask score as the clips without padding."""
     model = make_model(weight=weight, mask_padding=True)
     query = video(7, 0)
@@ -120,13 +86,14 @@ def test_a_mask_is_what_cuts_the_proposals(make_model, assert_relevance_close, w
     literal = make_model(weight=weight, mask_padding=False)
     literal.load_state_dict(model.state_dict())
     assert_relevance_close(literal.rank(query, padded, mask), literal.rank(query, padded))
+    assert_relevance_close(literal.rank(query, list(padded)), literal.rank(query, padded))
     assert not torch.allclose(literal.rank(query, padded).score, model.rank(query, clips).score, atol=1e-3)
 
 
 @pytest.mark.parametrize("num_layers", [1, 2, 3])
 @pytest.mark.parametrize("residual", [False, True])
 @torch.no_grad()
-def test_any_number_of_layers(make_model, assert_relevance_close, num_layers, residual):
+def test_any_number_of_layers(num_layers, residual):
     model = make_model(num_layers=num_layers, residual=residual, pool="separate", scales=(2,))
     query, reference, pairing = video(7, 0), video(24, 1), Pairing(num_steps=None)
     expected = model(Batch.from_data_list(pairing.pair(query, reference, WINDOWS).graphs()))
@@ -147,12 +114,12 @@ def test_any_number_of_layers(make_model, assert_relevance_close, num_layers, re
         (video(7, 0), [video(9, 1), video(4, 1) / 0], "NaN or infinite"),
     ],
 )
-def test_refuses_impossible_features(make_model, query, proposals, problem):
+def test_refuses_impossible_features(query, proposals, problem):
     with pytest.raises(FeatureError, match=problem):
         make_model().rank(query, proposals)
 
 
-def test_refuses_to_rank_without_the_pair_features_it_reads(make_model):
+def test_refuses_to_rank_without_the_pair_features_it_reads():
     with pytest.raises(GraphError, match=r"pair_features as \(1, 6\) \(got None\)"):
         make_model(pair_features=True).rank(video(7, 0), [video(9, 1)])
     with pytest.raises(GraphError, match="pair_features"):

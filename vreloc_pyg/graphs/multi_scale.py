@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -46,8 +48,7 @@ def multi_scale_edge_index(num_query: int, num_proposal: int, k: int) -> Tensor:
     query and a step j of the proposal if ``(i - j) % k == 0``.
 
     Args:
-        num_query: steps of the query, 1 or more.
-        num_proposal: steps of the proposal, 1 or more.
+        num_query, num_proposal: steps of both clips, 1 or more.
         k: scale in steps, 1 or more; may be larger than a clip.
 
     Returns:
@@ -77,24 +78,17 @@ def to_dense_adjacency(
 ) -> Tensor:
     """The adjacency matrix of scale ``k``, written as the paper's slices (sections 4.3.1, 4.3.2 and 4.4).
 
-    Every faster form is tested against this one, which therefore shares no code with them.
+    Every faster form is tested against this one, which shares with them the table of weights alone.
 
     Args:
-        num_query: steps of the query, 1 or more.
-        num_proposal: steps of the proposal, 1 or more.
-        k: scale in steps, 1 or more.
-        weight: see :func:`~vreloc_pyg.graphs.weights.edge_weights`. (default: ``"binary"``)
-        bandwidth: s of ``exponential`` weights, in nodes. (default: ``num_query``)
+        num_query, num_proposal, k: see :func:`multi_scale_edge_index`.
+        weight, bandwidth: see :func:`~vreloc_pyg.graphs.weights.edge_weights`.
 
     Returns:
         ``[N, N]`` float32, row = destination, column = source, N = ``num_query + num_proposal``.
-
-    Raises:
-        GraphError: if a clip is empty.
-        SettingsError: if ``k`` is below 1, or ``weight`` or ``bandwidth`` is impossible.
     """
     num_nodes, k = check_lengths(num_query, num_proposal), check_scale(k)
-    check_weight(weight, bandwidth)
+    entry = check_weight(weight, bandwidth)
     adjacency = torch.zeros(num_nodes, num_nodes)
     # 4.3.1: A[i, max(0, i-k) : min(T-1, i+k)+1 : 1] = 1, the same for the proposal.
     for first, length in ((0, num_query), (num_query, num_proposal)):
@@ -106,15 +100,14 @@ def to_dense_adjacency(
         columns = (*range(num_query + i, num_query - 1, -k), *range(num_query + i, num_nodes, k))
         adjacency[i, [column for column in columns if column < num_nodes]] = 1
     adjacency[num_query:, :num_query] = adjacency[:num_query, num_query:].t()
-    if weight == "exponential":
-        spread = num_query if bandwidth is None else bandwidth
+    degree = adjacency.sum(1)
+    if entry.positions is not None:
         node = torch.arange(num_nodes, dtype=torch.float32)
-        return adjacency * torch.exp(-(node.unsqueeze(1) - node).square() / (2 * spread**2))
-    if weight == "laplacian":
-        scale = adjacency.sum(1).rsqrt()
-        return scale.unsqueeze(1) * adjacency * scale
-    if weight == "row":
-        return adjacency / adjacency.sum(1, keepdim=True)
+        adjacency = adjacency * entry.positions(node.unsqueeze(1), node, bandwidth or num_query)
+    if entry.rows is not None:
+        adjacency = adjacency * entry.rows(degree).unsqueeze(1)
+    if entry.columns is not None:
+        adjacency = adjacency * entry.columns(degree)
     return adjacency
 
 
@@ -130,15 +123,10 @@ def multi_scale_sum(
     other clip. Differentiable any number of times.
 
     Args:
-        x: node features, query first, ``[..., N, d]``.
-        num_query: steps of the query, 1 or more.
-        num_proposal: steps of the proposal, 1 or more; N = ``num_query + num_proposal``.
-        k: scale in steps, 1 or more.
+        x: node features, query first, ``[..., N, d]`` with N = ``num_query + num_proposal``.
+        num_query, num_proposal, k: see :func:`multi_scale_edge_index`.
         mask: which nodes exist, bool ``[..., N]``; rows and columns of A of the others are zero. ``x``
             must be finite there too. (default: all)
-
-    Returns:
-        A tensor shaped like ``x``.
 
     Raises:
         GraphError: if a clip is empty, or ``x`` or ``mask`` is of another length.
@@ -155,14 +143,7 @@ def multi_scale_sum(
 def multi_scale_degree(num_query: int, num_proposal: int, k: int, mask: Tensor | None = None) -> Tensor:
     """Number of edges into every node of the graph of scale ``k``, self-loop included.
 
-    Args:
-        num_query: steps of the query, 1 or more.
-        num_proposal: steps of the proposal, 1 or more; N = ``num_query + num_proposal``.
-        k: scale in steps, 1 or more.
-        mask: which nodes exist, bool ``[..., N]``; the others have degree 0. (default: all)
-
-    Returns:
-        ``[N]`` float32, or ``[..., N]`` with a ``mask``.
+    ``[N]`` float32, or ``[..., N]`` with a ``mask``; nodes that do not exist have degree 0.
     """
     num_nodes = check_lengths(num_query, num_proposal)
     shape, device = ((num_nodes,), None) if mask is None else (mask.shape, mask.device)
@@ -170,17 +151,49 @@ def multi_scale_degree(num_query: int, num_proposal: int, k: int, mask: Tensor |
     return multi_scale_sum(ones, num_query, num_proposal, k, mask).squeeze(-1)
 
 
-def multi_scale_mean(
-    x: Tensor, num_query: int, num_proposal: int, k: int, mask: Tensor | None = None
+def multi_scale_product(
+    x: Tensor,
+    num_query: int,
+    num_proposal: int,
+    k: int,
+    weight: WeightKind = "binary",
+    bandwidth: float | None = None,
+    mask: Tensor | None = None,
 ) -> Tensor:
-    r""":math:`D^{-1} A_k X` in the closed form and with the arguments of :func:`multi_scale_sum`.
+    r""":math:`\hat A_k X` with weights of any kind, as :func:`multi_scale_sum` between two scalings.
 
-    Nodes of degree 0, which are masked ones, become 0.
+    Only weights that depend on node numbers have no such form; they use a dense matrix, built once a length.
+    Arguments and errors are those of :func:`multi_scale_sum` and :func:`to_dense_adjacency`; with a
+    ``mask``, degrees are counted without the nodes that do not exist.
     """
-    degree = multi_scale_degree(num_query, num_proposal, k, mask).to(x).unsqueeze(-1)
-    inverse = torch.where(degree > 0, degree.reciprocal(), 0.0)
-    x = x if mask is None else x * mask.unsqueeze(-1)
-    return multi_scale_sum(x, num_query, num_proposal, k) * inverse
+    entry = check_weight(weight, bandwidth)
+    check_nodes(x, num_query, num_proposal, mask)
+    if entry.rows is not None or entry.columns is not None:
+        degree = multi_scale_degree(num_query, num_proposal, k, mask).to(x).unsqueeze(-1)
+
+    def scaled(x: Tensor, factor: Callable[[Tensor], Tensor] | None) -> Tensor:
+        if factor is None:
+            return x if mask is None else x * mask.unsqueeze(-1)
+        # Of degree 0 are masked nodes only, and theirs becomes 0: no other mask is needed.
+        return x * torch.where(degree > 0, factor(degree), 0.0)
+
+    x = scaled(x, entry.columns)
+    if entry.positions is None:
+        x = multi_scale_sum(x, num_query, num_proposal, k)
+    else:
+        x = _positional(num_query, num_proposal, k, entry.positions, bandwidth or num_query).to(x) @ x
+    return scaled(x, entry.rows)
+
+
+@lru_cache(maxsize=32)
+@torch.inference_mode(False)  # a tensor first made while validating must also serve training
+def _positional(
+    num_query: int, num_proposal: int, k: int, positions: Callable[..., Tensor], bandwidth: float
+) -> Tensor:
+    """The adjacency matrix of scale ``k``, weighted by node numbers alone."""
+    node = torch.arange(num_query + num_proposal, dtype=torch.float32)
+    weights: Tensor = positions(node.unsqueeze(1), node, bandwidth)
+    return to_dense_adjacency(num_query, num_proposal, k) * weights
 
 
 class _MultiScaleSum(torch.autograd.Function):

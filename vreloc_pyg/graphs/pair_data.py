@@ -4,45 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
 from torch_geometric.transforms import BaseTransform
 
-from vreloc_pyg.errors import FeatureError, GraphError, SettingsError
+from vreloc_pyg.errors import FeatureError, GraphError
 from vreloc_pyg.graphs.multi_scale import check_scale, multi_scale_edge_index
-from vreloc_pyg.graphs.weights import WeightKind, check_weight, edge_weights
+from vreloc_pyg.graphs.weights import EDGE_WEIGHTS, WeightKind, check_weight, edge_weights
 from vreloc_pyg.sequences.windows import cut_windows
-
-Fit = Literal["resample", "pad"]
-
-
-def fit_length(features: Tensor, num_steps: int, how: Fit) -> tuple[Tensor, int]:
-    """Bring a clip to a fixed number of steps.
-
-    ``"resample"`` takes the steps ``round(linspace(0, n - 1, num_steps))``, which repeats steps of a short
-    clip. ``"pad"`` is the paper's rule (section 5.2.2): a longer clip is sampled like that, a shorter one
-    gets rows of zeros at its end.
-
-    Args:
-        features: ``[n, F]``, n >= 1.
-        num_steps: T, 1 or more.
-        how: ``"resample"`` or ``"pad"``.
-
-    Returns:
-        The clip ``[T, F]``, and how many of its rows are not padding.
-
-    Raises:
-        SettingsError: if ``num_steps`` is below 1 or ``how`` is unknown.
-        FeatureError: if the clip is empty or not two-dimensional.
-    """
-    _check_fit(num_steps, how)
-    _check_clip(features, "clip")
-    whole = torch.tensor([[0, features.size(0)]], device=features.device)
-    clips, valid = cut_windows(features, whole, num_steps, how)
-    return clips[0], int(valid.sum())
 
 
 def pair_data(
@@ -50,16 +22,16 @@ def pair_data(
     proposal: Tensor,
     *,
     num_steps: int | None = None,
-    fit: Fit = "resample",
+    fit: Literal["resample", "pad"] = "resample",
     target_offsets: Tensor | None = None,
 ) -> Data:
     """One query/proposal pair as a graph, without its edges (:class:`MultiScaleEdges` adds them).
 
     Args:
-        query: features ``[Tq, F]``.
-        proposal: features ``[Tp, F]``.
-        num_steps: T, the length both clips are brought to. (default: ``None``, clips keep their lengths)
-        fit: how, see :func:`fit_length`; ``"pad"`` adds the bool node attribute ``mask``, false at padding.
+        query, proposal: features ``[Tq, F]`` and ``[Tp, F]``.
+        num_steps: T, the length both clips are brought to. (default: clips keep their lengths)
+        fit: how, see :func:`~vreloc_pyg.sequences.windows.cut_windows`; ``"pad"`` (paper section 5.2.2) adds
+            the bool node attribute ``mask``, false at padding.
         target_offsets: regression targets ``(T_c, T_l)``, ``[2]``, see
             :func:`~vreloc_pyg.segments.encode_offsets`.
 
@@ -69,10 +41,7 @@ def pair_data(
 
     Raises:
         FeatureError: if a clip is empty, not finite, not two-dimensional, or they differ in width.
-        SettingsError: if ``num_steps`` is below 1 or ``fit`` is unknown.
-        GraphError: if ``target_offsets`` are not two finite numbers.
     """
-    _check_fit(num_steps, fit)
     _check_clip(query, "query")
     _check_clip(proposal, "proposal")
     if query.size(1) != proposal.size(1):
@@ -81,11 +50,11 @@ def pair_data(
         )
     data = Data()
     if num_steps is not None:
-        query, num_valid_query = fit_length(query, num_steps, fit)
-        proposal, num_valid_proposal = fit_length(proposal, num_steps, fit)
+        whole = [torch.tensor([[0, len(clip)]], device=clip.device) for clip in (query, proposal)]
+        (query,), query_mask = cut_windows(query, whole[0], num_steps, fit)
+        (proposal,), proposal_mask = cut_windows(proposal, whole[1], num_steps, fit)
         if fit == "pad":
-            step = torch.arange(num_steps, device=query.device)
-            data.mask = torch.cat([step < num_valid_query, step < num_valid_proposal])
+            data.mask = torch.cat([query_mask[0], proposal_mask[0]])
     data.x = torch.cat([query, proposal])
     # One-element tensors, since that is what un-batching gives back for numbers too.
     data.num_query = torch.tensor([query.size(0)])
@@ -101,15 +70,14 @@ def pair_data(
 class MultiScaleEdges(BaseTransform):
     """Add the edges of every scale k to a pair as ``edge_index_k1 ...`` (paper section 4.3).
 
-    Weights other than ``binary`` are added as ``edge_weight_k1 ...``.
+    Weights other than ``binary`` are added as ``edge_weight_k1 ...``. A network takes the weights of a graph
+    as they are, so ``mask_padding`` is to be the same here and there.
 
     Args:
-        scales: values of k in steps. (default: ``(1, 2, 3)``)
-        weight: see :func:`~vreloc_pyg.graphs.weights.edge_weights`. (default: ``"binary"``)
-        bandwidth: s of ``exponential`` weights, in nodes. (default: the number of query steps)
-
-    Raises:
-        SettingsError: if a scale is below 1, or ``weight`` or ``bandwidth`` is impossible.
+        scales: values of k in steps, 1 or more.
+        weight, bandwidth: see :func:`~vreloc_pyg.graphs.weights.edge_weights`.
+        mask_padding: leave out the edges of padded nodes (``data.mask``), also where edges are counted for
+            weights.
     """
 
     def __init__(
@@ -117,11 +85,13 @@ class MultiScaleEdges(BaseTransform):
         scales: Sequence[int] = (1, 2, 3),
         weight: WeightKind = "binary",
         bandwidth: float | None = None,
+        mask_padding: bool = False,
     ) -> None:
         check_weight(weight, bandwidth)
         self.scales = tuple(check_scale(k) for k in scales)
         self.weight = weight
         self.bandwidth = bandwidth
+        self.mask_padding = mask_padding
 
     def forward(self, data: Data) -> Data:
         validate_pair(data)
@@ -129,16 +99,20 @@ class MultiScaleEdges(BaseTransform):
             raise GraphError(f"Expected one pair, not a batch (got num_query = {data.num_query.tolist()})")
         num_query, num_proposal = int(data.num_query), int(data.num_proposal)
         for k in self.scales:
-            edge_index, weights = _edges(num_query, num_proposal, k, self.weight, self.bandwidth)
             # Copied, so that whoever edits a graph in place does not edit those still to come.
-            data[f"edge_index_k{k}"] = edge_index.to(data.x.device, copy=True)
-            if self.weight != "binary":
-                data[f"edge_weight_k{k}"] = weights.to(data.x.device, copy=True)
+            edge_index = _edge_index(num_query, num_proposal, k).to(data.x.device, copy=True)
+            if self.mask_padding and "mask" in data:
+                edge_index = edge_index[:, data.mask[edge_index].all(0)]
+            data[f"edge_index_k{k}"] = edge_index
+            if not EDGE_WEIGHTS[self.weight].all_ones:
+                weights = edge_weights(edge_index, num_query, self.weight, self.bandwidth)
+                data[f"edge_weight_k{k}"] = weights
         return data
 
     def __repr__(self) -> str:
         return (
-            f"{type(self).__name__}(scales={self.scales}, weight={self.weight!r}, bandwidth={self.bandwidth})"
+            f"{type(self).__name__}(scales={self.scales}, weight={self.weight!r}, "
+            f"bandwidth={self.bandwidth}, mask_padding={self.mask_padding})"
         )
 
 
@@ -197,13 +171,6 @@ def _validate_edges(data: Data, k: int, num_nodes: int) -> None:
         raise GraphError(f"Expected edge_weight_k{k} as [{edge_index.size(1)}] (got {tuple(weights.shape)})")
 
 
-def _check_fit(num_steps: int | None, fit: str) -> None:
-    if num_steps is not None and num_steps < 1:
-        raise SettingsError(f"Expected num_steps >= 1 (got {num_steps})")
-    if fit not in get_args(Fit):
-        raise SettingsError(f"Expected fit to be 'resample' or 'pad' (got {fit!r})")
-
-
 def _check_clip(features: Tensor, what: str) -> None:
     if features.dim() != 2 or features.numel() == 0 or not features.is_floating_point():
         raise FeatureError(
@@ -214,9 +181,4 @@ def _check_clip(features: Tensor, what: str) -> None:
         raise FeatureError(f"Features of the {what} hold NaN or infinite values")
 
 
-@lru_cache(maxsize=32)
-def _edges(
-    num_query: int, num_proposal: int, k: int, weight: WeightKind, bandwidth: float | None
-) -> tuple[Tensor, Tensor]:
-    edge_index = multi_scale_edge_index(num_query, num_proposal, k)
-    return edge_index, edge_weights(edge_index, num_query, weight, bandwidth)
+_edge_index = lru_cache(maxsize=32)(multi_scale_edge_index)

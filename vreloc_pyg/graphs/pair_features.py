@@ -28,8 +28,7 @@ def pair_features(
     window touches the start and the end of the video, where no context can be seen.
 
     Args:
-        query: ``[Tq, F]``.
-        reference: ``[N, F]``.
+        query, reference: features ``[Tq, F]`` and ``[N, F]``.
         windows: half-open step intervals, ``[M, 2]`` int64.
         speed: how much faster the query plays than its number of steps says (augmentation).
         statistics: of the whole query, ``[1, 2 F]``, and of the windows, ``[M, 2 F]``, where they are known

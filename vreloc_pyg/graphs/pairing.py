@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from vreloc_pyg.graphs.relative import RELATIVE_PER_GROUP, relative_nodes
 from vreloc_pyg.sequences.pose import mirror_image
 from vreloc_pyg.sequences.statistics import window_statistics
 from vreloc_pyg.sequences.windows import cut_windows
+from vreloc_pyg.settings import CheckedSettings, Count, NotNegative
 
 
 class Pairs(NamedTuple):
@@ -56,51 +57,36 @@ class Pairs(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Pairing:
+class Pairing(CheckedSettings):
     """Settings of the step from clips to pair graphs. The defaults are the paper's.
 
     Args:
         num_steps: T, the number of nodes of each clip; ``None`` keeps every step (ragged graphs).
         fit: how clips are brought to T, see :func:`vreloc_pyg.sequences.windows.cut_windows`.
-        nodes: ``"features"`` (paper), or ``"relative"``, see
-            :func:`vreloc_pyg.graphs.relative.relative_nodes`; needs ``fit="resample"`` and
-            ``feature_groups``.
+        nodes: ``"features"`` (paper), or ``"relative"``, see :func:`.relative_nodes`; needs
+            ``fit="resample"`` and ``feature_groups``.
         context: a window's nodes reach over both its ends by this share of its length, so that the graph
             sees whether the action begins and ends there.
         feature_groups: ranges of feature columns that belong together, such as positions and velocities, for
             relative nodes.
-        pair_features: give the heads a few numbers beside the graph, see
-            :func:`vreloc_pyg.graphs.pair_features.pair_features`.
+        pair_features: give the heads a few numbers beside the graph, see :func:`.pair_features`.
         mirror_index, mirror_sign: the mirror image of features x is ``x[:, mirror_index] * mirror_sign``
             (:meth:`vreloc_pyg.sequences.pose.Skeleton.mirror_features`). Every window is paired with the
             nearer, by mean and standard deviation of the features, of the query and its mirror image.
             Empty: no mirror images.
-
-    Raises:
-        SettingsError: if a value is impossible or values contradict each other.
     """
 
-    num_steps: int | None = 40
+    num_steps: Count | None = 40
     fit: Literal["resample", "pad"] = "pad"
     nodes: Literal["features", "relative"] = "features"
-    context: float = 0.0
+    context: NotNegative = 0.0
     feature_groups: tuple[tuple[int, int], ...] = ()
     pair_features: bool = False
     mirror_index: tuple[int, ...] = ()
     mirror_sign: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "feature_groups", tuple((low, high) for low, high in self.feature_groups))
-        object.__setattr__(self, "mirror_index", tuple(self.mirror_index))
-        object.__setattr__(self, "mirror_sign", tuple(self.mirror_sign))
-        if self.num_steps is not None and self.num_steps < 1:
-            raise SettingsError(f"Expected num_steps >= 1 (got {self.num_steps})")
-        if self.fit not in ("resample", "pad"):
-            raise SettingsError(f"Expected fit to be 'resample' or 'pad' (got {self.fit!r})")
-        if self.nodes not in ("features", "relative"):
-            raise SettingsError(f"Expected nodes to be 'features' or 'relative' (got {self.nodes!r})")
-        if self.context < 0:
-            raise SettingsError(f"Expected context >= 0 (got {self.context})")
+        super().__post_init__()
         if any(not 0 <= low < high for low, high in self.feature_groups):
             raise SettingsError(f"Expected feature_groups as ranges of columns (got {self.feature_groups})")
         if self.nodes == "relative" and not (
@@ -113,10 +99,6 @@ class Pairing:
                 f"(got {len(self.mirror_index)} and {len(self.mirror_sign)})"
             )
 
-    def to_dict(self) -> dict[str, Any]:
-        """The settings as plain values, for JSON."""
-        return asdict(self)
-
     def node_channels(self, num_features: int) -> int:
         """Width of the nodes of clips with ``num_features`` features."""
         return RELATIVE_PER_GROUP * len(self.feature_groups) if self.nodes == "relative" else num_features
@@ -126,14 +108,7 @@ class Pairing:
         return mirror_image(features, self.mirror_index, self.mirror_sign)
 
     def pair(self, query: Tensor, reference: Tensor, windows: Tensor, speed: float = 1.0) -> Pairs:
-        """Pair a query with windows of a reference.
-
-        Args:
-            query: ``[Tq, F]``.
-            reference: ``[N, F]``.
-            windows: half-open step intervals ``[M, 2]`` int64 within ``[0, N]``.
-            speed: how much faster the query plays than its number of steps says (augmentation).
-        """
+        """Pair a query with windows of a reference; arguments as of :func:`.pair_features`."""
         images = torch.stack([query, self.mirrored(query)]) if self.mirror_index else query.unsqueeze(0)
         whole = torch.tensor([[0, len(query)]], device=query.device)
         image = torch.zeros(len(windows), dtype=torch.long, device=query.device)

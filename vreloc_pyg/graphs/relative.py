@@ -26,14 +26,9 @@ def relative_nodes(
     where :math:`\tilde x_t` is the clip cut exactly at its window, x with its context.
 
     Args:
-        clip: x, ``[M, T, F]``.
-        aligned: :math:`\tilde x - y`, ``[M, T, F]``.
-        own_mean: :math:`\mu`, ``[M, F]``.
-        other_mean: :math:`\mu'`, ``[M, F]``.
-        groups: half-open ranges of feature columns.
-
-    Returns:
-        ``[M, T, 5 * len(groups)]``.
+        clip, aligned: x and :math:`\tilde x - y`, ``[M, T, F]``.
+        own_mean, other_mean: :math:`\mu` and :math:`\mu'`, ``[M, F]``.
+        groups: half-open ranges of feature columns; ``[M, T, 5 * len(groups)]`` is returned.
     """
     own, other = clip - own_mean.unsqueeze(1), clip - other_mean.unsqueeze(1)
     change = torch.diff(clip, dim=1, prepend=2 * clip[:, :1] - clip[:, 1:2] if clip.size(1) > 1 else clip)

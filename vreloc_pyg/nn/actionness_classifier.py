@@ -8,36 +8,32 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vreloc_pyg.errors import FeatureError, SettingsError
+from vreloc_pyg.errors import SettingsError
+from vreloc_pyg.nn.encoder import check_steps
+from vreloc_pyg.settings import Below1, CheckedSettings, Count
 
 
 @dataclass(frozen=True)
-class ActionnessSettings:
+class ActionnessSettings(CheckedSettings):
     """The network of :class:`ActionnessClassifier`.
 
     Args:
         in_channels: F, the width of the features.
-        hidden_channels: width of the temporal convolutions.
-        kernel_size: of the temporal convolutions in steps, odd.
+        hidden_channels, kernel_size: width of the temporal convolutions, and their size in steps, odd.
         num_layers: number of temporal convolutions; each looks twice as far as the one before.
         dropout: share of hidden values dropped in training.
-
-    Raises:
-        SettingsError: if a value is impossible.
     """
 
-    in_channels: int
-    hidden_channels: int = 256
-    kernel_size: int = 3
-    num_layers: int = 1
-    dropout: float = 0.5
+    in_channels: Count
+    hidden_channels: Count = 256
+    kernel_size: Count = 3
+    num_layers: Count = 1
+    dropout: Below1 = 0.5
 
     def __post_init__(self) -> None:
-        counts = (self.in_channels, self.hidden_channels, self.kernel_size, self.num_layers)
-        if min(counts) < 1 or self.kernel_size % 2 == 0 or not 0 <= self.dropout < 1:
-            raise SettingsError(
-                f"Expected counts of at least 1, an odd kernel_size and dropout in [0, 1) (got {self})"
-            )
+        super().__post_init__()
+        if self.kernel_size % 2 == 0:
+            raise SettingsError(f"Expected an odd kernel_size (got {self.kernel_size})")
 
 
 class ActionnessClassifier(nn.Module):
@@ -46,9 +42,6 @@ class ActionnessClassifier(nn.Module):
     A light stand-in for the two-class network of Zhao et al. (ICCV 2017,
     https://arxiv.org/abs/1704.06228), which reads frames. Features are first normalised by ``mean`` and
     ``std``, which training sets and checkpoints hold.
-
-    Args:
-        settings: of the network; the single settings may be given as keywords instead.
 
     Shapes:
         - input: features ``[B, num_steps, F]``
@@ -94,20 +87,12 @@ class ActionnessClassifier(nn.Module):
 
     @torch.no_grad()
     def actionness(self, features: Tensor, chunk: int = 4096) -> Tensor:
-        """Probability of foreground of every step, ``[num_steps]`` in [0, 1]; dropout is off.
+        """Probability of foreground of every step of features ``[num_steps, F]``, ``[num_steps]`` in [0, 1].
 
-        Args:
-            features: ``[num_steps, F]``.
-            chunk: steps computed at once, so that memory is bounded; the answer does not depend on it.
-
-        Raises:
-            FeatureError: if the features are of another width or hold no step.
+        Dropout is off. ``chunk`` steps are computed at once, so that memory is bounded; the answer does not
+        depend on it. Features of another width or without a step are a :class:`FeatureError`.
         """
-        if features.dim() != 2 or features.size(0) == 0 or features.size(1) != self.settings.in_channels:
-            raise FeatureError(
-                f"Expected features as [num_steps, {self.settings.in_channels}] for this classifier "
-                f"(got shape {tuple(features.shape)})"
-            )
+        check_steps(features, self.settings.in_channels, "this classifier")
         training = self.training
         self.eval()
         parts = []

@@ -1,8 +1,18 @@
-"""Recurrent encoders of the query and the proposal."""
+"""The recurrent encoder of clips, and what a network checks before it reads one."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
+
+from vreloc_pyg.errors import FeatureError
+
+
+def check_steps(features: Tensor, width: int, what: str) -> None:
+    """Raise :class:`FeatureError` unless features are of the width that a network reads, and hold a step."""
+    if features.dim() != 2 or features.size(0) == 0 or features.size(1) != width:
+        raise FeatureError(
+            f"Expected features as [num_steps, {width}] for {what} (got shape {tuple(features.shape)})"
+        )
 
 
 class ClipEncoder(nn.Module):
@@ -13,10 +23,7 @@ class ClipEncoder(nn.Module):
 
     Trailing padding does not change the states before it, so clips of a batch need no packing.
 
-    Args:
-        in_channels: F, width of the features.
-        hidden_channels: d, width of the states.
-        dropout: share of state values dropped in training; the paper names no rate, its preset takes .4.
+    Of the states, ``dropout`` is the share dropped in training; the paper names no rate, its preset takes .4.
 
     Shapes:
         - input: ``[B, T, F]``

@@ -31,12 +31,6 @@ class ScoreHead(nn.Module):
     negative weights of the statistics' distance and of the change of length: apart from the MLP, an
     untrained head ranks like the training-free window rule.
 
-    Args:
-        in_channels: D, width of h.
-        hidden: widths of the MLP's hidden layers.
-        gain: g.
-        num_pair_features: width of f, 0 or 6.
-
     Shapes:
         - input: ``[B, D]``
         - output: ``[B]``
@@ -95,11 +89,8 @@ class BoundaryHead(nn.Module):
     and in the same way :math:`\hat e` about 1: an untrained head moves windows by next to nothing. Positions
     that are expectations are learnt by regression: Sun et al., *Integral Human Pose Regression*, ECCV 2018.
 
-    Args:
-        in_channels: d, width of the nodes.
-        hidden: width of the MLP's hidden layer.
-        context: c, the share of a window's length that its clip shows before and after it.
-        spread: sigma, in window lengths.
+    The context c is the share of a window's length that its clip shows before and after it; the spread sigma
+    is in window lengths.
 
     Shapes:
         - nodes: ``[B, Tp, d]``

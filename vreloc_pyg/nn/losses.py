@@ -23,9 +23,6 @@ def triplet_loss(scores: Tensor, margin: float = 0.5, reduction: Literal["sum", 
         scores: of N queries, the positive first, then one or more negatives, ``[N, 1 + C]``.
         margin: :math:`\gamma`.
         reduction: ``"sum"`` over the batch (paper) or ``"mean"``.
-
-    Raises:
-        SettingsError: if ``reduction`` is neither.
     """
     if reduction not in ("sum", "mean"):
         raise SettingsError(f"Expected reduction to be 'sum' or 'mean' (got {reduction!r})")
@@ -34,12 +31,7 @@ def triplet_loss(scores: Tensor, margin: float = 0.5, reduction: Literal["sum", 
 
 
 def l2_penalty(parameters: Iterable[Tensor], weight: float = 5e-3) -> Tensor:
-    r""":math:`\lambda \lVert\theta\rVert_2^2` over all given tensors (paper section 4.7.1).
-
-    Args:
-        parameters: the trunk's and the score head's.
-        weight: :math:`\lambda`.
-    """
+    r""":math:`\lambda \lVert\theta\rVert_2^2` over the parameters of trunk and score head (section 4.7.1)."""
     return weight * torch.stack([parameter.square().sum() for parameter in parameters]).sum()
 
 
@@ -49,9 +41,7 @@ def regression_loss(offsets: Tensor, targets: Tensor) -> Tensor:
     .. math::
         L_{reg} = \frac1N \sum_{i=1}^N |T_{c,i} - T^*_{c,i}| + |T_{l,i} - T^*_{l,i}|
 
-    Args:
-        offsets: :math:`(T_c, T_l)` of positive proposals, ``[N, 2]``.
-        targets: of :func:`vreloc_pyg.segments.encode_offsets`, ``[N, 2]``.
+    of positive proposals, ``[N, 2]`` each; targets are those of :func:`vreloc_pyg.segments.encode_offsets`.
     """
     return (offsets - targets).abs().sum(dim=-1).mean()
 

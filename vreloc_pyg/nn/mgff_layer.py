@@ -10,10 +10,7 @@ from torch import Tensor, nn
 
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.graphs.weights import WeightKind
-from vreloc_pyg.nn.branches import ConvKind, GATBranch, SAGEBranch, check_conv
 from vreloc_pyg.nn.mgff_conv import MGFFConv
-
-Branch = MGFFConv | GATBranch | SAGEBranch
 
 
 class MGFFLayer(nn.Module):
@@ -27,21 +24,12 @@ class MGFFLayer(nn.Module):
     with concatenation along features.
 
     Args:
-        in_channels: width of the nodes.
-        out_channels: width of the branches and of the output.
-        scales: one branch for each k.
-        weight: edge weights, see :class:`~vreloc_pyg.nn.MGFFConv`.
-        bandwidth: s of ``weight="exponential"``, in nodes (default: the number of query steps).
+        in_channels, out_channels: width of the nodes, and of the branches and the output.
+        scales: one branch for each k, distinct and at least 1.
+        weight, bandwidth: see :class:`~vreloc_pyg.nn.MGFFConv`.
         aggregate: ``False`` replaces every adjacency by the identity, the paper's ablation "CNN"
             (section 5.4.3).
         residual: add the layer's input to its output; the paper does not.
-        conv: the branches' graph convolution: ``"mgff"`` (paper, :class:`~vreloc_pyg.nn.MGFFConv`), or on
-            the same edges ``"gat"`` (:class:`~vreloc_pyg.nn.branches.GATBranch`) or ``"sage"``
-            (:class:`~vreloc_pyg.nn.branches.SAGEBranch`), with ``weight="binary"`` and ``aggregate=True``.
-
-    Raises:
-        SettingsError: if ``scales`` is empty, repeats itself or holds a number below 1; if ``conv`` is
-            unknown or does not go with ``weight`` or ``aggregate``.
     """
 
     def __init__(
@@ -53,38 +41,26 @@ class MGFFLayer(nn.Module):
         bandwidth: float | None = None,
         aggregate: bool = True,
         residual: bool = False,
-        conv: ConvKind = "mgff",
     ) -> None:
         super().__init__()
-        check_conv(conv, weight, aggregate)
         if not scales or min(scales) < 1 or len(set(scales)) < len(scales):
             raise SettingsError(f"Expected scales to be distinct numbers of at least 1 (got {tuple(scales)})")
         self.scales = tuple(scales)
         self.aggregate = aggregate
         self.residual = residual
         self.project = nn.Linear(in_channels, in_channels)
-        convs: list[Branch]
-        if conv == "gat":
-            convs = [GATBranch(in_channels, out_channels, scale=k) for k in scales]
-        elif conv == "sage":
-            convs = [SAGEBranch(in_channels, out_channels, scale=k) for k in scales]
-        else:
-            convs = [MGFFConv(in_channels, out_channels, weight, k, bandwidth) for k in scales]
-        self.convs = cast(Sequence[Branch], nn.ModuleList(convs))
+        convs = [MGFFConv(in_channels, out_channels, weight, k, bandwidth) for k in scales]
+        self.convs = cast(Sequence[MGFFConv], nn.ModuleList(convs))
         self.fuse = nn.Linear(len(self.scales) * out_channels, out_channels)
 
     def forward(
-        self,
-        x: Tensor,
-        edge_indices: Sequence[Tensor],
-        edge_weights: Sequence[Tensor | None],
+        self, x: Tensor, edge_indices: Sequence[Tensor], edge_weights: Sequence[Tensor | None]
     ) -> Tensor:
         """Message passing over one edge set for each scale.
 
         Args:
             x: nodes of a batch of graphs, ``[N, d]``.
-            edge_indices: ``[2, E_k]`` for each k.
-            edge_weights: ``[E_k]``, or ``None`` for weights of one, for each k.
+            edge_indices, edge_weights: ``[2, E_k]``, and ``[E_k]`` or ``None`` for weights of one.
         """
         projected = self.project(x)
         if self.aggregate:
@@ -92,29 +68,23 @@ class MGFFLayer(nn.Module):
             branches = [conv(projected, *edge) for conv, edge in zip(self.convs, edges, strict=True)]
         else:
             branches = [projected @ conv.lin_weight for conv in self.convs]
-        return self._fused(self._activate(branches), x)
+        return self._fused(torch.tanh(torch.cat(branches, dim=-1)), x)
 
     def closed_form(self, x: Tensor, num_query: int, num_proposal: int, mask: Tensor | None = None) -> Tensor:
-        """The same layer on the standard graph, without edges.
+        """The same layer on the standard graph, without edges, of nodes ``[B, Tq + Tp, d]``.
 
-        Args:
-            x: nodes ``[B, Tq + Tp, d]``.
-            num_query: Tq.
-            num_proposal: Tp.
-            mask: nodes that take part, ``[B, Tq + Tp]``; ``None`` for all.
+        The mask, ``[B, Tq + Tp]``, says which nodes take part; ``None`` for all.
         """
         return self._fused(self.branches(self.project(x), num_query, num_proposal, mask), x)
 
     def branches(self, x: Tensor, num_query: int, num_proposal: int, mask: Tensor | None = None) -> Tensor:
         """tanh of every branch of the standard graph, side by side: ``[B, N, d] -> [B, N, K * d]``."""
-        if not self.aggregate:
-            return self._activate([x @ conv.lin_weight for conv in self.convs])
-        return self._activate([conv.closed_form(x, num_query, num_proposal, mask) for conv in self.convs])
+        if self.aggregate:
+            branches = [conv.closed_form(x, num_query, num_proposal, mask) for conv in self.convs]
+        else:
+            branches = [x @ conv.lin_weight for conv in self.convs]
+        return torch.tanh(torch.cat(branches, dim=-1))
 
     def _fused(self, branches: Tensor, x: Tensor) -> Tensor:
         fused: Tensor = self.fuse(branches)
         return fused + x if self.residual else fused
-
-    @staticmethod
-    def _activate(branches: list[Tensor]) -> Tensor:
-        return torch.tanh(torch.cat(branches, dim=-1))

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -20,19 +19,16 @@ from torch.nn.utils.rnn import pad_sequence
 
 from vreloc_pyg.errors import FeatureError
 from vreloc_pyg.graphs.multi_scale import multi_scale_degree, multi_scale_sum
-from vreloc_pyg.graphs.pairing import Pairing
-from vreloc_pyg.nn.mgff_layer import MGFFLayer
-from vreloc_pyg.nn.relevance import Pooled, Relevance
+from vreloc_pyg.graphs.weights import EDGE_WEIGHTS
+from vreloc_pyg.nn.relevance import Pooled
+from vreloc_pyg.nn.trunk import Trunk
 from vreloc_pyg.segments import clip_segments, decode_offsets
-
-if TYPE_CHECKING:
-    from vreloc_pyg.nn.mgff_net import MGFFNet
 
 
 def pool_proposals(
-    model: MGFFNet, query: Tensor, proposals: Tensor | Sequence[Tensor], proposal_mask: Tensor | None = None
+    model: Trunk, query: Tensor, proposals: Tensor | Sequence[Tensor], proposal_mask: Tensor | None = None
 ) -> Pooled:
-    """What the heads read of every pair, without pair features; arguments as of :meth:`MGFFNet.rank`."""
+    """What the heads read of every pair, without pair features; arguments as of :meth:`.MGFFNet.rank`."""
     padded, mask = _pad(model, query, proposals, proposal_mask)
     num_query, num_proposal = len(query), padded.size(1)
     own = model.encode_query(query.unsqueeze(0))  # [1, Tq, d]
@@ -44,7 +40,7 @@ def pool_proposals(
     if model.settings.residual or not _shareable(model):
         nodes = torch.cat([own.expand(len(others), -1, -1), others], dim=1)  # [M, Tq + Tp, d]
     if _shareable(model):
-        hidden = _first_layer(layers[0], own, others, mask, model.settings.weight == "row")
+        hidden = _first_layer(model, own, others, mask)
     else:
         hidden = layers[0].branches(layers[0].project(nodes), num_query, num_proposal, mask)
     for before, layer in itertools.pairwise(layers):
@@ -68,14 +64,15 @@ def pool_proposals(
     return Pooled(fused)
 
 
-def _shareable(model: MGFFNet) -> bool:
+def _shareable(model: Trunk) -> bool:
     """Whether layer 1's sums over the query do not depend on the proposal."""
-    settings = model.settings
-    return settings.conv == "mgff" and settings.aggregate and settings.weight in ("binary", "row")
+    weight = EDGE_WEIGHTS[model.settings.weight]
+    return model.settings.aggregate and weight.columns is None and weight.positions is None
 
 
-def _first_layer(layer: MGFFLayer, own: Tensor, others: Tensor, mask: Tensor | None, row: bool) -> Tensor:
+def _first_layer(model: Trunk, own: Tensor, others: Tensor, mask: Tensor | None) -> Tensor:
     """Branches of layer 1, ``[M, Tq + Tp, K * d]``: sums over the query's nodes are made once."""
+    layer, factor = model.layers[0], EDGE_WEIGHTS[model.settings.weight].rows
     num_query, num_proposal = own.size(1), others.size(1)
     branches = []
     for conv in layer.convs:
@@ -85,15 +82,15 @@ def _first_layer(layer: MGFFLayer, own: Tensor, others: Tensor, mask: Tensor | N
         shared = multi_scale_sum(from_query, num_query, num_proposal, conv.scale)  # [1, Tq + Tp, d]
         projected = torch.nn.functional.pad(others @ weight + bias, (0, 0, num_query, 0))
         summed = multi_scale_sum(projected, num_query, num_proposal, conv.scale, mask) + shared
-        if row:
+        if factor is not None:
             degree = multi_scale_degree(num_query, num_proposal, conv.scale, mask).to(summed)
-            summed = summed / degree.clamp(min=1).unsqueeze(-1)
+            summed = summed * factor(degree.clamp(min=1)).unsqueeze(-1)
         branches.append(summed)
     return torch.tanh(torch.cat(branches, dim=-1))
 
 
 def _pad(
-    model: MGFFNet, query: Tensor, proposals: Tensor | Sequence[Tensor], proposal_mask: Tensor | None
+    model: Trunk, query: Tensor, proposals: Tensor | Sequence[Tensor], proposal_mask: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
     """Proposals as ``[M, Tp, F]`` with the mask of their steps, ``None`` if all take part."""
     clips = [query, *proposals]
@@ -116,64 +113,10 @@ def _pad(
     return padded, mask
 
 
-def rank_windows(
-    model: MGFFNet, pairing: Pairing, query: Tensor, reference: Tensor, windows: Tensor, chunk: int = 512
-) -> Relevance:
-    """Score windows of a reference against a query.
-
-    Args:
-        model: in eval mode.
-        pairing: what the model was trained with.
-        query: ``[Tq, F]``.
-        reference: ``[N, F]``.
-        windows: half-open step intervals, ``[M, 2]`` int64.
-        chunk: windows scored at once, which bounds the memory.
-    """
-    parts = [_rank_some(model, pairing, query, reference, some) for some in windows.split(chunk)]
-    return Relevance(torch.cat([part.score for part in parts]), torch.cat([part.offsets for part in parts]))
-
-
-def _rank_some(
-    model: MGFFNet, pairing: Pairing, query: Tensor, reference: Tensor, windows: Tensor
-) -> Relevance:
-    pairs = pairing.pair(query, reference, windows)
-    mask = None
-    if model.settings.mask_padding and pairs.proposal_mask is not None:
-        mask = torch.cat([pairs.query_mask.expand(len(windows), -1), pairs.proposal_mask], dim=1)
-    # With relative nodes every window has a version of the query of its own, and there is nothing to share;
-    # and where weights depend on node numbers, padding cannot be cut off the query.
-    if isinstance(pairs.proposals, Tensor) and (
-        pairing.nodes == "relative" or (mask is not None and model.settings.weight == "exponential")
-    ):
-        pooled = model.pool_clips(pairs.queries[pairs.version], pairs.proposals, mask)
-        return model.judge(model.append(pooled, pairs.pair_features))
-    score, offsets = query.new_empty(len(windows)), query.new_empty(len(windows), 2)
-    for version, clip in enumerate(pairs.queries):
-        chosen = (pairs.version == version).nonzero().flatten()
-        if len(chosen) == 0:
-            continue
-        if model.settings.mask_padding:
-            clip = clip[pairs.query_mask]
-        if isinstance(pairs.proposals, list):
-            proposals: Tensor | list[Tensor] = [pairs.proposals[i] for i in chosen]
-        else:
-            proposals = pairs.proposals[chosen]
-        score[chosen], offsets[chosen] = model.rank(
-            clip,
-            proposals,
-            None if pairs.proposal_mask is None else pairs.proposal_mask[chosen],
-            None if pairs.pair_features is None else pairs.pair_features[chosen],
-        )
-    return Relevance(score, offsets)
-
-
 def refine_windows(windows: Tensor, offsets: Tensor, num_steps: int) -> Tensor:
     """Windows moved by their predicted offsets and kept inside the video (paper section 4.8.2).
 
-    Args:
-        windows: in steps, ``[M, 2]``.
-        offsets: ``[M, 2]``.
-        num_steps: length of the video; a refined window is at least one step long.
+    Windows and offsets are ``[M, 2]`` each, in steps; a refined window is at least one step long.
     """
     shift, stretch = offsets.double().unbind(-1)
     # Of a stretch by e^10 nothing is left but the bounds below, and e^1000 is no number.

@@ -12,8 +12,7 @@ class Relevance(NamedTuple):
 
     Args:
         score: similarity in [-1, 1], ``[B]``.
-        offsets: :math:`(T_c, T_l)` of the proposal, ``[B, 2]``; see
-            :func:`vreloc_pyg.segments.decode_offsets`.
+        offsets: of the proposal, ``[B, 2]``, see :func:`vreloc_pyg.segments.decode_offsets`.
     """
 
     score: Tensor

@@ -8,16 +8,18 @@ implementation of the same laboratory (https://github.com/ranjaykrishna/SST).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
-from vreloc_pyg.errors import FeatureError, SettingsError
+from vreloc_pyg.nn.encoder import check_steps
 from vreloc_pyg.segments import temporal_iou
+from vreloc_pyg.settings import Below1, CheckedSettings, Count, Within
 
 
 @dataclass(frozen=True)
-class SSTSettings:
+class SSTSettings(CheckedSettings):
     """The network of :class:`SSTNetwork` and its labels.
 
     Args:
@@ -28,24 +30,14 @@ class SSTSettings:
             The original network has 1.
         overlap: least tIoU with an instance that makes an anchor a positive one.
         dropout: share of state values dropped after each layer in training.
-
-    Raises:
-        SettingsError: if a value is impossible.
     """
 
-    hidden_channels: int = 512
-    num_layers: int = 2
-    num_anchors: int = 64
-    stride: int = 1
-    overlap: float = 0.5
-    dropout: float = 0.0
-
-    def __post_init__(self) -> None:
-        counts = (self.hidden_channels, self.num_layers, self.num_anchors, self.stride)
-        if min(counts) < 1 or not 0 < self.overlap <= 1 or not 0 <= self.dropout < 1:
-            raise SettingsError(
-                f"Expected counts of at least 1, overlap in (0, 1] and dropout in [0, 1) (got {self})"
-            )
+    hidden_channels: Count = 512
+    num_layers: Count = 2
+    num_anchors: Count = 64
+    stride: Count = 1
+    overlap: Annotated[float, Within("(0, 1]")] = 0.5
+    dropout: Below1 = 0.0
 
 
 def sst_anchors(num_steps: int, num_anchors: int, stride: int = 1) -> tuple[Tensor, Tensor]:
@@ -54,13 +46,8 @@ def sst_anchors(num_steps: int, num_anchors: int, stride: int = 1) -> tuple[Tens
     .. math::
         a_{t,j} = [t + 1 - (j + 1) s,\; t + 1), \qquad 0 \le t < T, \; 0 \le j < K
 
-    Args:
-        num_steps: T.
-        num_anchors: K.
-        stride: s in steps.
-
-    Returns:
-        Half-open step intervals, ``[T, K, 2]`` int64, and which do not begin before the video, ``[T, K]``.
+    for T steps, K anchors and the stride s: half-open step intervals, ``[T, K, 2]`` int64, and which do not
+    begin before the video, ``[T, K]``.
     """
     ends = torch.arange(1, num_steps + 1).unsqueeze(1).expand(-1, num_anchors)  # [T, K]
     starts = ends - stride * torch.arange(1, num_anchors + 1)
@@ -68,16 +55,10 @@ def sst_anchors(num_steps: int, num_anchors: int, stride: int = 1) -> tuple[Tens
 
 
 def sst_labels(num_steps: int, instances: Tensor, settings: SSTSettings) -> tuple[Tensor, Tensor]:
-    """Which anchors show an instance: those with a tIoU of at least ``settings.overlap`` with some.
+    """Which anchors show one of the instances ``[G, 2]``, by a tIoU of at least ``settings.overlap``.
 
-    Args:
-        num_steps: T, length of the video.
-        instances: in steps, ``[G, 2]``.
-        settings: of the network.
-
-    Returns:
-        Labels ``[T, K]`` bool, and which anchors do not begin before the video, ``[T, K]`` bool; the
-        others are never positive.
+    Instances are in steps. Labels ``[T, K]`` bool, and which anchors do not begin before the video; the
+    others are never positive.
     """
     anchors, valid = sst_anchors(num_steps, settings.num_anchors, settings.stride)
     positive = torch.zeros_like(valid)
@@ -91,15 +72,8 @@ def decode_anchors(logits: Tensor, stride: int = 1) -> tuple[Tensor, Tensor]:
     """Every anchor inside the video, the shortest first and of those the earliest, with its probability.
 
     A video that is shorter than every anchor is one segment, with the probability of the shortest anchor at
-    its last step.
-
-    Args:
-        logits: of every anchor, ``[T, K]``.
-        stride: of the anchors in steps.
-
-    Returns:
-        Half-open step intervals, ``[M, 2]`` int64, and probabilities, ``[M]`` float64, in which more
-        confident anchors stay apart than in float32.
+    its last step. Logits ``[T, K]`` become half-open step intervals, ``[M, 2]`` int64, and probabilities,
+    ``[M]`` float64, in which more confident anchors stay apart than in float32.
     """
     anchors, valid = sst_anchors(logits.size(0), logits.size(1), stride)
     probabilities = logits.double().sigmoid().t()  # [K, T]: by length, then by end
@@ -116,10 +90,6 @@ class SSTNetwork(nn.Module):
         h_t = \mathrm{GRU}(x_t, h_{t-1}), \qquad z_t = W h_t + b \in \mathbb{R}^K
 
     The network reads forwards only, so padding behind a video changes none of its states.
-
-    Args:
-        num_features: F, width of the features.
-        settings: of the network.
 
     Shapes:
         - input: features ``[B, T, F]``
@@ -147,18 +117,10 @@ class SSTNetwork(nn.Module):
         return logits
 
     def score_anchors(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Anchors of one video and their probabilities, as :func:`decode_anchors` gives them.
+        """Anchors of one video ``[T, F]`` and their probabilities, as :func:`decode_anchors` gives them.
 
-        Args:
-            features: ``[T, F]``.
-
-        Raises:
-            FeatureError: if the features are of another width or hold no step.
+        Features of another width or without a step are a :class:`FeatureError`.
         """
-        if features.dim() != 2 or features.size(0) == 0 or features.size(1) != self.num_features:
-            raise FeatureError(
-                f"Expected features as [num_steps, {self.num_features}] for this network "
-                f"(got shape {tuple(features.shape)})"
-            )
+        check_steps(features, self.num_features, "this network")
         logits = self(features.to(self.anchors.weight).unsqueeze(0)).squeeze(0)  # [T, K]
         return decode_anchors(logits, self.settings.stride)
