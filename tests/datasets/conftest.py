@@ -1,10 +1,17 @@
 """Data sets in their official layouts, small and random."""
 
+import hashlib
+import json
+
 import numpy as np
 import pytest
 from scipy.io import savemat
 
 from vreloc_pyg.datasets.penn_action import CLASSES as PENN_CLASSES
+from vreloc_pyg.datasets.utkinect import CLASSES as KINECT_CLASSES
+
+#: Classes of the splits of :func:`write_video_reloc`.
+RELOC_LABELS = {"train": (1, 2), "val": (3, 4), "test": (5, 6)}
 
 
 def penn_clip(num_frames=20, label="bowl", seed=0):
@@ -42,24 +49,39 @@ def write_labels(folder, instances, name="actionLabel.txt"):
     (folder / name).write_text("\n".join(lines) + "\n")
 
 
-@pytest.fixture(name="penn_clip")
-def penn_clip_fixture():
-    return penn_clip
+def reloc_items(name, count=6):
+    """Items of one of Feng et al.'s splits: two of each video, which are of two classes in turn."""
+    return [
+        {
+            "id": f"{name}{i // 2}",
+            "label": RELOC_LABELS[name][i % 2],
+            "location": [i, i + 20],
+            "groundtruth": [2, 6 + i],
+        }
+        for i in range(count)
+    ]
 
 
-@pytest.fixture(name="write_penn_action")
-def write_penn_action_fixture():
-    return write_penn_action
+def write_video_reloc(root, lengths=True, count=6, **changed):
+    """Write the files of Feng et al., with the items of a split changed, and return their folder."""
+    root.mkdir(exist_ok=True)
+    for name in RELOC_LABELS:
+        (root / f"{name}.json").write_text(json.dumps(changed.get(name, reloc_items(name, count))))
+    if lengths:
+        videos = [f"{name}{i}" for name in RELOC_LABELS for i in range(count // 2)]
+        (root / "length.json").write_text(
+            json.dumps({key: {"n_feat": 40, "n_frames": 645} for key in videos})
+        )
+    return root
 
 
-@pytest.fixture(name="write_recording")
-def write_recording_fixture():
-    return write_recording
-
-
-@pytest.fixture(name="write_labels")
-def write_labels_fixture():
-    return write_labels
+def split_checksum(split):
+    """Digest of which clips make which pair and where the answers are; features are left out."""
+    lines = []
+    for query, reference in (split[i] for i in range(len(split))):
+        bounds = ",".join(f"{value:.4f}" for value in reference.segments.flatten().tolist())
+        lines.append(f"{query.video_id} {' '.join(reference.sources)} {' '.join(reference.labels)} {bounds}")
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 @pytest.fixture
@@ -71,3 +93,15 @@ def penn_root(tmp_path):
         for copy in range(3)
     ]
     return write_penn_action(tmp_path, clips)
+
+
+@pytest.fixture
+def kinect_root(tmp_path):
+    """A UTKinect folder: three people who perform every action twice."""
+    frames = list(range(0, 804, 4))
+    actions = [(label, 40 * i, 40 * i + 28) for i, label in enumerate(KINECT_CLASSES + KINECT_CLASSES)]
+    ids = ["s01_e01", "s02_e01", "s03_e01"]
+    for seed, video_id in enumerate(ids):
+        write_recording(tmp_path, video_id, frames, seed)
+    write_labels(tmp_path, dict.fromkeys(ids, actions))
+    return tmp_path

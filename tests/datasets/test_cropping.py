@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,15 +14,18 @@ def make(num_steps=20, segments=((6, 9), (11, 14)), step=0.5, **options):
     return Reference(features, step, bounds, ("run",) * len(segments), "v", **options)
 
 
-@given(st.integers(0, 10_000))
-def test_instances_are_kept_whole_and_features_move_along(seed):
-    reference = make(offset_s=3.0)
+SEGMENTS = [((6, 9), (11, 14)), ((6.7, 9.2),), ((0, 20),), ((0, 1), (19, 20))]
+
+
+@given(st.integers(0, 10_000), st.sampled_from(SEGMENTS))
+def test_instances_are_kept_whole_and_features_move_along(seed, segments):
+    reference = make(segments=segments, offset_s=3.0)
     cropped = crop_reference(reference, np.random.default_rng(seed), 1.0)
     start = round((cropped.offset_s - 3.0) / 0.5)
-    assert 0 <= start <= 6
-    assert 14 <= start + cropped.num_steps <= 20
+    assert 0 <= start <= segments[0][0]
+    assert segments[-1][1] <= start + cropped.num_steps <= 20
     assert torch.equal(cropped.features, reference.features[start : start + cropped.num_steps])
-    assert torch.equal(cropped.segments, reference.segments - start * 0.5)
+    torch.testing.assert_close(cropped.segments, reference.segments - start * 0.5)
     assert cropped.labels == reference.labels
     assert (cropped.video_id, cropped.sources) == ("v", ("v",))
     assert cropped.comes_from("v")
@@ -59,7 +61,6 @@ def test_nothing_is_read_of_a_stored_reference():
         assert isinstance(cropped, StoredReference)
         assert cropped.sources == ("v",)
         assert 10.0 <= cropped.offset_s <= 13.0
-        assert cropped.stored.num_features is None
         torch.testing.assert_close(cropped.segments + cropped.offset_s, bounds + 10.0)
 
 
@@ -67,7 +68,7 @@ def test_cropped_stored_features_are_those_of_the_stretch():
     reference = make()
 
     class Stored:
-        num_steps, num_features = 20, 2
+        num_steps = 20
 
         def read(self):
             return reference.features
@@ -77,21 +78,6 @@ def test_cropped_stored_features_are_those_of_the_stretch():
         one, other = (crop_reference(r, np.random.default_rng(seed), 1.0) for r in (reference, stored))
         assert torch.equal(one.features, other.features)
         assert torch.equal(one.segments, other.segments)
-
-
-@pytest.mark.parametrize("segments", [((0, 20),), ((0, 1), (19, 20))])
-def test_nothing_can_be_cropped_of_a_full_video(segments):
-    cropped = crop_reference(make(segments=segments), np.random.default_rng(0), 1.0)
-    assert cropped.num_steps == 20
-
-
-def test_instances_that_end_within_a_step():
-    reference = make(segments=((6.7, 9.2),))
-    for seed in range(40):
-        cropped = crop_reference(reference, np.random.default_rng(seed), 1.0)
-        start = round(cropped.offset_s / 0.5)
-        assert start <= 6
-        assert start + cropped.num_steps >= 10
 
 
 def test_videos_without_instances_stay_whole():

@@ -40,9 +40,8 @@ def test_a_clip_as_a_query(clips):
 
 
 def test_cross_fade_hand_worked():
-    joined = join_clips(
-        [still(0, 6, seen=True), still(5, 8, seen=False, label="jump")], 0.5, "v", fade_steps=4
-    )
+    clips = [still(0, 6, seen=True), still(5, 8, seen=False, label="jump")]
+    joined = join_clips(clips, 0.5, "v", fade_steps=4)
     # fade = min(4, 8 // 2, 6 // 2) = 3 steps, with weights 1/4, 2/4, 3/4 of the new clip
     expected = [0.0, 0.0, 0.0, 1.25, 2.5, 3.75, 5.0, 5.0, 5.0, 5.0, 5.0]
     np.testing.assert_allclose(positions(joined), expected)
@@ -50,6 +49,7 @@ def test_cross_fade_hand_worked():
     assert joined.features[:, 2].tolist() == [1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0]  # of the larger weight
     assert joined.segments.tolist() == [[0.0, 2.25], [2.25, 5.5]]  # the middle of the fade: 4.5 steps
     assert joined.labels == ("run", "jump")
+    assert positions(join_clips(clips, 0.5, "v", fade_steps=0)) == [0.0] * 6 + [5.0] * 8  # a hard cut
 
 
 def test_the_fade_is_no_longer_than_half_of_a_neighbour():
@@ -77,12 +77,6 @@ def test_every_clip_becomes_an_instance(clips):
         own = clip.pose[4:-4].reshape(len(clip) - 8, -1)
         np.testing.assert_allclose(joined.features[kept, :6], own, rtol=1e-6)
         first += len(clip) - 4
-
-
-def test_velocities_know_nothing_of_joins(clips):
-    joined = join_clips(clips[:4], 0.1, "video")
-    pose = joined.features[:, :6].numpy()
-    np.testing.assert_allclose(joined.features[:, 6:12], 5 * np.gradient(pose, axis=0), atol=1e-5)
 
 
 def test_a_single_clip_is_not_changed(clips):

@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 import torch
@@ -15,12 +13,6 @@ def splits():
     return Synthetic().splits()
 
 
-def test_is_made_within_seconds():
-    start = time.process_time()
-    Synthetic().splits()
-    assert time.process_time() - start < 5
-
-
 def test_sizes_and_units(splits):
     assert list(splits) == list(NAMES)
     assert [len(splits[name]) for name in NAMES] == [600, 60, 100]
@@ -34,9 +26,7 @@ def test_sizes_and_units(splits):
 def test_classes_are_disjoint(splits):
     shown = [{label for clip in splits[name].references for label in clip.labels} for name in NAMES]
     assert [sorted(labels) for labels in shown] == [list(splits[name].classes) for name in NAMES]
-    assert not shown[0] & shown[1]
-    assert not shown[0] & shown[2]
-    assert not shown[1] & shown[2]
+    assert len(set().union(*shown)) == sum(map(len, shown))
 
 
 def test_every_reference_holds_one_answer_over_background(splits):
@@ -101,21 +91,14 @@ def test_without_look_and_noise_frames_show_the_action_only(small_synthetic):
     assert look.abs().max() < 1e-5
 
 
-@pytest.mark.parametrize("num_features", [0, 1, 7])
-def test_refuses_an_odd_number_of_features(num_features):
-    with pytest.raises(SettingsError, match=rf"even num_features >= 2 \(got {num_features}\)"):
-        Synthetic(num_features=num_features)
+def test_refuses_an_odd_width_and_fewer_pairs_than_classes():
+    with pytest.raises(SettingsError, match=r"num_features \(got 7\)"):
+        Synthetic(num_features=7)
+    for name in NAMES:
+        problem = rf"num_{name} >= num_{name}_classes \(got 3 and 4\)"
+        with pytest.raises(SettingsError, match=problem):
+            Synthetic(**{f"num_{name}_classes": 4, f"num_{name}": 3})
 
 
-def test_refuses_a_vocabulary_smaller_than_a_class():
-    with pytest.raises(SettingsError, match=r"num_sub_actions >= 5 \(got 4\)"):
-        Synthetic(num_sub_actions=4)
-    Synthetic(num_sub_actions=5).splits()
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_refuses_too_few_classes_or_queries(name):
-    with pytest.raises(SettingsError, match=rf"num_{name}_classes >= 2 .*\(got 1 and"):
-        Synthetic(**{f"num_{name}_classes": 1})
-    with pytest.raises(SettingsError, match=rf"num_{name} >= num_{name}_classes \(got 4 and 3\)"):
-        Synthetic(**{f"num_{name}_classes": 4, f"num_{name}": 3})
+def test_the_smallest_vocabulary(small_synthetic):
+    small_synthetic(num_sub_actions=5).splits()

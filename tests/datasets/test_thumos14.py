@@ -13,6 +13,7 @@ def write(root, files):
     return root
 
 
+DIVING = "temporal_annotations_test/Diving_test.txt"
 FILES = {
     "temporal_annotations_validation/Diving_val.txt": "video_validation_1  1 4\nvideo_validation_1 3 6\n",
     "temporal_annotations_validation/Ambiguous_val.txt": "video_validation_1  8.0 9.0\n",
@@ -20,7 +21,6 @@ FILES = {
     "temporal_annotations_test/Diving_test.txt": "\ufeffvideo_test_2 1.0 4.0\r\nvideo_test_3 5.0 9.4\r\n",
     "thumos14_video_length_val.txt": "video_validation_1 20.0 600\n",
     "test_durations.txt": "video_test_2.mp4\n10.0\nvideo_test_3.mp4\n9.0\n",
-    "test_avoid_videos.txt": "video_test_0000270 HammerThrow\nvideo_test_3 Diving\n",
 }
 
 
@@ -32,7 +32,6 @@ def test_the_official_files(tmp_path):
         "video_test_2": ((1.0, 4.0, "CliffDiving"), (1.0, 4.0, "Diving")),
         "video_test_3": ((5.0, 9.0, "Diving"),),
     }
-    assert [one.subset for one in found.values()] == ["test", "test", "validation"]
     assert dataset.frame_rates == {"video_validation_1": 30.0}
     assert dataset.durations_s == {"video_validation_1": 20.0, "video_test_2": 10.0, "video_test_3": 9.0}
     assert sorted(dataset.notes) == [
@@ -42,19 +41,10 @@ def test_the_official_files(tmp_path):
 
 
 def test_instances_past_the_end_are_left_out(tmp_path):
-    files = {
-        **FILES,
-        "temporal_annotations_test/Diving_test.txt": "video_test_3 5.0 6.0\nvideo_test_3 12 15\n",
-    }
-    dataset = Thumos14(write(tmp_path, files))
+    dataset = Thumos14(write(tmp_path, {**FILES, DIVING: "video_test_3 5.0 6.0\nvideo_test_3 12 15\n"}))
     (three,) = (one for one in dataset.videos if one.video_id == "video_test_3")
     assert three.instances == ((5.0, 6.0, "Diving"),)
     assert any(note.startswith("1 instances past the end of their video") for note in dataset.notes)
-
-
-def test_videos_to_avoid_are_left_out_when_asked(tmp_path):
-    root = write(tmp_path, FILES)
-    assert "video_test_3" not in {one.video_id for one in Thumos14(root, avoid=True).videos}
 
 
 def test_without_durations(tmp_path):
@@ -67,23 +57,11 @@ def test_without_durations(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "problem"),
     [
-        (
-            "temporal_annotations_test/Diving_test.txt",
-            "video_test_2 1.0\n",
-            "Diving_test.txt, line 1: expected a video",
-        ),
-        (
-            "temporal_annotations_test/Diving_test.txt",
-            "a 1 2\nb x 2\n",
-            "Diving_test.txt, line 2: expected a video",
-        ),
-        (
-            "temporal_annotations_test/Diving_test.txt",
-            "a 4 1\n",
-            "Diving_test.txt, line 1: the segment .* reversed",
-        ),
-        ("temporal_annotations_test/Diving_test.txt", "a 4 4\n", "line 1: the segment .* has no length"),
-        ("temporal_annotations_test/Diving_test.txt", "a -4 4\n", "line 1: .* begins before the video"),
+        (DIVING, "video_test_2 1.0\n", "Diving_test.txt, line 1: expected a video"),
+        (DIVING, "a 1 2\nb x 2\n", "Diving_test.txt, line 2: expected a video"),
+        (DIVING, "a 4 1\n", "Diving_test.txt, line 1: the segment .* reversed"),
+        (DIVING, "a 4 4\n", "line 1: the segment .* has no length"),
+        (DIVING, "a -4 4\n", "line 1: .* begins before the video"),
         ("thumos14_video_length_test.txt", "a 10\n", "length_test.txt, line 1: expected a video, seconds"),
         ("thumos14_video_length_test.txt", "a ten 5\n", "length_test.txt, line 1"),
         ("test_durations.txt", "a.mp4\n", "line 1: the duration of a.mp4 is missing"),
@@ -93,11 +71,6 @@ def test_without_durations(tmp_path):
 def test_bad_lines_are_named(tmp_path, name, text, problem):
     with pytest.raises(DataError, match=problem):
         Thumos14(write(tmp_path, {**FILES, name: text}))
-
-
-def test_a_folder_without_annotations(tmp_path):
-    with pytest.raises(DataError, match="Found no annotations"):
-        Thumos14(tmp_path)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.datasets.conftest import split_checksum, write_labels, write_recording
 from vreloc_pyg.datasets.splits import Reference
 from vreloc_pyg.datasets.utkinect import (
     CLASSES,
@@ -13,7 +14,6 @@ from vreloc_pyg.datasets.utkinect import (
     UTKinect,
     cut_query,
     person,
-    read_action_labels,
     stretches_without,
     utkinect_folds,
     utkinect_reloc,
@@ -25,7 +25,7 @@ FRAME_IDS = [100, 102, 104, 110, 112, 120, 122, 130, 132, 140, 142, 144]
 
 
 @pytest.fixture
-def folder(tmp_path, write_recording, write_labels):
+def folder(tmp_path):
     write_recording(tmp_path, "s01_e01", FRAME_IDS)
     write_labels(tmp_path, {"s01_e01": [("walk", 104, 116), ("carry", 120, 140), ("walk", 140, 144)]})
     return tmp_path
@@ -55,7 +55,7 @@ def interpolated(table):
 @pytest.mark.parametrize(
     "frame_ids", [FRAME_IDS, [100, 102, 102, 108, 116, 118, 126, 126, 126, 128, 130], [7, 9, 11]]
 )
-def test_steps_are_every_fourth_frame_id(tmp_path, write_recording, write_labels, frame_ids):
+def test_steps_are_every_fourth_frame_id(tmp_path, frame_ids):
     write_recording(tmp_path, "s01_e01", frame_ids)
     write_labels(tmp_path, {"s01_e01": []})
     reference = UTKinect(tmp_path).recordings[0]
@@ -70,8 +70,7 @@ def test_steps_are_every_fourth_frame_id(tmp_path, write_recording, write_labels
 
 def test_instances_are_seconds_from_the_first_frame(folder):
     data = UTKinect(folder)
-    assert len(data) == 1
-    assert repr(data) == f"UTKinect({str(folder)!r}, 1 recordings)"
+    assert len(data.recordings) == 1
     reference = data.recordings[0]
     assert reference.video_id == "s01_e01"
     assert reference.labels == ("walk", "carry", "walk")
@@ -79,22 +78,17 @@ def test_instances_are_seconds_from_the_first_frame(folder):
     torch.testing.assert_close(reference.segments, expected)
 
 
-def test_joints_may_lie_in_a_folder_of_their_own(tmp_path, write_recording, write_labels):
+def test_joints_may_lie_in_a_folder_of_their_own(tmp_path):
     (tmp_path / "joints").mkdir()
     write_recording(tmp_path / "joints", "s01_e01", FRAME_IDS)
     write_labels(tmp_path / "joints", {"s01_e01": [("walk", 104, 116)]})
     assert UTKinect(tmp_path).recordings[0].labels == ("walk",)
 
 
-def test_corrected_labels_are_preferred_unless_others_are_named(folder, write_labels):
-    write_labels(folder, {"s01_e01": [("push", 104, 116)]}, name="actionLabel_modified.txt")
+def test_corrected_labels_are_preferred_and_instances_with_nan_left_out(folder):
+    actions = [("push", 104, 116), ("carry", "NaN", "NaN"), ("pull", 120, "nan")]
+    write_labels(folder, {"s01_e01": actions}, name="actionLabel_modified.txt")
     assert UTKinect(folder).recordings[0].labels == ("push",)
-    assert UTKinect(folder, "actionLabel.txt").recordings[0].labels == ("walk", "carry", "walk")
-
-
-def test_instances_with_nan_are_left_out(folder, write_labels):
-    write_labels(folder, {"s01_e01": [("walk", 104, 116), ("carry", "NaN", "NaN"), ("pull", 120, "nan")]})
-    assert UTKinect(folder).recordings[0].labels == ("walk",)
 
 
 def test_blank_lines_and_spaces_do_not_matter(folder):
@@ -109,41 +103,30 @@ def test_blank_lines_and_spaces_do_not_matter(folder):
 )
 def test_a_malformed_label_line_is_named(folder, line):
     rewrite(folder / "actionLabel.txt", 3, lambda _: line)
-    with pytest.raises(
-        DataError, match=r"actionLabel\.txt, line 3: expected 'sNN_eNN' or 'action: first last'"
-    ):
+    problem = r"actionLabel\.txt, line 3: expected 'sNN_eNN' or 'action: first last'"
+    with pytest.raises(DataError, match=problem):
         UTKinect(folder)
 
 
-def test_an_action_before_any_recording_is_malformed(tmp_path):
-    (tmp_path / "actionLabel.txt").write_text("walk: 104 116\n")
-    with pytest.raises(DataError, match="line 1: expected 'sNN_eNN'"):
-        read_action_labels(tmp_path / "actionLabel.txt")
+LABELS, JOINTS = "actionLabel.txt", "joints_s01_e01.txt"
 
 
-@pytest.mark.parametrize("content", ["", "\n\n"])
-def test_labels_without_a_recording(tmp_path, content):
-    (tmp_path / "actionLabel.txt").write_text(content)
-    with pytest.raises(DataError, match=r"actionLabel\.txt names no recording"):
-        UTKinect(tmp_path)
-
-
-def test_missing_files_are_named(folder):
-    (folder / "joints_s01_e01.txt").unlink()
-    with pytest.raises(DataError, match=r"Cannot read .*joints_s01_e01\.txt"):
-        UTKinect(folder)
-    with pytest.raises(DataError, match=r"annotations .*other\.txt"):
-        UTKinect(folder, "other.txt")
-    with pytest.raises(DataError, match=r"annotations .*actionLabel\.txt"):
-        UTKinect(folder / "nowhere")
-
-
-def test_files_that_are_no_text_are_named(folder):
-    (folder / "joints_s01_e01.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match=r"Cannot read .*joints_s01_e01\.txt"):
-        UTKinect(folder)
-    (folder / "actionLabel.txt").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match=r"Cannot read .*actionLabel\.txt"):
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        (LABELS, b"walk: 104 116\n", f"{LABELS}, line 1: expected 'sNN_eNN'"),
+        *((LABELS, content, f"{LABELS} names no recording") for content in (b"", b"\n\n")),
+        *((name, b"\xff\xfe\x00", f"Cannot read .*{name}") for name in (LABELS, JOINTS)),
+        *((name, None, f"Cannot read .*{name}") for name in (LABELS, JOINTS)),
+        (JOINTS, b"", rf"{JOINTS}: expected at least two lines \(got 0\)"),
+        (JOINTS, b"1" + 60 * b" 2", rf"{JOINTS}: expected at least two lines \(got 1\)"),
+    ],
+)
+def test_files_that_cannot_be_used(folder, name, content, problem):
+    (folder / name).unlink()
+    if content is not None:
+        (folder / name).write_bytes(content)
+    with pytest.raises(DataError, match=problem):
         UTKinect(folder)
 
 
@@ -157,29 +140,19 @@ def test_files_that_are_no_text_are_named(folder):
     ],
 )
 def test_a_malformed_joint_line_is_named(folder, change, problem):
-    rewrite(folder / "joints_s01_e01.txt", 5, change)
-    with pytest.raises(DataError, match=rf"joints_s01_e01\.txt, line 5: {problem}"):
-        UTKinect(folder)
-
-
-@pytest.mark.parametrize("num_lines", [0, 1])
-def test_a_joint_file_without_motion(folder, num_lines):
-    path = folder / "joints_s01_e01.txt"
-    path.write_text("\n".join(path.read_text().splitlines()[:num_lines]))
-    with pytest.raises(
-        DataError, match=rf"joints_s01_e01\.txt: expected at least two lines \(got {num_lines}\)"
-    ):
+    rewrite(folder / JOINTS, 5, change)
+    with pytest.raises(DataError, match=rf"{JOINTS}, line 5: {problem}"):
         UTKinect(folder)
 
 
 @pytest.mark.parametrize(("first", "last"), [(98, 110), (110, 110), (120, 110), (160, 170)])
-def test_an_instance_outside_its_recording_is_named(folder, write_labels, first, last):
+def test_an_instance_outside_its_recording_is_named(folder, first, last):
     write_labels(folder, {"s01_e01": [("walk", 104, 116), ("push", first, last)]})
     with pytest.raises(DataError, match=rf"actionLabel\.txt, line 3: push \[{first}, {last}\] lies outside"):
         UTKinect(folder)
 
 
-def test_an_instance_may_end_a_little_late(folder, write_labels):
+def test_an_instance_may_end_a_little_late(folder):
     write_labels(folder, {"s01_e01": [("walk", 104, 150)]})
     reference = UTKinect(folder).recordings[0]
     assert float(reference.segments[0, 1]) == pytest.approx(reference.duration_s)
@@ -202,9 +175,8 @@ def test_queries_are_cut_at_their_own_instance():
 
 
 def test_stretches_hand_worked():
-    reference = counting_reference(
-        [[1.0, 2.2], [3.1, 4.0], [4.5, 6.0], [6.0, 8.0], [9.0, 11.0]], ["run", "sit", "run", "run", "sit"]
-    )
+    segments = [[1.0, 2.2], [3.1, 4.0], [4.5, 6.0], [6.0, 8.0], [9.0, 11.0]]
+    reference = counting_reference(segments, ["run", "sit", "run", "run", "sit"])
     first, second = stretches_without(reference, ["run"])
     assert (first.video_id, second.video_id) == ("s04_e01/0", "s04_e01/1")
     assert first.features[:, 0].tolist() == [0, 1, 2, 3, 4, 5]  # up to 3.0 s
@@ -216,9 +188,8 @@ def test_stretches_hand_worked():
 
 
 def test_a_held_out_instance_may_lie_within_another():
-    reference = counting_reference(
-        [[0.0, 10.0], [2.0, 3.0], [4.0, 6.0], [11.0, 12.0]], ["sit", "push", "run", "run"]
-    )
+    segments = [[0.0, 10.0], [2.0, 3.0], [4.0, 6.0], [11.0, 12.0]]
+    reference = counting_reference(segments, ["sit", "push", "run", "run"])
     (part,) = stretches_without(reference, ["run"])
     assert part.features[:, 0].tolist() == list(range(20, 30))
     assert part.segments.tolist() == [[1.0, 2.0]]
@@ -261,22 +232,17 @@ def test_stretches_are_the_runs_of_steps_that_show_no_held_out_class(layout, kep
         assert part.sources == ("s04_e01",)
 
 
-def test_folds_test_every_class_once():
-    folds = utkinect_folds()
-    assert Counter(label for fold in folds for label in fold.test) == dict.fromkeys(CLASSES, 1)
-    assert {(len(fold.train), len(fold.validation), len(fold.test)) for fold in folds} == {(6, 2, 2)}
-
-
 @pytest.fixture
-def recordings(tmp_path, write_recording, write_labels):
-    """Three people who perform every action twice."""
-    frames = list(range(0, 804, 4))
-    actions = [(label, 40 * i, 40 * i + 28) for i, label in enumerate(CLASSES + CLASSES)]
-    ids = ["s01_e01", "s02_e01", "s03_e01"]
-    for seed, video_id in enumerate(ids):
-        write_recording(tmp_path, video_id, frames, seed)
-    write_labels(tmp_path, dict.fromkeys(ids, actions))
-    return UTKinect(tmp_path).recordings
+def recordings(kinect_root):
+    return UTKinect(kinect_root).recordings
+
+
+def check_pairs(split, classes):
+    assert split.classes == classes
+    assert len(set(split.pairs)) == len(split.pairs)
+    for query, reference in (split[i] for i in range(len(split))):
+        assert person(query) != person(reference)
+        assert query.label in reference.labels
 
 
 def test_pairs_are_of_different_people(recordings):
@@ -284,32 +250,21 @@ def test_pairs_are_of_different_people(recordings):
     fold = utkinect_folds()[3]
     for name, split in splits.items():
         assert split.name == f"utkinect-fold3-{name}"
-        assert split.classes == getattr(fold, name)
-        for query, reference in (split[i] for i in range(len(split))):
-            assert query.video_id[:3] != person(reference)
+        check_pairs(split, getattr(fold, name))
     # 3 people perform each class twice; there are only 2 other recordings for each query.
     assert [len(splits[name]) for name in ("validation", "test")] == [2 * 6 * 2] * 2
+    test = splits["test"]
+    assert Counter(query for query, _ in test.pairs) == dict.fromkeys(range(len(test.queries)), 2)
     assert len(splits["train"]) == len(splits["train"].queries) == 6 * 6
     assert all(label in fold.train for part in splits["train"].references for label in part.labels)
 
 
-def test_references_of_a_query_are_distinct(recordings):
-    split = utkinect_reloc(recordings, fold=0, references_per_query=2)["test"]
-    assert len(set(split.pairs)) == len(split.pairs)
-    assert Counter(query for query, _ in split.pairs) == dict.fromkeys(range(len(split.queries)), 2)
-
-
 def test_the_seed_decides_the_pairs(recordings):
-    def draw(seed):
-        splits = utkinect_reloc(recordings, fold=0, references_per_query=1, seed=seed).values()
-        return [
-            (query.label, query.video_id, reference.video_id)
-            for split in splits
-            for query, reference in (split[i] for i in range(len(split)))
-        ]
-
-    assert draw(0) == draw(0)
-    assert draw(0) != draw(1)
+    first, again, other = (
+        [split_checksum(split) for split in utkinect_reloc(recordings, 0, 1, seed).values()]
+        for seed in (0, 0, 1)
+    )
+    assert first == again != other
 
 
 # On the real data.
@@ -330,9 +285,13 @@ def test_real_recordings(real_recordings):
 
 @pytest.mark.parametrize("fold", range(5))
 def test_real_training_references_show_no_held_out_class(real_recordings, fold):
-    classes = utkinect_folds()[fold]
+    classes, splits = utkinect_folds()[fold], utkinect_reloc(real_recordings, fold)
+    for name in ("validation", "test"):
+        check_pairs(splits[name], getattr(classes, name))
+        assert len(splits[name]) == 5 * len(splits[name].queries)
+        assert len(splits[name].references) == 20
     whole = {reference.video_id: reference for reference in real_recordings}
-    references = utkinect_reloc(real_recordings, fold)["train"].references
+    references = splits["train"].references
     num_instances = 0
     for part in references:
         assert set(part.labels) <= set(classes.train)
@@ -348,16 +307,3 @@ def test_real_training_references_show_no_held_out_class(real_recordings, fold):
     assert num_instances >= 0.95 * sum(
         label in classes.train for reference in real_recordings for label in reference.labels
     )
-
-
-@pytest.mark.parametrize("fold", range(5))
-def test_real_pairs(real_recordings, fold):
-    splits = utkinect_reloc(real_recordings, fold)
-    for name in ("validation", "test"):
-        split = splits[name]
-        assert split.classes == getattr(utkinect_folds()[fold], name)
-        assert len(split) == 5 * len(split.queries)
-        assert len(split.references) == 20
-        for query, reference in (split[i] for i in range(len(split))):
-            assert query.video_id[:3] != person(reference)
-            assert query.label in reference.labels

@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vreloc_pyg.datasets.annotations import (
-    AnnotatedDataset,
-    AnnotatedVideo,
+from vreloc_pyg.datasets.annotations import AnnotatedDataset, AnnotatedVideo
+from vreloc_pyg.datasets.reading import (
     Instance,
     Notes,
     check_instance,
-    find_file,
     merge_overlaps,
+    only_file,
+    read_json,
+    refuse,
 )
-from vreloc_pyg.datasets.reading import read_json, refuse
+from vreloc_pyg.datasets.task import annotated_task
 from vreloc_pyg.errors import DataError
 
 #: Numbers of training, validation and test classes of the two releases, by their number of classes.
@@ -23,7 +24,7 @@ SIZES = {100: (80, 10, 10), 200: (160, 20, 20)}
 
 
 class ActivityNet(AnnotatedDataset):
-    """ActivityNet's annotated videos.
+    """ActivityNet's annotated videos, of a JSON file or the folder that holds it.
 
     Either layout is read: the official one (``database``, ``taxonomy``, ``version``), or one object per
     video under ``v_<id>`` with ``duration_second``, ``duration_frame`` and ``annotations``, which knows
@@ -33,9 +34,6 @@ class ActivityNet(AnnotatedDataset):
     left out, as in Feng et al. (https://arxiv.org/abs/1808.01575); so are instances of no length and videos
     without instances (the official test subset). ``notes`` counts all of that.
 
-    Args:
-        root: the JSON file, or a folder that holds it.
-
     Raises:
         DataError: if it cannot be read, an id occurs twice, or an instance is reversed or outside its video.
     """
@@ -43,7 +41,7 @@ class ActivityNet(AnnotatedDataset):
     name = "activitynet"
 
     def __init__(self, root: str | Path) -> None:
-        path = annotation_file(Path(root))
+        path = only_file(Path(root), "anet_anno_action.json", "activity_net*.json")
         values = read_json(path)
         database = values.get("database", values) if isinstance(values, dict) else None
         if not isinstance(database, dict) or not database:
@@ -60,37 +58,14 @@ class ActivityNet(AnnotatedDataset):
             try:
                 video = read_video(video_id, value, notes)
             except (DataError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-                problems.append(
-                    f"{key}: {error if isinstance(error, DataError) else f'malformed, {error!r}'}"
-                )
+                problem = str(error) if isinstance(error, DataError) else f"malformed, {error!r}"
+                problems.append(f"{key}: {problem}")
                 continue
             if video is not None:
                 videos[video_id] = video
         refuse(problems, path)
-        self.version = str(values.get("version", ""))
         classes = {label for video in videos.values() for label in video.labels}
         super().__init__(list(videos.values()), notes, sizes=SIZES.get(len(classes)))
-
-
-def annotation_file(root: Path) -> Path:
-    """The annotations in a folder, or the file itself.
-
-    Raises:
-        DataError: if there is none, or more than one.
-    """
-    if not root.is_dir():
-        return root
-    found = find_file(root, "anet_anno_action.json")
-    if found is not None:
-        return found
-    official = [path for path in sorted(root.iterdir()) if path.name.lower().startswith("activity_net")]
-    official = [path for path in official if path.suffix.lower() == ".json"]
-    if len(official) != 1:
-        raise DataError(
-            f"Expected one activity_net.v1-*.min.json in {root} (found {len(official)}); "
-            "give the file itself as root"
-        )
-    return official[0]
 
 
 def read_video(video_id: str, value: Mapping[str, Any], notes: Notes) -> AnnotatedVideo | None:
@@ -119,6 +94,7 @@ def read_video(video_id: str, value: Mapping[str, Any], notes: Notes) -> Annotat
     if any(later[0] < one[1] for i, one in enumerate(merged) for later in merged[i + 1 :]):
         notes.add("videos with overlapping instances of different classes, left out", video_id)
         return None
-    frames = value.get("duration_frame")
-    subset = value.get("subset")
-    return AnnotatedVideo(video_id, duration_s, tuple(merged), frames, subset)
+    return AnnotatedVideo(video_id, duration_s, tuple(merged), value.get("duration_frame"))
+
+
+TASK = annotated_task(ActivityNet.name, ActivityNet)

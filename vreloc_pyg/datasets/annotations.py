@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from vreloc_pyg.datasets.folds import SPLITS, ClassFold, class_split
+from vreloc_pyg.datasets.reading import DURATION_TOLERANCE, SHOWN, Instance, Notes
 from vreloc_pyg.datasets.splits import RelocalizationSplit, StoredQuery, StoredReference
 from vreloc_pyg.datasets.stretches import Stretch, stretches_between
 from vreloc_pyg.errors import DataError
@@ -19,13 +19,6 @@ from vreloc_pyg.features.store import FeatureSlice, FeatureStore
 
 #: Duration of a step where there are no features to say, in seconds: 16 frames at 32 frames per second.
 NOMINAL_STEP_S = 0.5
-#: Features and annotations may disagree by this share of the duration.
-DURATION_TOLERANCE = 0.05
-
-#: So many videos are named in a message that counts them all.
-SHOWN = 20
-
-Instance = tuple[float, float, str]
 
 
 @dataclass(frozen=True)
@@ -37,37 +30,17 @@ class AnnotatedVideo:
         duration_s: in seconds; ``None`` where only the features know it.
         instances: ``(start_s, end_s, label)`` of each.
         num_frames: where it is known; with the duration it gives the frame rate.
-        subset: the data set's own, such as ``"training"``.
     """
 
     video_id: str
     duration_s: float | None
     instances: tuple[Instance, ...]
     num_frames: int | None = None
-    subset: str | None = None
 
     @property
     def labels(self) -> set[str]:
         """Classes it shows."""
         return {label for _, _, label in self.instances}
-
-
-@dataclass
-class Notes:
-    """What was left out of a data set or mended, and how often."""
-
-    counts: dict[str, list[str]] = field(default_factory=dict)
-
-    def add(self, what: str, where: str) -> None:
-        """Count one more of a kind."""
-        self.counts.setdefault(what, []).append(where)
-
-    def lines(self) -> list[str]:
-        """One sentence a kind, with its number and the first of them."""
-        return [
-            f"{len(where)} {what}: {', '.join(where[:SHOWN])}{' …' if len(where) > SHOWN else ''}"
-            for what, where in self.counts.items()
-        ]
 
 
 class AnnotatedDataset:
@@ -122,11 +95,7 @@ class AnnotatedDataset:
         }
 
     def class_split(self, seed: int = 0) -> ClassFold:
-        """Disjoint training, validation and test classes.
-
-        Raises:
-            DataError: if there are fewer than three classes.
-        """
+        """Disjoint training, validation and test classes; :class:`DataError` where there are too few."""
         return class_split(self.classes, self.sizes, seed, self.together)
 
     def splits(
@@ -149,8 +118,8 @@ class AnnotatedDataset:
             skip_missing: leave out videos without usable features, and say so in ``notes``.
 
         Raises:
-            DataError: if ``classes`` lack a class of the data set, features are missing or of another
-                length than the video, or a split has no pair.
+            DataError: if ``classes`` lack one that is shown, features are missing or of another length than
+                their video, or a split has no pair.
         """
         chosen = self.class_split(seed) if classes is None else classes
         check_classes(chosen, self.videos)
@@ -182,7 +151,7 @@ class AnnotatedDataset:
             if where and not skip_missing:
                 shown = "; ".join(where[:SHOWN]) + (" …" if len(where) > SHOWN else "")
                 place = "" if store is None else f" in {store.path}"
-                raise DataError(f"{len(where)} {kind}{place}: {shown}. --skip_missing true leaves them out")
+                raise DataError(f"{len(where)} {kind}{place}: {shown}. --skip-missing leaves them out")
             for one in where:
                 self._notes.add(f"{kind}, left out", one)
         return timings
@@ -301,40 +270,3 @@ def check_classes(classes: ClassFold, videos: Sequence[AnnotatedVideo]) -> None:
             f"The class split knows nothing of {number} classes, first {label!r} of video {video_id!r}; "
             "draw one for this data with `vreloc split`"
         )
-
-
-def check_instance(start_s: float, end_s: float, duration_s: float | None) -> str:
-    """What is wrong with an instance, or nothing; ends past the video by up to 5 % are forgiven."""
-    if not (np.isfinite(start_s) and np.isfinite(end_s)):
-        return "is not finite"
-    if end_s < start_s:
-        return "is reversed"
-    if start_s < 0:
-        return "begins before the video"
-    if duration_s is not None and (start_s > duration_s or end_s > (1 + DURATION_TOLERANCE) * duration_s):
-        return f"lies outside its video of {duration_s:g} s"
-    return ""
-
-
-def merge_overlaps(instances: Sequence[Instance]) -> list[Instance]:
-    """Instances by start, with overlapping ones of one class merged."""
-    merged: list[Instance] = []
-    for label in sorted({label for _, _, label in instances}):
-        ours = sorted((start, end) for start, end, other in instances if other == label)
-        low, high = ours[0]
-        for start, end in ours[1:]:
-            if start < high:
-                high = max(high, end)
-            else:
-                merged.append((low, high, label))
-                low, high = start, end
-        merged.append((low, high, label))
-    return sorted(merged)
-
-
-def find_file(root: Path, *names: str) -> Path | None:
-    """The first of some files that a folder holds, upper or lower case, or ``None``."""
-    if not root.is_dir():
-        return None
-    present = {path.name.lower(): path for path in sorted(root.iterdir()) if path.is_file()}
-    return next((present[name.lower()] for name in names if name.lower() in present), None)

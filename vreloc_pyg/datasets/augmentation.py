@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from vreloc_pyg.errors import SettingsError
+from vreloc_pyg.sequences.pose import Skeleton
+from vreloc_pyg.settings import Below1, CheckedSettings, Count, NotNegative, Whole
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,11 @@ class FeatureChange:
 
 
 @dataclass(frozen=True)
-class Augmentation:
-    """Distributions of the changes to a training episode.
+class Augmentation(CheckedSettings):
+    """Distributions of the changes to a training episode, a query and its candidate windows.
 
-    An episode is a query and its candidate windows. One change is drawn for the whole episode (another
-    camera, other people) and one more for its query (another performance).
+    One change is drawn for the whole episode (another camera, other people) and one more for its query
+    (another performance).
 
     Args:
         feature_dropout: probability that a feature, or a joint of a pose, is zero in the whole episode.
@@ -43,21 +45,17 @@ class Augmentation:
         rotation: a pose is rotated in its first two coordinates by up to +- this, in degrees.
         joints, dims: J and D of pose features (:func:`vreloc_pyg.sequences.pose.pose_features`); J = 0 for
             other features, which are not rotated and whose ``speed`` changes lengths only.
-
-    Raises:
-        SettingsError: if a value is impossible.
     """
 
-    feature_dropout: float = 0.0
-    speed: float = 0.0
-    scale: float = 0.0
-    rotation: float = 0.0
-    joints: int = 0
-    dims: int = 2
+    feature_dropout: Below1 = 0.0
+    speed: NotNegative = 0.0
+    scale: NotNegative = 0.0
+    rotation: NotNegative = 0.0
+    joints: Whole = 0
+    dims: Count = 2
 
     def __post_init__(self) -> None:
-        if not 0 <= self.feature_dropout < 1 or min(self.speed, self.scale, self.rotation, self.joints) < 0:
-            raise SettingsError(f"Expected feature_dropout in [0, 1) and no negative value (got {self})")
+        super().__post_init__()
         if self.rotation and self.joints == 0:
             raise SettingsError("Only pose features can be rotated: expected joints >= 1 with rotation > 0")
 
@@ -90,3 +88,16 @@ class Augmentation:
             block = slice(joint * self.dims, (joint + 1) * self.dims)
             matrix[block, block] = turn * (scale if joint < self.joints else scale * speed)
         return FeatureChange(matrix, speed)
+
+
+def usual_changes(num_features: int, skeleton: Skeleton | None) -> Augmentation:
+    """Mild changes for ``num_features`` features of any kind; poses, which have a skeleton, are rotated too.
+
+    Raises:
+        SettingsError: if the features are not those of the skeleton.
+    """
+    mild = Augmentation(feature_dropout=0.1, speed=0.25, scale=0.1)
+    if skeleton is None:
+        return mild
+    skeleton.check_width(num_features)
+    return replace(mild, rotation=15.0, joints=skeleton.num_joints, dims=skeleton.num_dims)

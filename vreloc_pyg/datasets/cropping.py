@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
 
-from vreloc_pyg.datasets.splits import Reference, StoredReference
+from vreloc_pyg.datasets.splits import Reference, StoredReference, changed
 from vreloc_pyg.features.lazy import LazyFeatures
 from vreloc_pyg.segments import seconds_to_steps
 
@@ -17,15 +17,8 @@ def crop_reference(reference: Reference, rng: np.random.Generator, probability: 
     """Crop background off both ends, as Feng et al. do in training (https://arxiv.org/abs/1808.01575).
 
     With ``probability``, one draw for both ends, a uniform number of steps is taken off the start, up to
-    the first instance, and another off the end, down to the last one.
-
-    Args:
-        reference: a reference with an instance; without one it is returned unchanged.
-        rng: where the three numbers are drawn.
-        probability: of a crop.
-
-    Returns:
-        A reference of the same id with moved segments and offset; nothing is read of a stored one.
+    the first instance, and another off the end, down to the last one. The crop has the same id, and moved
+    segments and offset. Nothing is read of a stored reference; one without an instance is returned as it is.
     """
     crops, off_start, off_end = rng.random(3)
     if crops >= probability or len(reference.labels) == 0:
@@ -41,12 +34,10 @@ def crop_reference(reference: Reference, rng: np.random.Generator, probability: 
     offset_s = reference.offset_s + start * step
     sources = reference.sources or (reference.video_id,)
     if isinstance(reference, StoredReference):
-        stored = CroppedFeatures(reference.stored, start, stop)
-        return StoredReference(
-            stored, step, segments, reference.labels, reference.video_id, sources, offset_s
-        )
-    features = reference.features[start:stop]
-    return replace(reference, features=features, segments=segments, sources=sources, offset_s=offset_s)
+        features: dict[str, object] = {"stored": CroppedFeatures(reference.stored, start, stop)}
+    else:
+        features = {"features": reference.features[start:stop]}
+    return changed(reference, segments=segments, sources=sources, offset_s=offset_s, **features)
 
 
 @dataclass(frozen=True)
@@ -59,13 +50,7 @@ class CroppedFeatures:
 
     @property
     def num_steps(self) -> int:
-        """Length in steps."""
         return self.stop - self.start
-
-    @property
-    def num_features(self) -> int | None:
-        """F, where it is known."""
-        return self.stored.num_features
 
     def read(self) -> Tensor:
         """``[num_steps, F]`` float32."""

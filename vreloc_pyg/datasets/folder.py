@@ -9,30 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vreloc_pyg.datasets.annotations import (
-    AnnotatedDataset,
-    AnnotatedVideo,
-    Instance,
-    check_instance,
-    find_file,
-    step_timing,
-)
+from vreloc_pyg.datasets.annotations import AnnotatedDataset, AnnotatedVideo, step_timing
+from vreloc_pyg.datasets.reading import Instance, check_instance, only_file
+from vreloc_pyg.datasets.task import annotated_task
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.features.store import FeatureStore
 
+#: What is read of a folder.
+FILES = ("annotations.csv", "*.csv")
 COLUMNS = ("video", "start_s", "end_s", "label")
 DURATION = "duration_s"
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong with a line of a CSV.
-
-    Args:
-        line: its number, from 1; the header's is 1.
-        message: what is wrong and where.
-        severity: an error keeps the file from being used, a warning does not.
-    """
+    """Something wrong with a line of a CSV, counted from 1; a warning does not keep it from being used."""
 
     line: int
     message: str
@@ -62,35 +53,28 @@ class Folder(AnnotatedDataset):
         root: the CSV, or a folder with ``annotations.csv`` or one other CSV.
 
     Raises:
-        DataError: if :func:`validate_csv` finds an error; the first are named, with their lines.
+        DataError: with the first errors that :func:`validate_csv` finds, and their lines.
     """
 
     name = "folder"
 
     def __init__(self, root: str | Path) -> None:
-        self.path = annotation_csv(Path(root))
+        self.path = only_file(Path(root), *FILES)
         rows, problems = read_rows(self.path)
-        problems += check_rows(rows)
-        errors = [problem for problem in problems if problem.severity == "error"]
+        errors = [one for one in [*problems, *check_rows(rows)] if one.severity == "error"]
         if errors:
             shown = "; ".join(f"line {problem.line}: {problem.message}" for problem in errors[:3])
             more = f"; {len(errors) - 3} more, see `vreloc validate`" if len(errors) > 3 else ""
             raise DataError(f"{self.path}, {shown}{more}")
-        videos: dict[str, list[Row]] = {}
-        for row in rows:
-            videos.setdefault(row.video, []).append(row)
-        super().__init__([make_video(video_id, ours) for video_id, ours in videos.items()])
+        super().__init__([make_video(video_id, ours) for video_id, ours in by_video(rows).items()])
 
 
-def annotation_csv(root: Path) -> Path:
-    """The CSV in a folder, or the file itself."""
-    if not root.is_dir():
-        return root
-    found = find_file(root, "annotations.csv")
-    others = [path for path in sorted(root.iterdir()) if path.suffix.lower() == ".csv"]
-    if found is None and len(others) != 1:
-        raise DataError(f"Expected annotations.csv in {root} (found {len(others)} CSV files)")
-    return found or others[0]
+def by_video(rows: list[Row]) -> dict[str, list[Row]]:
+    """The rows of every video, videos as they first appear."""
+    videos: dict[str, list[Row]] = {}
+    for row in rows:
+        videos.setdefault(row.video, []).append(row)
+    return videos
 
 
 def make_video(video_id: str, rows: list[Row]) -> AnnotatedVideo:
@@ -106,11 +90,8 @@ def validate_csv(path: str | Path, store: FeatureStore | None = None) -> list[Pr
     Args:
         path: the CSV, or a folder that holds it.
         store: features that must hold the videos; they also say how long a video is.
-
-    Raises:
-        DataError: if the file cannot be read at all.
     """
-    rows, problems = read_rows(annotation_csv(Path(path)))
+    rows, problems = read_rows(only_file(Path(path), *FILES))
     problems += check_rows(rows)
     if store is not None:
         problems += check_features(rows, store)
@@ -139,11 +120,10 @@ def read_rows(path: Path) -> tuple[list[Row], list[Problem]]:
                 if wrong:
                     return [], wrong
                 continue
-            row, message = parse_row(header, cells, line)
-            if row is None:
-                problems.append(Problem(line, message))
-            else:
-                rows.append(row)
+            try:
+                rows.append(parse_row(header, cells, line))
+            except DataError as error:
+                problems.append(Problem(line, str(error)))
     except csv.Error as error:
         problems.append(Problem(reader.line_num, f"is no CSV: {error}"))
     if header is None:
@@ -164,36 +144,31 @@ def check_header(header: list[str], line: int) -> list[Problem]:
     return problems
 
 
-def parse_row(header: list[str], cells: list[str], line: int) -> tuple[Row | None, str]:
-    """The row of a line, or what is wrong with it."""
+def parse_row(header: list[str], cells: list[str], line: int) -> Row:
+    """The row of a line, or a :class:`DataError` that says what is wrong with it."""
     if len(cells) < len(header):
-        return None, f"has {len(cells)} cells, expected {len(header)}: it may be cut off"
+        raise DataError(f"has {len(cells)} cells, expected {len(header)}: it may be cut off")
     named = dict(zip(header, cells, strict=False))
     for name in ("video", "label"):
         if not named[name]:
-            return None, f"has an empty {name}"
-    numbers: dict[str, float | None] = {}
-    for name in ("start_s", "end_s", DURATION):
-        text = named.get(name, "")
-        if name == DURATION and not text:
-            numbers[name] = None
-            continue
-        try:
-            numbers[name] = float(text)
-        except ValueError:
-            return None, f"has a {name} that is no number: {text!r}"
-    start_s, end_s, duration_s = numbers["start_s"], numbers["end_s"], numbers[DURATION]
-    assert start_s is not None
-    assert end_s is not None
+            raise DataError(f"has an empty {name}")
+    start_s, end_s = number(named, "start_s"), number(named, "end_s")
+    duration_s = number(named, DURATION) if named.get(DURATION) else None
     if duration_s is not None and not 0 < duration_s < math.inf:
-        return None, f"has a {DURATION} that is not positive: {duration_s:g}"
-    problem = check_instance(start_s, end_s, duration_s)
-    if start_s == end_s:
-        problem = "has no length"
+        raise DataError(f"has a {DURATION} that is not positive: {duration_s:g}")
+    problem = "has no length" if start_s == end_s else check_instance(start_s, end_s, duration_s)
     if problem:
-        return None, f"the segment [{start_s:g}, {end_s:g}] of {named['video']!r} {problem}"
+        raise DataError(f"the segment [{start_s:g}, {end_s:g}] of {named['video']!r} {problem}")
     end_s = end_s if duration_s is None else min(end_s, duration_s)
-    return Row(line, named["video"], start_s, end_s, named["label"], duration_s), ""
+    return Row(line, named["video"], start_s, end_s, named["label"], duration_s)
+
+
+def number(named: dict[str, str], name: str) -> float:
+    """The number of a cell, or a :class:`DataError` that says which is none."""
+    try:
+        return float(named[name])
+    except ValueError:
+        raise DataError(f"has a {name} that is no number: {named[name]!r}") from None
 
 
 def check_rows(rows: list[Row]) -> list[Problem]:
@@ -201,26 +176,21 @@ def check_rows(rows: list[Row]) -> list[Problem]:
     problems: list[Problem] = []
     seen: dict[tuple[str, str, float, float], int] = {}
     durations: dict[str, Row] = {}
+    groups: dict[tuple[str, str], list[Row]] = {}
+    labels: dict[str, list[Row]] = {}
     for row in rows:
+        labels.setdefault(row.label, []).append(row)
         key = (row.video, row.label, row.start_s, row.end_s)
         if key in seen:
             problems.append(Problem(row.line, f"is line {seen[key]} again"))
             continue
         seen[key] = row.line
+        groups.setdefault((row.video, row.label), []).append(row)
         if row.duration_s is not None:
             first = durations.setdefault(row.video, row)
             if first.duration_s != row.duration_s:
-                problems.append(
-                    Problem(
-                        row.line,
-                        f"gives {row.video!r} a duration of {row.duration_s:g} s, line {first.line} of "
-                        f"{first.duration_s:g} s",
-                    )
-                )
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        if seen.get((row.video, row.label, row.start_s, row.end_s)) == row.line:
-            groups.setdefault((row.video, row.label), []).append(row)
+                given = f"gives {row.video!r} a duration of {row.duration_s:g} s"
+                problems.append(Problem(row.line, f"{given}, line {first.line} of {first.duration_s:g} s"))
     for (video, label), ours in groups.items():
         ours = sorted(ours, key=lambda row: (row.start_s, row.end_s))
         furthest = ours[0]
@@ -228,16 +198,11 @@ def check_rows(rows: list[Row]) -> list[Problem]:
             if row.start_s < furthest.end_s:
                 line, other = max(row.line, furthest.line), min(row.line, furthest.line)
                 problems.append(Problem(line, f"overlaps line {other}: both are {label!r} in {video!r}"))
-            if row.end_s > furthest.end_s:
-                furthest = row
-    labels: dict[str, set[str]] = {}
-    for row in rows:
-        labels.setdefault(row.label, set()).add(row.video)
-    for label, videos in labels.items():
-        if len(videos) == 1:
-            line = next(row.line for row in rows if row.label == label)
+            furthest = max(furthest, row, key=lambda row: row.end_s)
+    for label, ours in labels.items():
+        if len({row.video for row in ours}) == 1:
             message = f"{label!r} is in one video only: there is no other to look for it in"
-            problems.append(Problem(line, message, "warning"))
+            problems.append(Problem(ours[0].line, message, "warning"))
     if rows and len(labels) < 3:
         message = f"there are {len(labels)} classes; training, validation and test need one each"
         problems.append(Problem(rows[0].line, message))
@@ -247,24 +212,23 @@ def check_rows(rows: list[Row]) -> list[Problem]:
 def check_features(rows: list[Row], store: FeatureStore) -> list[Problem]:
     """Videos without features, and segments past the end of them."""
     problems: list[Problem] = []
-    videos: dict[str, list[Row]] = {}
-    for row in rows:
-        videos.setdefault(row.video, []).append(row)
-    missing = [video for video in videos if video not in store]
-    for video in missing:
-        line = videos[video][0].line
-        problems.append(
-            Problem(line, f"{video!r} has no features in {store.path} ({len(missing)} such videos)")
-        )
-    for video in set(videos) - set(missing):
-        steps, step_s, problem = step_timing(make_video(video, videos[video]), store)
-        if problem:
-            problems.append(Problem(videos[video][0].line, f"{video!r} {problem}"))
+    videos = by_video(rows)
+    missing = {video for video in videos if video not in store}
+    for video, ours in videos.items():
+        if video in missing:
+            message = f"{video!r} has no features in {store.path} ({len(missing)} such videos)"
+            problems.append(Problem(ours[0].line, message))
             continue
-        for row in videos[video]:
+        steps, step_s, problem = step_timing(make_video(video, ours), store)
+        if problem:
+            problems.append(Problem(ours[0].line, f"{video!r} {problem}"))
+            continue
+        for row in ours:
             past = check_instance(row.start_s, row.end_s, steps * step_s)
             if past:
-                problems.append(
-                    Problem(row.line, f"the segment [{row.start_s:g}, {row.end_s:g}] of {video!r} {past}")
-                )
+                segment = f"the segment [{row.start_s:g}, {row.end_s:g}] of {video!r}"
+                problems.append(Problem(row.line, f"{segment} {past}"))
     return problems
+
+
+TASK = annotated_task(Folder.name, Folder)

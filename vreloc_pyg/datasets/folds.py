@@ -9,10 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
+from vreloc_pyg.datasets.reading import read_json
 from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.files import write_text
 
 SPLITS = ("train", "validation", "test")
+#: What a reader of a table over class folds must know.
+SELECTION = (
+    "Every class is a test class of exactly one fold, with one seed a fold; validation classes choose the "
+    "checkpoint. The recommended settings were chosen on validation classes of some fold: no model was "
+    "trained or selected on its own test classes, but over all folds every class has informed the settings."
+)
 
 
 @dataclass(frozen=True)
@@ -24,30 +31,14 @@ class ClassFold:
     test: tuple[str, ...]
 
     def save(self, path: str | Path, name: str = "", seed: int | None = None) -> Path:
-        """Write the classes as JSON that a person can read, commit and share.
-
-        Args:
-            path: the file.
-            name: the data set's, for the reader.
-            seed: that drew the classes, for the reader.
-        """
-        about = {"name": name, "seed": seed}
-        lists = {key: sorted(getattr(self, key)) for key in SPLITS}
-        return write_text(path, json.dumps({**about, **lists}, indent=1, ensure_ascii=False) + "\n")
+        """Write the classes as JSON to share, with the data set's name and the seed that drew them."""
+        values = {"name": name, "seed": seed, **{key: sorted(getattr(self, key)) for key in SPLITS}}
+        return write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> ClassFold:
-        """The classes of a file of :meth:`save`.
-
-        Raises:
-            DataError: if it cannot be read, lacks a split or knows another key, or names a class twice.
-        """
-        try:
-            values = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-        except json.JSONDecodeError as error:
-            raise DataError(f"{path}, line {error.lineno}: {error.msg}") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"Cannot read the class split {path}: {error}") from None
+        """The classes of a file of :meth:`save`; :class:`DataError` if it is none, or names a class twice."""
+        values = read_json(path)
         if not isinstance(values, dict) or not set(SPLITS) <= set(values) <= {*SPLITS, "name", "seed"}:
             raise DataError(
                 f"Expected the keys {', '.join(SPLITS)} in {path}, besides name and seed no other"
@@ -66,17 +57,11 @@ class ClassFold:
 def class_folds(classes: Sequence[str], num_folds: int, num_validation: int, seed: int) -> list[ClassFold]:
     """Split classes into folds such that every class is a test class exactly once.
 
-    The classes are permuted once; fold ``f`` tests the ``f``-th block, validates on the classes that
-    follow it (cyclically) and trains on the rest.
-
-    Args:
-        classes: class names; their order matters only through the permutation.
-        num_folds: number of folds; divides ``len(classes)``.
-        num_validation: validation classes per fold.
-        seed: decides the permutation.
+    The classes are permuted once; fold ``f`` tests the ``f``-th block, validates on the ``num_validation``
+    classes that follow it (cyclically) and trains on the rest.
 
     Raises:
-        SettingsError: if the classes cannot be divided so.
+        SettingsError: if ``num_folds`` does not divide the classes, or leaves none for training.
     """
     size, rest = divmod(len(classes), num_folds) if num_folds > 0 else (0, 0)
     if rest or size == 0 or num_validation < 0 or size + num_validation >= len(classes):
@@ -88,9 +73,8 @@ def class_folds(classes: Sequence[str], num_folds: int, num_validation: int, see
     folds = []
     for start in range(0, len(order), size):
         turned = order[start:] + order[:start]
-        test, validation = turned[:size], turned[size : size + num_validation]
-        train = turned[size + num_validation :]
-        folds.append(ClassFold(tuple(sorted(train)), tuple(sorted(validation)), tuple(sorted(test))))
+        parts = turned[size + num_validation :], turned[size : size + num_validation], turned[:size]
+        folds.append(ClassFold(*(tuple(sorted(part)) for part in parts)))
     return folds
 
 
@@ -110,7 +94,7 @@ def class_split(
         together: sets of classes that must come to lie on one side.
 
     Raises:
-        DataError: if there are fewer than three classes, or the sizes do not add up or cannot be met.
+        DataError: if there are fewer than three classes, or the sizes cannot be met.
     """
     names = sorted(set(classes))
     if sizes is None:

@@ -1,22 +1,23 @@
 """Penn Action (Zhang, Zhu and Derpanis, ICCV 2013; http://dreamdragon.github.io/PennAction/).
 
 2,326 web clips of 15 actions with 13 human-annotated joints a frame, and *penn-action-reloc*, the
-relocalization benchmark this package builds on them.
+relocalization data set this package builds on them.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vreloc_pyg.datasets.folds import ClassFold, class_folds
+from vreloc_pyg.datasets.folds import SELECTION, ClassFold, class_folds
 from vreloc_pyg.datasets.pose_clips import PoseClip, compose_split
 from vreloc_pyg.datasets.splits import RelocalizationSplit
+from vreloc_pyg.datasets.task import Loaded, Task
 from vreloc_pyg.errors import DataError
+from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.sequences.pose import PENN_SKELETON, fill_missing, normalize_pose
 
 #: Every second frame of clips at nominally 30 frames per second.
@@ -33,30 +34,20 @@ CLASSES = (
 class PennAction:
     """Reader of the official layout, ``ROOT/labels/0001.mat`` to ``2326.mat``.
 
-    Args:
-        root: the folder that holds ``labels``.
-
     Raises:
-        DataError: if there are no label files, or one is corrupt or incomplete (the file is named).
+        DataError: if there are no label files, or one, which is named, is corrupt or incomplete.
     """
 
     skeleton = PENN_SKELETON
 
     def __init__(self, root: str | Path) -> None:
-        self.root = Path(root)
-        files = sorted((self.root / "labels").glob("*.mat"))
+        files = sorted(Path(root, "labels").glob("*.mat"))
         if not files:
             raise DataError(
-                f"Found no Penn Action label files {self.root / 'labels'}/*.mat; "
+                f"Found no Penn Action label files {Path(root, 'labels')}/*.mat; "
                 "expected the official layout with the folder 'labels'"
             )
         self.clips = [read_clip(file) for file in files]
-
-    def __len__(self) -> int:
-        return len(self.clips)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({str(self.root)!r}, {len(self)} clips)"
 
 
 def read_clip(path: Path) -> PoseClip:
@@ -103,15 +94,13 @@ def penn_action_reloc(
     num_test: int = 210,
     seed: int = 0,
 ) -> dict[str, RelocalizationSplit]:
-    """The benchmark *penn-action-reloc*: one fold's ``train``, ``validation`` and ``test`` split.
-
-    All queries and references are functions of ``seed``; :func:`split_checksum` pins them.
+    """The data set *penn-action-reloc*: one fold's ``train``, ``validation`` and ``test`` split.
 
     Args:
         clips: ``PennAction(root).clips``.
         fold: 0 to 4.
         num_train, num_validation, num_test: number of composed references, each with its query.
-        seed: decides folds and draws.
+        seed: decides folds, queries and references.
     """
     classes = penn_folds(seed)[fold]
     sizes = {"train": num_train, "validation": num_validation, "test": num_test}
@@ -127,10 +116,21 @@ def penn_action_reloc(
     }
 
 
-def split_checksum(split: RelocalizationSplit) -> str:
-    """Digest of which clips make which pair and where the answers are; features are left out."""
-    lines = []
-    for query, reference in (split[i] for i in range(len(split))):
-        bounds = ",".join(f"{value:.4f}" for value in reference.segments.flatten().tolist())
-        lines.append(f"{query.video_id} {' '.join(reference.sources)} {' '.join(reference.labels)} {bounds}")
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+TASK = Task(
+    "penn_action",
+    lambda request: Loaded(
+        penn_action_reloc(PennAction(request.root).clips, request.fold, seed=request.seed)
+    ),
+    folds=5,
+    windows=SlidingWindows(),
+    skeleton=PennAction.skeleton,
+    aliases=("penn-action-reloc",),
+    reads_features=False,
+    caveats=(
+        "Features are 2-D poses, not C3D: not comparable with published numbers.",
+        "References are composed of clips, and in slow actions the cross-fades are the fastest motion: part "
+        "of what is learned at high tIoU is where clips were joined. The row *cut detector* shows what joins "
+        "alone are worth, the row *query of another class* that the answers depend on the query.",
+        SELECTION,
+    ),
+)

@@ -14,12 +14,9 @@ def philox4x32(counter: ArrayLike, key: tuple[int, int], rounds: int = 10) -> ND
     """Philox4x32 (Salmon et al., *Parallel random numbers: as easy as 1, 2, 3*, SC 2011).
 
     Args:
-        counter: four 32-bit words for each number drawn, ``[..., 4]``.
+        counter: four 32-bit words for each number drawn, ``[..., 4]``; so is the answer.
         key: two 32-bit words.
         rounds: 10 in TensorFlow and cuRAND.
-
-    Returns:
-        Four random 32-bit words for each counter, ``[..., 4]``.
     """
     words = np.asarray(counter, dtype=np.uint64) & _LOW
     c0, c1, c2, c3 = (words[..., index] for index in range(4))

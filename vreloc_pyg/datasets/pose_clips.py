@@ -20,8 +20,7 @@ class PoseClip:
     """A trimmed clip as a normalised pose sequence.
 
     Args:
-        video_id: the clip's identifier.
-        label: its action class.
+        video_id, label: of the clip.
         pose: normalised joints at the data set's step rate, ``[N, J, D]``.
         visible: whether a joint was seen, ``[N, J]``.
     """
@@ -43,18 +42,12 @@ class PoseClip:
 def join_clips(
     clips: Sequence[PoseClip], seconds_per_step: float, video_id: str, fade_steps: int = 4
 ) -> Reference:
-    """Join clips into one reference by cross-fades in normalised joint space.
+    """Join clips, each an annotated instance, into one reference by cross-fades in normalised joint space.
 
-    The last ``fade_steps`` poses of a clip are blended into the first of the next, and velocities are
-    computed after joining, so that no step stands still or jumps at a join. In slow actions the fade can
-    still be the fastest motion. Visibility is taken from the clip of the larger weight. A clip's segment
-    runs from the middle of the fade before it to the middle of the fade after it.
-
-    Args:
-        clips: at least one clip; every one becomes an annotated instance.
-        seconds_per_step: duration of one step in seconds.
-        video_id: identifier of the new reference.
-        fade_steps: length of a cross-fade in steps; shortened to half of the shorter neighbour.
+    The last ``fade_steps`` poses of a clip, at most half of the shorter neighbour, are blended into the first
+    of the next, and velocities are computed after joining, so that no step stands still or jumps at a join.
+    In slow actions the fade can still be the fastest motion. Visibility is taken from the clip of the larger
+    weight. A clip's segment runs from the middle of the fade before it to the middle of the fade after it.
     """
     pose, visible = clips[0].pose, clips[0].visible
     cuts = [0.0]
@@ -87,7 +80,6 @@ def compose_split(
     seconds_per_step: float,
     seed: int,
     num_distractors: tuple[int, int] = (3, 7),
-    fade_steps: int = 4,
 ) -> RelocalizationSplit:
     """Queries and one composed reference for each, balanced over the classes.
 
@@ -96,15 +88,14 @@ def compose_split(
 
     Args:
         name: name of the split; part of every reference's identifier.
-        clips: the clips of this split's classes, at least two classes with two clips each.
+        clips: the clips of this split's classes.
         num_references: number of query/reference pairs.
         seconds_per_step: duration of one step in seconds.
         seed: decides every draw.
         num_distractors: least and most clips of other classes, both inclusive.
-        fade_steps: see :func:`join_clips`.
 
     Raises:
-        DataError: if there are too few classes or clips.
+        DataError: if there are fewer than two classes, or than two clips of one.
     """
     rng = np.random.default_rng(seed)
     by_class: dict[str, list[PoseClip]] = {}
@@ -130,6 +121,6 @@ def compose_split(
             parts.append(by_class[other][int(rng.integers(len(by_class[other])))])
         parts.insert(int(rng.integers(count + 1)), members[target])
         queries.append(members[query].query(seconds_per_step))
-        references.append(join_clips(parts, seconds_per_step, f"{name}-{number:04d}", fade_steps))
+        references.append(join_clips(parts, seconds_per_step, f"{name}-{number:04d}"))
     pairs = [(i, i) for i in range(num_references)]
     return RelocalizationSplit(name, queries, references, pairs)

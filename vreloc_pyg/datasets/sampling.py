@@ -15,6 +15,7 @@ from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.proposals.source import ProposalSource
 from vreloc_pyg.segments import temporal_iou
+from vreloc_pyg.settings import CheckedSettings, Count, NotNegative, Share
 
 
 class Candidates(NamedTuple):
@@ -23,8 +24,8 @@ class Candidates(NamedTuple):
     Args:
         reference: the video.
         windows: half-open step intervals, ``[C, 2]`` int64.
-        truths: for each window, the instance of the query's class it overlaps most, in steps, ``[C, 2]``;
-            the window itself where the reference shows another action.
+        truths: the instance of the query's class that each window overlaps most, in steps, ``[C, 2]``; the
+            window itself where the reference shows another action.
         overlaps: tIoU of window and truth, 0 for another action, ``[C]`` float32.
     """
 
@@ -45,7 +46,7 @@ class EpisodeSampler(Protocol):
     """Anything that draws an episode from a split."""
 
     def draw(self, pool: TrainingPool, rng: np.random.Generator) -> Episode:
-        """Draw one episode; the same state of ``rng`` gives the same episode."""
+        """One episode; the same state of ``rng`` gives the same one."""
 
 
 class TrainingPool:
@@ -53,8 +54,7 @@ class TrainingPool:
 
     Args:
         split: queries and references; its pairs are not used.
-        crop: probability that background is cropped off a reference that answers a query
-            (:func:`~vreloc_pyg.datasets.cropping.crop_reference`).
+        crop: probability of :func:`~vreloc_pyg.datasets.cropping.crop_reference` for an answering reference.
 
     Raises:
         DataError: if no query has a reference of its class from another video.
@@ -115,7 +115,7 @@ class TrainingPool:
 
 
 @dataclass(frozen=True)
-class TripletSampler:
+class TripletSampler(CheckedSettings):
     """Triplets (query, positive, negative) as in the paper (section 5.2.1).
 
     The positive is the proposal of greatest tIoU with an instance of the query's class; the negative is
@@ -125,23 +125,13 @@ class TripletSampler:
         proposals: candidate windows of a reference.
         positive_jitter: instead, the positive is the instance with both ends moved by a normal deviate of
             this share of its length.
-        same_reference_negative: probability that the negative is a badly placed proposal (tIoU below .5)
-            of the positive reference instead.
-
-    Raises:
-        SettingsError: if a value is impossible.
+        same_reference_negative: probability that the negative is instead a proposal of the positive reference
+            with a tIoU below .5.
     """
 
     proposals: ProposalSource = field(default_factory=SlidingWindows)
-    positive_jitter: float = 0.0
-    same_reference_negative: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.positive_jitter < 0 or not 0 <= self.same_reference_negative <= 1:
-            raise SettingsError(
-                "Expected positive_jitter >= 0 and same_reference_negative in [0, 1] "
-                f"(got {self.positive_jitter} and {self.same_reference_negative})"
-            )
+    positive_jitter: NotNegative = 0.0
+    same_reference_negative: Share = 0.0
 
     def draw(self, pool: TrainingPool, rng: np.random.Generator) -> Episode:
         """Draw a triplet; both groups hold one window."""
@@ -150,9 +140,8 @@ class TripletSampler:
         instances = reference.steps_of(query.label)
         instance = instances[int(rng.integers(len(instances)))]
         if self.positive_jitter:
-            positive = _inside(
-                _move_ends(instance.expand(1, 2), self.positive_jitter, rng), reference.num_steps, 1
-            )
+            moved = _move_ends(instance.expand(1, 2), self.positive_jitter, rng)
+            positive = _inside(moved, reference.num_steps, 1)
         else:
             positive = _best(self.proposals.propose(reference), instance)
         groups = [_candidates(reference, positive, instances)]
@@ -170,7 +159,7 @@ class TripletSampler:
 
 
 @dataclass(frozen=True)
-class GradedSampler:
+class GradedSampler(CheckedSettings):
     """Many windows of the positive reference, from nearly right to plainly wrong.
 
     A quarter each: the answer with its ends moved a little; any annotated instance with its ends moved a
@@ -181,41 +170,34 @@ class GradedSampler:
         num_candidates: windows an episode, a multiple of 4.
         jitter: standard deviation of a small move of an end, as a share of the length.
         shortest: least length of a window in steps.
-
-    Raises:
-        SettingsError: if a value is impossible.
     """
 
-    num_candidates: int = 24
-    jitter: float = 0.15
-    shortest: int = 6
+    num_candidates: Count = 24
+    jitter: NotNegative = 0.15
+    shortest: Count = 6
 
     def __post_init__(self) -> None:
-        if self.num_candidates < 4 or self.num_candidates % 4 or self.jitter < 0 or self.shortest < 1:
-            raise SettingsError(
-                "Expected num_candidates as a multiple of 4, jitter >= 0 and shortest >= 1 "
-                f"(got {self.num_candidates}, {self.jitter}, {self.shortest})"
-            )
+        super().__post_init__()
+        if self.num_candidates % 4:
+            raise SettingsError(f"Expected num_candidates as a multiple of 4 (got {self.num_candidates})")
 
     def draw(self, pool: TrainingPool, rng: np.random.Generator) -> Episode:
         """Draw an episode of one group of ``num_candidates`` windows."""
         query = pool.draw_query(rng)
         reference = pool.draw_match(query, rng)
         answers = reference.steps_of(query.label)
-        answer = answers[int(rng.integers(len(answers)))]
         count = self.num_candidates // 4
+        answer = answers[int(rng.integers(len(answers)))].expand(count, 2)
         everything = torch.cat([reference.steps_of(label) for label in sorted(set(reference.labels))])
         instances = everything[torch.from_numpy(rng.integers(len(everything), size=count))]
         either_end = torch.from_numpy(rng.integers(2, size=count))
         at_an_end = instances.gather(1, either_end[:, None]).double()  # [count, 1]
         windows = torch.cat(
             [
-                _move_ends(answer.expand(count, 2), self.jitter, rng),
+                _move_ends(answer, self.jitter, rng),
                 _move_ends(instances, self.jitter, rng),
                 _stretch(at_an_end, _lengths(instances), 0.5, rng),
-                _stretch(
-                    _centres(answer.expand(count, 2), 0.6, rng), _lengths(answer.expand(count, 2)), 0.5, rng
-                ),
+                _stretch(_centres(answer, 0.6, rng), _lengths(answer), 0.5, rng),
             ]
         )
         windows = _inside(windows, reference.num_steps, self.shortest)

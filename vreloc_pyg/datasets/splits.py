@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -12,6 +14,8 @@ from torch import Tensor
 from vreloc_pyg.errors import DataError, FeatureError
 from vreloc_pyg.features.lazy import LazyFeatures
 from vreloc_pyg.segments import check_segments, seconds_to_steps
+
+Clip = TypeVar("Clip", "Query", "Reference")
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Query:
 
     def unlabelled(self) -> Query:
         """The same clip as a system may see it: without its class."""
-        return replace(self, label="")
+        return changed(self, label="")
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class Reference:
     segments: Tensor
     labels: tuple[str, ...]
     video_id: str
-    sources: tuple[str, ...] = field(default=())
+    sources: tuple[str, ...] = ()
     offset_s: float = 0.0
 
     def __post_init__(self) -> None:
@@ -108,59 +112,51 @@ class Reference:
 
     def unannotated(self) -> Reference:
         """The same video as a system may see it: without its instances."""
-        return replace(self, segments=torch.empty(0, 2), labels=())
+        return changed(self, segments=torch.empty(0, 2, dtype=torch.float64), labels=())
 
     def comes_from(self, video_id: str) -> bool:
         """Whether any of this video's frames are from ``video_id``."""
         return video_id == self.video_id or video_id in self.sources
 
 
-class StoredQuery(Query):
-    """A query whose features are read whenever they are asked for.
-
-    Args:
-        stored: the clip's features.
-        seconds_per_step, label, video_id: see :class:`Query`.
-
-    Raises:
-        FeatureError: if the clip has no steps; on reading, if its features are not finite.
-    """
+class _Stored:
+    """What clips have in common whose features are read whenever they are asked for."""
 
     stored: LazyFeatures
+    seconds_per_step: float
+    video_id: str
 
-    def __init__(self, stored: LazyFeatures, seconds_per_step: float, label: str, video_id: str) -> None:
-        _store(self, stored=stored, seconds_per_step=seconds_per_step, label=label, video_id=video_id)
-        check_length(stored.num_steps, f"query {video_id!r}")
-        check_step(seconds_per_step, video_id)
-
-    def unlabelled(self) -> Query:
-        return StoredQuery(self.stored, self.seconds_per_step, "", self.video_id)
+    def __init__(self, stored: LazyFeatures, seconds_per_step: float, video_id: str, **about: object) -> None:
+        vars(self).update(stored=stored, seconds_per_step=seconds_per_step, video_id=video_id, **about)
+        if stored.num_steps < 1:
+            raise FeatureError(f"Expected features of {self._name} with at least one step (got 0)")
 
     def __repr__(self) -> str:
-        return f"StoredQuery({self.stored!r}, {self.label!r}, {self.video_id!r})"
+        return f"{type(self).__name__}({self.stored!r}, {self.video_id!r})"
+
+    @property
+    def _name(self) -> str:
+        return f"{'query' if isinstance(self, Query) else 'reference'} {self.video_id!r}"
 
     @property
     def features(self) -> Tensor:
-        return check_features(self.stored.read(), f"query {self.video_id!r}", self.stored.num_features)
+        return check_features(self.stored.read(), self._name)
 
     @property
     def num_steps(self) -> int:
         return self.stored.num_steps
 
 
-class StoredReference(Reference):
-    """A reference whose features are read whenever they are asked for.
+class StoredQuery(_Stored, Query):
+    """A :class:`Query` whose features are read whenever they are asked for, and checked then."""
 
-    Args:
-        stored: the video's features.
-        seconds_per_step, segments, labels, video_id, sources, offset_s: see :class:`Reference`.
+    def __init__(self, stored: LazyFeatures, seconds_per_step: float, label: str, video_id: str) -> None:
+        super().__init__(stored, seconds_per_step, video_id, label=label)
+        check_step(seconds_per_step, video_id)
 
-    Raises:
-        FeatureError: if the video has no steps; on reading, if its features are not finite.
-        SegmentError: as :class:`Reference`.
-    """
 
-    stored: LazyFeatures
+class StoredReference(_Stored, Reference):
+    """A :class:`Reference` whose features are read whenever they are asked for, and checked then."""
 
     def __init__(
         self,
@@ -172,31 +168,9 @@ class StoredReference(Reference):
         sources: tuple[str, ...] = (),
         offset_s: float = 0.0,
     ) -> None:
-        _store(self, stored=stored, seconds_per_step=seconds_per_step, segments=segments, labels=labels)
-        _store(self, video_id=video_id, sources=sources, offset_s=offset_s)
-        check_length(stored.num_steps, f"reference {video_id!r}")
+        about = {"segments": segments, "labels": labels, "sources": sources, "offset_s": offset_s}
+        super().__init__(stored, seconds_per_step, video_id, **about)
         self._check_annotations()
-
-    def unannotated(self) -> Reference:
-        identity = (self.video_id, self.sources, self.offset_s)
-        return StoredReference(self.stored, self.seconds_per_step, torch.empty(0, 2), (), *identity)
-
-    def __repr__(self) -> str:
-        return f"StoredReference({self.stored!r}, {self.video_id!r})"
-
-    @property
-    def features(self) -> Tensor:
-        return check_features(self.stored.read(), f"reference {self.video_id!r}", self.stored.num_features)
-
-    @property
-    def num_steps(self) -> int:
-        return self.stored.num_steps
-
-
-def _store(instance: object, **values: object) -> None:
-    """Set fields of a frozen dataclass, as its own constructor does."""
-    for name, value in values.items():
-        object.__setattr__(instance, name, value)
 
 
 @dataclass(frozen=True)
@@ -247,6 +221,34 @@ class RelocalizationSplit:
         return self.queries[q], self.references[r]
 
 
+def changed(clip: Clip, **values: object) -> Clip:
+    """A copy of a query or reference with other values; unlike ``replace`` it reads no stored features."""
+    other = copy(clip)
+    vars(other).update(values)
+    return other
+
+
+def another_class(split: RelocalizationSplit) -> list[Query]:
+    """For each pair of a split, a query of another class than the pair's own.
+
+    What a system still finds with it, it finds by where actions begin and end, not by which is meant. Query
+    ``i`` is exchanged for the first of another class, counted round from half the queries on. A split of one
+    class is a :class:`DataError`.
+    """
+    count = len(split.queries)
+    others: dict[int, Query] = {}
+    for index in {query for query, _ in split.pairs}:
+        label = split.queries[index].label
+        turned = (split.queries[(count // 2 + index + step) % count] for step in range(count))
+        other = next((query for query in turned if query.label != label), None)
+        if other is None:
+            raise DataError(
+                f"Split {split.name!r} holds one class only, {label!r}: there is no query of another class"
+            )
+        others[index] = other
+    return [others[query] for query, _ in split.pairs]
+
+
 def check_features(features: Tensor, what: str, width: int | None = None) -> Tensor:
     """Return ``features [num_steps, F]`` unchanged, or raise :class:`FeatureError` saying what is wrong."""
     if features.dim() != 2 or features.size(0) == 0 or features.size(1) == 0:
@@ -262,15 +264,7 @@ def check_features(features: Tensor, what: str, width: int | None = None) -> Ten
     return features
 
 
-def check_length(num_steps: int, what: str) -> int:
-    """Return ``num_steps`` unchanged, or raise :class:`FeatureError` unless it is positive."""
-    if num_steps < 1:
-        raise FeatureError(f"Expected features of {what} with at least one step (got {num_steps})")
-    return num_steps
-
-
-def check_step(seconds_per_step: float, what: str) -> float:
-    """Return ``seconds_per_step`` unchanged, or raise :class:`DataError` unless it is positive and finite."""
+def check_step(seconds_per_step: float, what: str) -> None:
+    """Raise :class:`DataError` unless ``seconds_per_step`` is positive and finite."""
     if not 0 < seconds_per_step < float("inf"):
         raise DataError(f"Expected positive seconds_per_step of {what!r} (got {seconds_per_step})")
-    return seconds_per_step

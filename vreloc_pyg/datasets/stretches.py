@@ -28,19 +28,14 @@ def stretches_between(
     seconds_per_step: float,
     num_steps: int,
 ) -> list[Stretch]:
-    """The parts of a video between instances of classes not in ``kept``.
+    """The stretches of a video between classes not in ``kept`` that hold a whole instance of a kept class.
 
     A training video must not show the classes held out for validation and test, not even as background.
 
     Args:
-        segments: start and end of every instance in seconds.
-        labels: the class of each.
+        segments, labels: start and end in seconds, and class, of every instance.
         kept: classes that may be shown.
-        seconds_per_step: duration of a step.
-        num_steps: length of the video.
-
-    Returns:
-        The stretches that hold a whole instance of a kept class, in order.
+        seconds_per_step, num_steps: of the video.
     """
     step, duration_s = seconds_per_step, num_steps * seconds_per_step
     held_out = sorted(

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from vreloc_pyg.datasets.splits import Query, Reference, RelocalizationSplit
+from vreloc_pyg.datasets.task import Loaded, Task
 from vreloc_pyg.errors import SettingsError
+from vreloc_pyg.proposals.sliding_window import SlidingWindows
+from vreloc_pyg.settings import CheckedSettings, NotNegative, Positive, Whole, Within
 
 FloatArray = NDArray[np.float64]
 
+Several = Annotated[int, Within("[2, inf)")]
+
 
 @dataclass(frozen=True)
-class Synthetic:
+class Synthetic(CheckedSettings):
     """Untrimmed videos of actions made of sub-actions, over background.
 
     A class is a sequence of sub-actions from a vocabulary that all classes share. An instance plays them
@@ -41,31 +47,27 @@ class Synthetic:
         32
     """
 
-    num_train_classes: int = 20
-    num_validation_classes: int = 5
-    num_test_classes: int = 8
+    num_train_classes: Several = 20
+    num_validation_classes: Several = 5
+    num_test_classes: Several = 8
     num_train: int = 600
     num_validation: int = 60
     num_test: int = 100
-    num_features: int = 32
-    num_sub_actions: int = 24
-    look: float = 1.2
-    noise: float = 0.3
-    seconds_per_step: float = 0.5
-    seed: int = 0
+    num_features: Several = 32
+    num_sub_actions: Annotated[int, Within("[5, inf)")] = 24
+    look: NotNegative = 1.2
+    noise: NotNegative = 0.3
+    seconds_per_step: Positive = 0.5
+    seed: Whole = 0
 
     def __post_init__(self) -> None:
-        if self.num_features < 2 or self.num_features % 2:
-            raise SettingsError(f"Expected an even num_features >= 2 (got {self.num_features})")
-        if self.num_sub_actions < 5:
-            raise SettingsError(f"Expected num_sub_actions >= 5 (got {self.num_sub_actions})")
+        super().__post_init__()
+        if self.num_features % 2:
+            raise SettingsError(f"Expected an even num_features (got {self.num_features})")
         for name in ("num_train", "num_validation", "num_test"):
-            classes = getattr(self, f"{name}_classes")
-            if classes < 2 or getattr(self, name) < classes:
-                raise SettingsError(
-                    f"Expected {name}_classes >= 2 and {name} >= {name}_classes "
-                    f"(got {classes} and {getattr(self, name)})"
-                )
+            classes, count = getattr(self, f"{name}_classes"), getattr(self, name)
+            if count < classes:
+                raise SettingsError(f"Expected {name} >= {name}_classes (got {count} and {classes})")
 
     def splits(self) -> dict[str, RelocalizationSplit]:
         """The splits ``train``, ``validation`` and ``test``, one query and one reference a pair."""
@@ -157,3 +159,13 @@ class _World:
         latent = np.concatenate([action, look], axis=1)
         latent += self.settings.noise * rng.normal(size=latent.shape)
         return torch.from_numpy((latent @ self.rotation).astype(np.float32))
+
+
+TASK = Task(
+    "synthetic",
+    lambda request: Loaded(Synthetic(seed=request.seed).splits()),
+    windows=SlidingWindows(shortest=5, longest=64),
+    needs_root=False,
+    reads_features=False,
+    caveats=("Data are generated: the table shows that systems work, not how well they would do.",),
+)

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vreloc_pyg.datasets.annotations import (
-    AnnotatedDataset,
-    AnnotatedVideo,
-    Instance,
-    Notes,
-    check_instance,
-    find_file,
-    merge_overlaps,
-)
-from vreloc_pyg.datasets.reading import read_lines, refuse
+from vreloc_pyg.datasets.annotations import AnnotatedDataset, AnnotatedVideo
+from vreloc_pyg.datasets.reading import Instance, Notes, check_instance, find_file, merge_overlaps, refuse
+from vreloc_pyg.datasets.task import annotated_task
 from vreloc_pyg.errors import DataError
+from vreloc_pyg.files import read_lines
 
 SUBSETS = {"validation": "val", "test": "test"}
 #: Test videos that the literature leaves out, since their annotations are known to be wrong.
@@ -26,20 +20,13 @@ SIZES = (12, 2, 6)
 
 
 class Thumos14(AnnotatedDataset):
-    """The temporally annotated videos of THUMOS14's validation and test sets.
+    """The temporally annotated videos of THUMOS14's validation and test sets, in the folder ``root``.
 
     Read are ``temporal_annotations_{validation,test}/<Class>_{val,test}.txt`` (lines of video, start and end
     in seconds) and, where they are there, ``thumos14_video_length_{val,test}.txt`` (video, seconds, frames)
     and ``{validation,test}_durations.txt`` (lines of file name and seconds in turn). ``Ambiguous`` is no
-    class. The two excluded test videos are left out; those of ``{validation,test}_avoid_videos.txt``, which
-    lists them among others whose annotations of one class are wrong, stay unless ``avoid`` is set.
-
-    Overlapping instances of one class are merged, those past the end of their video left out; ``notes``
-    counts them.
-
-    Args:
-        root: the folder.
-        avoid: leave out all videos to avoid.
+    class, and the two excluded test videos are left out. Overlapping instances of one class are merged, those
+    past the end of their video left out; ``notes`` counts them.
 
     Raises:
         DataError: if there are no annotations, or a line is malformed or its segment reversed.
@@ -47,46 +34,41 @@ class Thumos14(AnnotatedDataset):
 
     name = "thumos14"
 
-    def __init__(self, root: str | Path, avoid: bool = False) -> None:
+    def __init__(self, root: str | Path) -> None:
         root = Path(root)
         notes = Notes()
         instances: dict[str, list[Instance]] = {}
         problems: list[str] = []
         durations: dict[str, tuple[float, int | None]] = {}
-        left_out = set(EXCLUDED)
         for subset, short in SUBSETS.items():
             for path in sorted((root / f"temporal_annotations_{subset}").glob("*")):
                 if path.suffix.lower() == ".txt" and not path.name.startswith((".", "Ambiguous")):
                     read_annotations(path, instances, problems)
             durations.update(read_durations(find_file(root, f"{subset}_durations.txt")))
             durations.update(read_lengths(find_file(root, f"thumos14_video_length_{short}.txt")))
-            if avoid:
-                listed = find_file(root, f"{subset}_avoid_videos.txt")
-                left_out.update(line.split()[0] for _, line in read_lines(listed))
         refuse(problems, root)
         if not instances:
             raise DataError(f"Found no annotations {root}/temporal_annotations_*/<Class>_*.txt")
         videos = []
         for video_id, found in sorted(instances.items()):
-            if video_id in left_out:
+            if video_id in EXCLUDED:
                 notes.add("videos to avoid, left out", video_id)
                 continue
             duration_s, frames = durations.get(video_id, (None, None))
-            kept = [one for one in found if not check_instance(one[0], one[1], duration_s)]
+            clipped = []
             for start_s, end_s, label in found:
+                last_s = min(end_s, duration_s or end_s)
                 if check_instance(start_s, end_s, duration_s):
-                    notes.add(
-                        "instances past the end of their video, left out",
-                        f"{video_id} {label} [{start_s:g}, {end_s:g}]",
-                    )
-            clipped = [(start, min(end, duration_s or end), label) for start, end, label in kept]
-            clipped = [one for one in clipped if one[1] > one[0]]
+                    where = f"{video_id} {label} [{start_s:g}, {end_s:g}]"
+                    notes.add("instances past the end of their video, left out", where)
+                elif last_s > start_s:
+                    clipped.append((start_s, last_s, label))
             if not clipped:
                 continue
             merged = merge_overlaps(clipped)
             if len(merged) < len(clipped):
                 notes.add("videos with overlapping instances of one class, merged", video_id)
-            videos.append(AnnotatedVideo(video_id, duration_s, tuple(merged), frames, video_id.split("_")[1]))
+            videos.append(AnnotatedVideo(video_id, duration_s, tuple(merged), frames))
         classes = {label for video in videos for label in video.labels}
         super().__init__(videos, notes, TOGETHER, SIZES if len(classes) == sum(SIZES) else None)
 
@@ -99,9 +81,8 @@ def read_annotations(path: Path, instances: dict[str, list[Instance]], problems:
         try:
             video_id, start_s, end_s = words[0], float(words[1]), float(words[2])
         except (IndexError, ValueError):
-            problems.append(
-                f"{path.name}, line {number}: expected a video, a start and an end (got {line!r})"
-            )
+            problem = f"expected a video, a start and an end (got {line!r})"
+            problems.append(f"{path.name}, line {number}: {problem}")
             continue
         problem = check_instance(start_s, end_s, None) or ("has no length" if start_s == end_s else "")
         if problem:
@@ -112,7 +93,7 @@ def read_annotations(path: Path, instances: dict[str, list[Instance]], problems:
 def read_lengths(path: Path | None) -> dict[str, tuple[float, int | None]]:
     """Seconds and frames of every video of a list of ``video seconds frames``."""
     lengths: dict[str, tuple[float, int | None]] = {}
-    for number, line in read_lines(path):
+    for number, line in read_lines(path) if path else []:
         try:
             video_id, seconds, frames = line.split()[:3]
             lengths[video_id] = (float(seconds), int(float(frames)))
@@ -125,7 +106,7 @@ def read_lengths(path: Path | None) -> dict[str, tuple[float, int | None]]:
 
 def read_durations(path: Path | None) -> dict[str, tuple[float, int | None]]:
     """Seconds of every video of a list of file names and seconds in turn."""
-    lines = read_lines(path)
+    lines = read_lines(path) if path else []
     durations: dict[str, tuple[float, int | None]] = {}
     for (_, name), (number, seconds) in zip(lines[::2], lines[1::2], strict=False):
         try:
@@ -135,3 +116,6 @@ def read_durations(path: Path | None) -> dict[str, tuple[float, int | None]]:
     if len(lines) % 2:
         raise DataError(f"{path}, line {lines[-1][0]}: the duration of {lines[-1][1].strip()} is missing")
     return durations
+
+
+TASK = annotated_task(Thumos14.name, Thumos14)

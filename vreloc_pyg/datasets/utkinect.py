@@ -1,24 +1,28 @@
 """UTKinect-Action3D (Xia, Chen and Aggarwal, CVPRW 2012; https://cvrc.ece.utexas.edu/KinectDatasets/HOJ3D.html).
 
 20 untrimmed recordings (10 people, twice each) of 10 actions as 3-D skeletons, and *utkinect-reloc*, the
-relocalization benchmark this package builds on them.
+relocalization data set this package builds on them.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vreloc_pyg.datasets.folds import ClassFold, class_folds
+from vreloc_pyg.datasets.folds import SELECTION, ClassFold, class_folds
 from vreloc_pyg.datasets.splits import Query, Reference, RelocalizationSplit
 from vreloc_pyg.datasets.stretches import stretches_between
+from vreloc_pyg.datasets.task import Loaded, Task
 from vreloc_pyg.errors import DataError
+from vreloc_pyg.files import read_lines
+from vreloc_pyg.proposals.sliding_window import SlidingWindows
+from vreloc_pyg.segments import seconds_to_steps
 from vreloc_pyg.sequences.pose import KINECT_SKELETON, normalize_pose, pose_features
 
 FRAMES_PER_STEP = 4
@@ -33,8 +37,7 @@ _RECORDING = re.compile(r"s\d\d_e\d\d")
 _ACTION = re.compile(r"(\w+):\s*(\S+)\s+(\S+)\s*")
 
 
-@dataclass(frozen=True)
-class ActionInstance:
+class ActionInstance(NamedTuple):
     """One annotated action: its class, first and last frame id as printed, and line number in the file."""
 
     label: str
@@ -51,48 +54,31 @@ class UTKinect:
     Instances whose line holds NaN are left out, as the data set's page says.
 
     Args:
-        root: the folder with the files, or one above it named ``joints``.
-        label_file: annotations; by default ``actionLabel_modified.txt``, with mistyped frame ids
-            corrected, where it exists, else ``actionLabel.txt``.
+        root: the folder with the files, or one above it named ``joints``. Where it holds an
+            ``actionLabel_modified.txt``, with mistyped frame ids corrected, that is read.
 
     Raises:
-        DataError: if a file is missing, or a line cannot be read (file and line are named).
+        DataError: if a file is missing, or a line, which is named, cannot be read.
     """
 
     skeleton = KINECT_SKELETON
 
-    def __init__(self, root: str | Path, label_file: str | None = None) -> None:
-        self.root = Path(root)
-        folder = self.root / "joints" if (self.root / "joints").is_dir() else self.root
+    def __init__(self, root: str | Path) -> None:
+        folder = Path(root) / "joints" if (Path(root) / "joints").is_dir() else Path(root)
         corrected = folder / "actionLabel_modified.txt"
-        path = folder / label_file if label_file else corrected
-        if not label_file and not corrected.exists():
-            path = folder / "actionLabel.txt"
-        annotations = read_action_labels(path)
+        path = corrected if corrected.exists() else folder / "actionLabel.txt"
         self.recordings = [
             read_recording(folder / f"joints_{video_id}.txt", video_id, instances, path)
-            for video_id, instances in annotations.items()
+            for video_id, instances in read_action_labels(path).items()
         ]
-
-    def __len__(self) -> int:
-        return len(self.recordings)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({str(self.root)!r}, {len(self)} recordings)"
 
 
 def read_action_labels(path: Path) -> dict[str, list[ActionInstance]]:
     """Instances of every recording in an ``actionLabel.txt``."""
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"Cannot read the UTKinect annotations {path}: {error}") from None
     annotations: dict[str, list[ActionInstance]] = {}
     instances: list[ActionInstance] | None = None
-    for number, line in enumerate(lines, start=1):
+    for number, line in read_lines(path):
         text = line.strip()
-        if not text:
-            continue
         if _RECORDING.fullmatch(text):
             instances = annotations.setdefault(text, [])
             continue
@@ -145,14 +131,8 @@ def read_recording(
 
 def _read_table(path: Path, width: int) -> NDArray[np.float64]:
     """The lines of a joint file, ``[N, width]``."""
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"Cannot read {path}: {error}") from None
     rows = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+    for number, line in read_lines(path):
         try:
             row = np.array(line.split(), dtype=np.float64)
         except ValueError as error:
@@ -169,10 +149,9 @@ def _read_table(path: Path, width: int) -> NDArray[np.float64]:
 
 def cut_query(reference: Reference, index: int) -> Query:
     """Instance ``index`` of a reference as a query clip."""
-    label = reference.labels[index]
-    before = sum(other == label for other in reference.labels[:index])
-    start, end = reference.steps_of(label)[before].tolist()
-    return Query(reference.features[start:end], reference.seconds_per_step, label, reference.video_id)
+    step, segment = reference.seconds_per_step, reference.segments[index : index + 1]
+    ((start, end),) = seconds_to_steps(segment, step, reference.num_steps).tolist()
+    return Query(reference.features[start:end], step, reference.labels[index], reference.video_id)
 
 
 def stretches_without(reference: Reference, kept: Sequence[str]) -> list[Reference]:
@@ -206,11 +185,11 @@ def utkinect_folds(seed: int = 0) -> list[ClassFold]:
 def utkinect_reloc(
     recordings: Sequence[Reference], fold: int, references_per_query: int = 5, seed: int = 0
 ) -> dict[str, RelocalizationSplit]:
-    """The benchmark *utkinect-reloc*: one fold's ``train``, ``validation`` and ``test`` split.
+    """The data set *utkinect-reloc*: one fold's ``train``, ``validation`` and ``test`` split.
 
     Queries are the instances of the split's classes; each is paired with recordings of other people.
     Validation and test references are the whole recordings; training references are the stretches
-    without held-out classes (:func:`stretches_without`).
+    without held-out classes.
 
     Args:
         recordings: ``UTKinect(root).recordings``.
@@ -238,7 +217,7 @@ def utkinect_reloc(
             others = [
                 index
                 for index, reference in enumerate(references)
-                if query.label in reference.labels and person(reference) != query.video_id[:3]
+                if query.label in reference.labels and person(reference) != person(query)
             ]
             chosen = rng.choice(others, size=min(count, len(others)), replace=False)
             pairs += [(number, int(index)) for index in chosen]
@@ -246,6 +225,24 @@ def utkinect_reloc(
     return splits
 
 
-def person(reference: Reference) -> str:
-    """The person in a recording, ``s01`` to ``s10``."""
-    return reference.video_id[:3]
+def person(clip: Query | Reference) -> str:
+    """The person in a recording or a clip of it, ``s01`` to ``s10``."""
+    return clip.video_id[:3]
+
+
+TASK = Task(
+    "utkinect",
+    lambda request: Loaded(
+        utkinect_reloc(UTKinect(request.root).recordings, request.fold, seed=request.seed)
+    ),
+    folds=5,
+    windows=SlidingWindows(shortest=5, longest=80),
+    skeleton=UTKinect.skeleton,
+    aliases=("utkinect-reloc",),
+    reads_features=False,
+    caveats=(
+        "Features are 3-D poses, not C3D: not comparable with published numbers.",
+        "References are untrimmed recordings: nothing was joined.",
+        SELECTION,
+    ),
+)

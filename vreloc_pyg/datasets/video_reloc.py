@@ -1,4 +1,4 @@
-"""The benchmark of Feng et al., *Video Re-localization*, ECCV 2018 (https://arxiv.org/abs/1808.01575).
+"""The data set of Feng et al., *Video Re-localization*, ECCV 2018 (https://arxiv.org/abs/1808.01575).
 
 ActivityNet v1.3, 160/20/20 classes; every instance of at most 32 steps has a reference of its own, the
 stretch of its video around it that holds no other instance of its class. A step is 16 frames.
@@ -6,7 +6,8 @@ stretch of its video around it that holds no other instance of its class. A step
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,14 @@ import numpy as np
 import torch
 
 from vreloc_pyg.datasets.philox import philox4x32
-from vreloc_pyg.datasets.reading import read_json, refuse
+from vreloc_pyg.datasets.reading import SHOWN, read_json, refuse
 from vreloc_pyg.datasets.splits import RelocalizationSplit, StoredQuery, StoredReference
+from vreloc_pyg.datasets.task import Loaded, Request, Task
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.features.lazy import AbsentFeatures, LazyFeatures
 from vreloc_pyg.features.store import FeatureSlice, FeatureStore
 
 FILES = {"train": "train.json", "validation": "val.json", "test": "test.json"}
-FRAMES_PER_STEP = 16
 LONGEST_QUERY = 32
 
 
@@ -55,10 +56,10 @@ class RelocItem:
 
 @dataclass(frozen=True)
 class OfficialPair:
-    """A query and the reference it is looked for in, as indices of items.
+    """A query and the reference it is looked for in.
 
     Args:
-        query, reference: indices.
+        query, reference: indices of items.
         same_item: the query is to be found in its own stretch of video.
         same_video: both are of one video; true of the same item too.
     """
@@ -70,15 +71,12 @@ class OfficialPair:
 
 
 def official_pairs(items: Sequence[RelocItem]) -> list[OfficialPair]:
-    """The evaluation pairs of the released code, without TensorFlow.
+    """The evaluation pairs of the released code, without TensorFlow, of items in the published order.
 
     The candidates of query i are the items of its class, itself not excluded, whose stretch is at least as
     long as the query, in the file's order. The code draws one with TensorFlow's graph mode and operation
     seed 6: Philox4x32-10 of the key (87654321, 0) and the counter (256 i, 0, 6, 0), first word modulo the
     number of candidates.
-
-    Args:
-        items: of a split, in the published order.
     """
     counters = np.zeros((len(items), 4), dtype=np.uint64)
     counters[:, 0] = 256 * np.arange(len(items))
@@ -97,11 +95,7 @@ def official_pairs(items: Sequence[RelocItem]) -> list[OfficialPair]:
 
 
 def read_items(path: str | Path) -> list[RelocItem]:
-    """The items of a published file.
-
-    Raises:
-        DataError: if it cannot be read, or an item is malformed; the first are named with their number.
-    """
+    """The items of a published file; :class:`DataError` with the numbers of the first malformed ones."""
     values = read_json(path)
     if not isinstance(values, list) or not values:
         raise DataError(f"Expected a list of items in {path} (got {type(values).__name__} without items)")
@@ -146,10 +140,10 @@ class VideoReloc:
         root: folder with ``train.json``, ``val.json``, ``test.json`` and, optionally, ``length.json``.
         store: features; without any, queries and references know their lengths only.
         skip_missing: leave out items without features, and say so in ``notes``; else they are refused.
-        frame_rates: frames per second of videos; a step of a video that is not listed counts as one second.
-            The published files hold no frame rates, and overlaps do not depend on them.
 
     Attributes:
+        lengths: steps of whole videos. A step counts as one second: the published files hold no frame rates,
+            and overlaps do not depend on them.
         notes: what was left out.
 
     Raises:
@@ -158,18 +152,16 @@ class VideoReloc:
     """
 
     def __init__(
-        self,
-        root: str | Path,
-        store: FeatureStore | None = None,
-        skip_missing: bool = False,
-        frame_rates: Mapping[str, float] | None = None,
+        self, root: str | Path, store: FeatureStore | None = None, skip_missing: bool = False
     ) -> None:
         self.root = Path(root)
         self.store = store
-        self.frame_rates = {} if frame_rates is None else frame_rates
         self.notes: list[str] = []
         self._items = {name: read_items(self.root / file) for name, file in FILES.items()}
-        check_disjoint({name: {item.label for item in items} for name, items in self._items.items()}, root)
+        for (one, items), (other, others) in itertools.combinations(self._items.items(), 2):
+            shared = sorted({item.label for item in items} & {item.label for item in others})
+            if shared:
+                raise DataError(f"Splits {one} and {other} of {root} share the class {shared[0]!r}")
         self.lengths = read_lengths(self.root / "length.json")
         if store is not None:
             self._check_features(store, skip_missing)
@@ -178,12 +170,12 @@ class VideoReloc:
         everything = [item for items in self._items.values() for item in items]
         missing = store.missing(item.video_id for item in everything)
         if missing:
-            note = missing_features(missing, store)
+            shown = ", ".join(missing[:SHOWN]) + (" …" if len(missing) > SHOWN else "")
+            note = f"{len(missing)} annotated videos have no features in {store.path}: {shown}"
             if not skip_missing:
-                raise DataError(f"{note}. --skip_missing true leaves them out")
-            absent = set(missing)
+                raise DataError(f"{note}. --skip-missing leaves them out")
             for name, items in self._items.items():
-                self._items[name] = [item for item in items if item.video_id not in absent]
+                self._items[name] = [item for item in items if item.video_id in store]
                 if not self._items[name]:
                     raise DataError(f"{note}. No item of {FILES[name]} is left")
             self.notes.append(f"{note}; left out")
@@ -194,54 +186,36 @@ class VideoReloc:
                 problems.append(f"{video_id} has {steps} steps, expected {expected}")
         refuse(problems, store.path)
 
-    @property
-    def durations_s(self) -> dict[str, float]:
-        """Durations of whole videos in seconds, or in steps where frame rates are not given."""
-        return {
-            video_id: steps * self._seconds_per_step(video_id) for video_id, steps in self.lengths.items()
-        }
+    def splits(self) -> dict[str, RelocalizationSplit]:
+        """``train``, ``validation`` and ``test`` with the official pairs."""
+        return {name: self._split(name, items) for name, items in self._items.items()}
 
     def items(self, split: str) -> list[RelocItem]:
-        """The items of ``"train"``, ``"validation"`` or ``"test"``, in the published order."""
+        """Those of ``train``, ``validation`` or ``test``, in the published order."""
         if split not in self._items:
-            raise DataError(f"Expected split to be one of {', '.join(FILES)} (got {split!r})")
-        return list(self._items[split])
+            raise DataError(f"Expected one of {', '.join(self._items)} (got {split!r})")
+        return self._items[split]
 
-    def splits(self, self_pairs: bool = True) -> dict[str, RelocalizationSplit]:
-        """``train``, ``validation`` and ``test`` with the official pairs.
-
-        Args:
-            self_pairs: keep pairs of one item with itself, as published.
-        """
-        return {name: self._split(name, items, self_pairs) for name, items in self._items.items()}
-
-    def _split(self, name: str, items: Sequence[RelocItem], self_pairs: bool) -> RelocalizationSplit:
+    def _split(self, name: str, items: Sequence[RelocItem]) -> RelocalizationSplit:
         queries, references = [], []
         for number, item in enumerate(items):
             start, stop = item.location
             low, high = item.groundtruth
-            step = self._seconds_per_step(item.video_id)
             clip = self._features(item.video_id, start + low, start + high)
-            queries.append(StoredQuery(clip, step, item.label, item.video_id))
+            queries.append(StoredQuery(clip, 1.0, item.label, item.video_id))
             references.append(
                 StoredReference(
                     self._features(item.video_id, start, stop),
-                    step,
-                    torch.tensor([[low * step, high * step]], dtype=torch.float64),
+                    1.0,
+                    torch.tensor([[low, high]], dtype=torch.float64),
                     (item.label,),
                     f"{item.video_id}#{number}",
                     (item.video_id,),
-                    start * step,
+                    float(start),
                 )
             )
-        pairs = [
-            (pair.query, pair.reference) for pair in official_pairs(items) if self_pairs or not pair.same_item
-        ]
+        pairs = [(pair.query, pair.reference) for pair in official_pairs(items)]
         return RelocalizationSplit(f"video_reloc-{name}", queries, references, pairs)
-
-    def _seconds_per_step(self, video_id: str) -> float:
-        rate = self.frame_rates.get(video_id)
-        return 1.0 if rate is None else FRAMES_PER_STEP / rate
 
     def _features(self, video_id: str, start: int, stop: int) -> LazyFeatures:
         if self.store is None:
@@ -260,22 +234,11 @@ class PaddedSlice:
     stored: FeatureSlice
     num_steps: int
 
-    @property
-    def num_features(self) -> int | None:
-        """F."""
-        return self.stored.num_features
-
     def read(self) -> torch.Tensor:
         """``[num_steps, F]`` float32."""
         features = self.stored.read()
         missing = self.num_steps - len(features)
         return torch.cat([features, features[-1:].expand(missing, -1)])[: self.num_steps]
-
-
-def missing_features(missing: Sequence[str], store: FeatureStore) -> str:
-    """A sentence that counts and names videos without features."""
-    shown = ", ".join(missing[:20]) + (" …" if len(missing) > 20 else "")
-    return f"{len(missing)} annotated videos have no features in {store.path}: {shown}"
 
 
 def read_lengths(path: Path) -> dict[str, int]:
@@ -289,11 +252,10 @@ def read_lengths(path: Path) -> dict[str, int]:
         raise DataError(f"Expected n_feat of every video in {path} (got {error!r})") from None
 
 
-def check_disjoint(labels: Mapping[str, set[str]], where: str | Path) -> None:
-    """Raise :class:`DataError` if splits share a class."""
-    names = list(labels)
-    for i, one in enumerate(names):
-        for other in names[i + 1 :]:
-            shared = sorted(labels[one] & labels[other])
-            if shared:
-                raise DataError(f"Splits {one} and {other} of {where} share the class {shared[0]!r}")
+def read_splits(request: Request) -> Loaded:
+    """The published splits, with the features that were given."""
+    reloc = VideoReloc(request.root, request.store, request.skip_missing)
+    return Loaded(reloc.splits(), reloc.notes, reloc.lengths)
+
+
+TASK = Task("video_reloc", read_splits)

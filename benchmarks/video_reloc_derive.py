@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from vreloc_pyg.datasets.reading import Instance
 from vreloc_pyg.datasets.video_reloc import LONGEST_QUERY, RelocItem
 from vreloc_pyg.errors import DataError
 
@@ -26,7 +27,6 @@ def derive_items(
     annotations: Mapping[str, Any],
     lengths: Mapping[str, Mapping[str, int]],
     permutation: Sequence[int],
-    longest: int = LONGEST_REFERENCE,
 ) -> dict[str, list[DerivedItem]]:
     """Derive the splits as https://github.com/fengyang0317/video_reloc does.
 
@@ -41,7 +41,6 @@ def derive_items(
             ``duration_second`` and ``annotations``.
         lengths: ``n_feat`` and ``n_frames`` of every video.
         permutation: indices of the sorted classes; those of training first, then validation, then test.
-        longest: longest stretch in steps.
 
     Returns:
         Items of ``train``, ``validation`` and ``test``, labelled with class names, in the annotations' order.
@@ -76,7 +75,7 @@ def derive_items(
             start = steps.start(before[-1] if before else 0.0)
             stop = steps.end(after[0] if after else duration_s)
             item = RelocItem(video_id, (start, stop), (low - start, high - start), label)
-            derived[split_of[label]].append(DerivedItem(item, stop - start > longest))
+            derived[split_of[label]].append(DerivedItem(item, stop - start > LONGEST_REFERENCE))
     return derived
 
 
@@ -95,9 +94,6 @@ class Steps:
     def end(self, seconds: float) -> int:
         """One past the step that a moment lies in, at most the number of steps."""
         return min(self.num_steps, self.start(seconds) + 1)
-
-
-Instance = tuple[float, float, str]
 
 
 def plain_videos(annotations: Mapping[str, Any]) -> dict[str, tuple[float, list[Instance]]]:
@@ -143,75 +139,3 @@ def merge_instances(instances: Sequence[Instance]) -> list[Instance] | None:
             end = max(end, merged[j][1])
         merged[i] = (start, end, label)
     return [one for i, one in enumerate(merged) if i not in removed]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """How derived items of a split stand to the published ones.
-
-    Args:
-        published: number of published items.
-        equal: derived exactly.
-        unpublished: derived items that are not published.
-        absent: published items of videos that the annotations lack.
-        cropped: published items whose stretch was cropped at random; the instance and its stretch agree.
-        unexplained: other published items that were not derived.
-    """
-
-    published: int
-    equal: int
-    unpublished: list[RelocItem] = field(default_factory=list)
-    absent: list[RelocItem] = field(default_factory=list)
-    cropped: list[RelocItem] = field(default_factory=list)
-    unexplained: list[RelocItem] = field(default_factory=list)
-
-
-def compare_items(
-    published: Sequence[RelocItem], derived: Sequence[DerivedItem], annotated: set[str]
-) -> Comparison:
-    """Account for every item of a split.
-
-    Labels are compared through a mapping of published ids to derived names, which must be one to one.
-
-    Args:
-        published: of the published file.
-        derived: of :func:`derive_items`.
-        annotated: ids of the videos that the annotations hold.
-
-    Raises:
-        DataError: if a published class stands for two derived ones, or the other way round.
-    """
-    exact = {place(one.item): one.item for one in derived if not one.cropped}
-    cropped = {(one.item.video_id, instance(one.item)): one.item for one in derived if one.cropped}
-    names: dict[str, str] = {}
-    equal = 0
-    absent: list[RelocItem] = []
-    crops: list[RelocItem] = []
-    unexplained: list[RelocItem] = []
-    for item in published:
-        ours = exact.pop(place(item), None) or cropped.pop((item.video_id, instance(item)), None)
-        if ours is None:
-            (absent if item.video_id not in annotated else unexplained).append(item)
-            continue
-        if names.setdefault(item.label, ours.label) != ours.label:
-            raise DataError(f"The published class {item.label} is {names[item.label]!r} and {ours.label!r}")
-        if ours.location == item.location:
-            equal += 1
-        elif ours.location[0] <= item.location[0] and item.location[1] <= ours.location[1]:
-            crops.append(item)
-        else:
-            unexplained.append(item)
-    if len(set(names.values())) != len(names):
-        raise DataError("Two published classes are one derived class")
-    unpublished = [*exact.values(), *cropped.values()]
-    return Comparison(len(published), equal, unpublished, absent, crops, unexplained)
-
-
-def instance(item: RelocItem) -> tuple[int, int]:
-    """The instance in steps of the whole video."""
-    return item.location[0] + item.groundtruth[0], item.location[0] + item.groundtruth[1]
-
-
-def place(item: RelocItem) -> tuple[str, tuple[int, int], tuple[int, int]]:
-    """Everything but the label."""
-    return item.video_id, item.location, item.groundtruth

@@ -1,5 +1,7 @@
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vreloc_pyg.datasets.splits import (
     Query,
@@ -7,6 +9,7 @@ from vreloc_pyg.datasets.splits import (
     RelocalizationSplit,
     StoredQuery,
     StoredReference,
+    another_class,
     check_features,
     check_step,
 )
@@ -47,17 +50,20 @@ def test_a_reference_may_have_no_instance():
     assert Reference(torch.randn(4, 3), 0.5, torch.empty(0, 2), (), "r").segments.shape == (0, 2)
 
 
+def query_of(features, step=0.5):
+    return Query(features, step, "run", "v7")
+
+
+def reference_of(features, step=0.5):
+    return Reference(features, step, torch.empty(0, 2), (), "v7")
+
+
+@pytest.mark.parametrize("make", [query_of, reference_of])
 @pytest.mark.parametrize("shape", [(0, 3), (5, 0), (5,), (1, 5, 3)])
-def test_refuses_features_of_another_shape(shape):
-    features = torch.zeros(shape)
-    for build in (
-        lambda: Query(features, 0.5, "run", "v7"),
-        lambda: Reference(features, 0.5, torch.empty(0, 2), (), "v7"),
-    ):
-        with pytest.raises(
-            FeatureError, match=r"'v7' as \[num_steps, F\] with at least one step \(got shape"
-        ):
-            build()
+def test_refuses_features_of_another_shape(make, shape):
+    problem = r"'v7' as \[num_steps, F\] with at least one step \(got shape"
+    with pytest.raises(FeatureError, match=problem):
+        make(torch.zeros(shape))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -65,7 +71,7 @@ def test_refuses_features_that_are_not_finite_and_names_the_step(value):
     features = torch.zeros(6, 3)
     features[4, 1] = features[5, 0] = value
     with pytest.raises(FeatureError, match=r"query 'v7' hold NaN or infinite values, first at step 4$"):
-        Query(features, 0.5, "run", "v7")
+        query_of(features)
 
 
 def test_check_features_compares_widths_on_request():
@@ -76,31 +82,29 @@ def test_check_features_compares_widths_on_request():
 
 
 @pytest.mark.parametrize("step", [0.0, -1.0, float("nan"), float("inf")])
-def test_refuses_an_impossible_step(step):
+@pytest.mark.parametrize("make", [query_of, reference_of, lambda _, step: check_step(step, "v7")])
+def test_refuses_an_impossible_step(make, step):
     with pytest.raises(DataError, match="positive seconds_per_step of 'v7'"):
-        check_step(step, "v7")
+        make(torch.zeros(3, 2), step)
     with pytest.raises(DataError, match="positive seconds_per_step of 'v7'"):
-        Query(torch.zeros(3, 2), step, "run", "v7")
-    with pytest.raises(DataError, match="positive seconds_per_step of 'v7'"):
-        Reference(torch.zeros(3, 2), step, torch.empty(0, 2), (), "v7")
-
-
-def test_refuses_as_many_labels_as_there_are_not_segments():
-    with pytest.raises(DataError, match="'r' has 1 segments but 2 labels"):
-        Reference(torch.zeros(4, 2), 0.5, torch.tensor([[0.0, 1.0]]), ("run", "jump"), "r")
+        StoredQuery(AbsentFeatures(4), step, "run", "v7")
 
 
 @pytest.mark.parametrize(
-    ("segment", "problem"),
+    ("kind", "features"), [(Reference, torch.zeros(4, 2)), (StoredReference, AbsentFeatures(4))]
+)
+@pytest.mark.parametrize(
+    ("segment", "labels", "error", "problem"),
     [
-        ([1.0, 1.0], "empty or reversed"),
-        ([0.0, float("nan")], "not finite"),
-        ([0.0, 2.5], "outside its video"),
+        ([1.0, 2.0], ("run",), DataError, "'r' has 2 segments but 1 labels"),
+        ([1.0, 1.0], ("run", "run"), SegmentError, "annotation of 'r' 1 = .*empty or reversed"),
+        ([0.0, float("nan")], ("run", "run"), SegmentError, "annotation of 'r' 1 = .*not finite"),
+        ([0.0, 2.5], ("run", "run"), SegmentError, "annotation of 'r' 1 = .*outside its video"),
     ],
 )
-def test_refuses_impossible_annotations(segment, problem):
-    with pytest.raises(SegmentError, match=f"annotation of 'r' 1 = .*{problem}"):
-        Reference(torch.zeros(4, 2), 0.5, torch.tensor([[0.0, 1.0], segment]), ("run", "run"), "r")
+def test_refuses_impossible_annotations(kind, features, segment, labels, error, problem):
+    with pytest.raises(error, match=problem):
+        kind(features, 0.5, torch.tensor([[0.0, 1.0], segment]), labels, "r")
 
 
 def test_a_split_lists_its_pairs():
@@ -125,11 +129,40 @@ def test_refuses_pairs_without_an_answer():
         RelocalizationSplit("test", [make_query("sit")], [make_reference()], [(0, 0)])
 
 
+def split_of(labels, pairs, stored=False):
+    """Queries of classes and one reference of them all."""
+    make = (lambda: AbsentFeatures(4)) if stored else (lambda: torch.randn(4, 3))
+    kinds = (StoredQuery, StoredReference) if stored else (Query, Reference)
+    queries = [kinds[0](make(), 0.5, label, "v") for label in labels]
+    bounds = torch.tensor([[0.0, 1.0]] * len(labels))
+    return RelocalizationSplit("test", queries, [kinds[1](make(), 0.5, bounds, tuple(labels), "r")], pairs)
+
+
+@pytest.mark.parametrize("stored", [False, True])
+@given(labels=st.lists(st.sampled_from("abc"), min_size=1, max_size=9), data=st.data())
+def test_another_class_is_the_first_one_counted_from_half_the_queries_on(stored, labels, data):
+    asked = data.draw(st.lists(st.integers(0, len(labels) - 1), max_size=12))
+    split = split_of(labels, [(number, 0) for number in asked], stored)
+    half = len(labels) // 2
+    turned = [*split.queries[half:], *split.queries[:half]]
+    if asked and len(set(labels)) == 1:
+        with pytest.raises(DataError, match=f"'test' holds one class only, '{labels[0]}': there is no query"):
+            another_class(split)
+        return
+    expected = [
+        next(other for other in [*turned[i:], *turned] if other.label != split.queries[i].label)
+        for i in asked
+    ]
+    found = another_class(split)
+    assert len(found) == len(split)
+    assert all(one is other for one, other in zip(found, expected, strict=True))
+
+
 class Counted:
     """Stored features that count how often they are read."""
 
-    def __init__(self, features, num_features=3):
-        self.features, self.num_features, self.reads = features, num_features, 0
+    def __init__(self, features):
+        self.features, self.reads = features, 0
 
     @property
     def num_steps(self):
@@ -162,27 +195,16 @@ def test_stored_clips_read_their_features_only_when_asked():
 
 @pytest.mark.parametrize("make", ["query", "reference"])
 def test_stored_features_are_checked_when_they_are_read(make):
-    def clip(features, num_features=3):
-        stored = Counted(features, num_features)
+    def clip(features):
+        stored = Counted(features)
         if make == "query":
             return StoredQuery(stored, 0.5, "run", "v")
         return StoredReference(stored, 0.5, torch.empty(0, 2), (), "v")
 
     with pytest.raises(FeatureError, match=f"{make} 'v' hold NaN"):
         _ = clip(torch.tensor([[0.0, float("nan"), 1.0]])).features
-    with pytest.raises(FeatureError, match=f"{make} 'v' with F = 5"):
-        _ = clip(torch.zeros(2, 3), 5).features
     with pytest.raises(FeatureError, match=f"{make} 'v' with at least one step"):
         clip(torch.zeros(0, 3))
-
-
-def test_stored_references_check_their_annotations():
-    with pytest.raises(SegmentError, match="outside its video"):
-        StoredReference(AbsentFeatures(4), 0.5, torch.tensor([[0.0, 2.5]]), ("run",), "r")
-    with pytest.raises(DataError, match="1 segments but 0 labels"):
-        StoredReference(AbsentFeatures(4), 0.5, torch.tensor([[0.0, 1.0]]), (), "r")
-    with pytest.raises(DataError, match="positive seconds_per_step"):
-        StoredQuery(AbsentFeatures(4), 0.0, "run", "q")
 
 
 def test_absent_features_say_so():

@@ -1,16 +1,7 @@
-import json
-
-import numpy as np
 import pytest
+from video_reloc_derive import derive_items, merge_instances, plain_videos
 
-from vreloc_pyg.datasets.video_reloc import FILES, RelocItem, VideoReloc
-from vreloc_pyg.datasets.video_reloc_derive import (
-    DerivedItem,
-    compare_items,
-    derive_items,
-    merge_instances,
-    plain_videos,
-)
+from vreloc_pyg.datasets.video_reloc import RelocItem
 from vreloc_pyg.errors import DataError
 
 NAMES = [f"class {i:03d}" for i in range(200)]
@@ -29,9 +20,9 @@ def video(*instances, duration=160.0):
     return {"duration": duration, "annotations": annotations}
 
 
-def derive(videos, lengths=None, **options):
+def derive(videos, lengths=None):
     lengths = lengths or {key: {"n_feat": 160, "n_frames": 2560} for key in videos}  # a step is a second
-    return derive_items(official(videos), lengths, list(range(200)), **options)
+    return derive_items(official(videos), lengths, list(range(200)))
 
 
 def only(derived, split="train"):
@@ -95,50 +86,3 @@ def test_the_other_layout():
 def test_a_permutation_that_does_not_fit(permutation):
     with pytest.raises(DataError, match="Expected a permutation of 200 classes"):
         derive_items(official({"a": video((5, 9, NAMES[0]))}), {}, list(permutation))
-
-
-def test_every_item_is_accounted_for():
-    published = [
-        RelocItem("a", (0, 50), (5, 9), "7"),
-        RelocItem("b", (10, 310), (5, 9), "7"),
-        RelocItem("gone", (0, 50), (5, 9), "8"),
-        RelocItem("c", (0, 50), (5, 9), "8"),
-    ]
-    derived = [
-        DerivedItem(RelocItem("a", (0, 50), (5, 9), "run"), False),
-        DerivedItem(RelocItem("b", (0, 400), (15, 19), "run"), True),
-        DerivedItem(RelocItem("d", (0, 50), (5, 9), "jump"), False),
-    ]
-    found = compare_items(published, derived, {"a", "b", "c", "d"})
-    assert (found.published, found.equal) == (4, 1)
-    assert [item.video_id for item in found.cropped] == ["b"]
-    assert [item.video_id for item in found.absent] == ["gone"]
-    assert [item.video_id for item in found.unexplained] == ["c"]
-    assert [item.video_id for item in found.unpublished] == ["d"]
-
-
-@pytest.mark.parametrize("labels", [("7", "run", "7", "jump"), ("7", "run", "8", "run")])
-def test_classes_must_map_one_to_one(labels):
-    published = [RelocItem("a", (0, 50), (5, 9), labels[0]), RelocItem("b", (0, 50), (5, 9), labels[2])]
-    derived = [
-        DerivedItem(RelocItem(name, (0, 50), (5, 9), label), False)
-        for name, label in (("a", labels[1]), ("b", labels[3]))
-    ]
-    with pytest.raises(DataError, match="class"):
-        compare_items(published, derived, {"a", "b"})
-
-
-def test_the_published_split_is_derived(data_root):
-    values = json.loads((data_root / "activitynet/anet_anno_action.json").read_text())
-    lengths = json.loads((data_root / "video_reloc/length.json").read_text())
-    permutation = np.load(data_root / "video_reloc/perm.npy").tolist()
-    derived = derive_items(values, lengths, permutation)
-    reloc, annotated = VideoReloc(data_root / "video_reloc"), set(plain_videos(values))
-    counts = {}
-    for name in FILES:
-        found = compare_items(reloc.items(name), derived[name], annotated)
-        assert found.unpublished == []
-        assert found.unexplained == []
-        assert found.published == found.equal + len(found.absent) + len(found.cropped)
-        counts[name] = (found.equal, found.published)
-    assert counts == {"train": (7195, 7593), "validation": (756, 829), "test": (932, 978)}
