@@ -17,10 +17,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from vreloc_pyg.datasets import Benchmark, RelocalizationSplit, load_benchmark
-from vreloc_pyg.datasets.tasks import NUM_FOLDS
+from vreloc_pyg.datasets import TASKS, RelocalizationSplit, TaskData, load_task
 from vreloc_pyg.evaluation import to_markdown
-from vreloc_pyg.evaluation.bootstrap import bootstrap_interval, paired_bootstrap
+from vreloc_pyg.evaluation.bootstrap import bootstrap_interval
 from vreloc_pyg.experiments.candidates import train_proposals
 from vreloc_pyg.files import write_text
 from vreloc_pyg.proposals.proposal_recall import MARGIN, THRESHOLDS, best_overlaps
@@ -61,17 +60,17 @@ def as_many(number: float, split: RelocalizationSplit) -> SlidingWindows:
     return max(ranked, key=lambda pair: pair[0])[1]
 
 
-def run(benchmark: Benchmark, fold: int, output: Path) -> pd.DataFrame:
+def run(data: TaskData, fold: int, output: Path) -> pd.DataFrame:
     """Train and test one fold, unless it is done."""
     folder = output / f"fold{fold}"
     answers = folder / "recall.csv"
     if answers.exists():
         return pd.read_csv(answers)
     training = {**TRAINING, "seed": fold}
-    tag, auc = train_proposals(benchmark, folder, NETWORK, training, GROUPING, progress=False)
-    validation, test = benchmark.splits["validation"], benchmark.splits["test"]
+    tag, auc = train_proposals(data, folder, NETWORK, training, GROUPING, progress=False)
+    validation, test = data.splits["validation"], data.splits["test"]
     rows = []
-    sources = {TAG: tag, SLIDING: as_many(found(tag, validation)[1], validation), DENSE: benchmark.proposals}
+    sources = {TAG: tag, SLIDING: as_many(found(tag, validation)[1], validation), DENSE: data.proposals}
     for name, source in sources.items():
         best, count = found(source, test)
         rows += [
@@ -103,7 +102,7 @@ def tables(frame: pd.DataFrame, stem: Path) -> None:
         plain.append(
             {"proposals": name, "a video": number, **dict(zip(columns, interval.estimate, strict=True))}
         )
-    gap = paired_bootstrap(hits[TAG], hits[SLIDING], folds, "folds")
+    gap = bootstrap_interval(hits[TAG] * 1.0 - hits[SLIDING], folds, "folds")
     cells = [cell(*values) for values in zip(gap.estimate, gap.low, gap.high, strict=True)]
     difference = pd.DataFrame([dict(zip(columns, cells, strict=True))])
     auc = frame.groupby("fold")["auc"].first()
@@ -139,9 +138,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    frames = [
-        run(load_benchmark("utkinect", chosen.root, fold), fold, chosen.output) for fold in range(NUM_FOLDS)
-    ]
+    folds = range(TASKS["utkinect"].folds)
+    frames = [run(load_task("utkinect", chosen.root, fold), fold, chosen.output) for fold in folds]
     if chosen.table is not None:
         tables(pd.concat(frames, ignore_index=True), chosen.table)
 

@@ -18,15 +18,14 @@ import torch
 from torch import Tensor
 
 from vreloc_pyg.files import write_text
-from vreloc_pyg.video.extractor import I3DExtractor, choose_precision
-from vreloc_pyg.video.i3d import I3D
-from vreloc_pyg.video.weights import load_network, weights_path
+from vreloc_pyg.video.i3d import I3D_NETWORK, I3DExtractor, choose_precision
+from vreloc_pyg.video.i3d_network import I3D
 
 
 def network() -> I3D:
     """With imported weights where there are some."""
-    if weights_path("i3d").is_file():
-        found = load_network("i3d")
+    if I3D_NETWORK.weights_path().is_file():
+        found = I3D_NETWORK.load()
         assert isinstance(found, I3D)
         return found
     torch.manual_seed(0)

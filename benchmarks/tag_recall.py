@@ -10,18 +10,20 @@ frames, and is held against the annotations of THUMOS14.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 import torch
+from average_recall import AverageRecall, average_recall
 from torch import Tensor
 
 from vreloc_pyg.datasets import Thumos14
 from vreloc_pyg.evaluation import to_markdown
 from vreloc_pyg.files import write_text
 from vreloc_pyg.proposals.lists import read_proposal_list, read_thumos_list
-from vreloc_pyg.proposals.proposal_recall import average_recall, proposal_recall
-from vreloc_pyg.report.proposal_plots import average_recall_plot
+from vreloc_pyg.proposals.proposal_recall import proposal_recall
+from vreloc_pyg.report.plots import COLOURS, new_figure, save, tidy
 
 Bounds = dict[str, Tensor]
 
@@ -54,6 +56,20 @@ def excluded_rates(path: Path, known: dict[str, float]) -> dict[str, float]:
 def share(found: Tensor) -> float:
     """Of true values, in percent."""
     return 100 * float(found.double().mean())
+
+
+def draw(curves: Mapping[str, AverageRecall], path: Path) -> None:
+    """Average recall over the average number of proposals a video, by the name of the source."""
+    figure = new_figure(6, 4)
+    axes = figure.subplots()
+    for (name, curve), colour in zip(curves.items(), COLOURS, strict=False):
+        label = f"{name} (area {curve.area:.1f} %)"
+        axes.plot(curve.average_number, curve.average_recall, color=colour, label=label)
+    axes.set(xlabel="proposals a video", ylabel="average recall, %", ylim=(0, 100))
+    axes.grid(alpha=0.3)
+    axes.legend()
+    tidy(axes)
+    save(figure, path)
 
 
 def main() -> None:
@@ -91,7 +107,7 @@ def main() -> None:
     ]
     write_text(chosen.output.with_suffix(".md"), "\n\n".join(part.rstrip() for part in parts) + "\n")
     write_text(chosen.output.with_suffix(".csv"), pd.concat(tables).to_csv(index=False))
-    average_recall_plot(curves, chosen.output.with_suffix(".png"))
+    draw(curves, chosen.output.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from vreloc_pyg.segments import (
     Segments,
     check_segments,
     clip_segments,
+    covering_maximum,
     decode_offsets,
     encode_offsets,
     seconds_to_steps,
@@ -31,29 +32,17 @@ def iou_of_sets(a, b):
 @given(st.lists(step_segments, max_size=6), st.lists(step_segments, max_size=6))
 def test_iou_equals_that_of_sets_of_steps(a, b):
     expected = torch.tensor([[iou_of_sets(x, y) for y in b] for x in a], dtype=torch.float64)
-    overlap = temporal_iou(
-        torch.tensor(a, dtype=torch.float64).reshape(-1, 2),
-        torch.tensor(b, dtype=torch.float64).reshape(-1, 2),
-    )
+    overlap = temporal_iou(*(torch.tensor(x, dtype=torch.float64).reshape(-1, 2) for x in (a, b)))
     torch.testing.assert_close(overlap, expected.reshape(len(a), len(b)), rtol=0, atol=1e-12)
-
-
-def test_iou_of_integer_steps_and_of_a_mixture():
-    a, b = torch.tensor([[0, 4], [2, 3]]), torch.tensor([[2, 6]])
-    expected = torch.tensor([[2 / 6], [1 / 4]])
-    torch.testing.assert_close(temporal_iou(a, b).float(), expected)
-    torch.testing.assert_close(temporal_iou(a, b.float()), expected)
 
 
 def test_iou_hand_worked():
     a = torch.tensor([[0.0, 10.0]])
     b = torch.tensor([[0.0, 10.0], [5.0, 15.0], [10.0, 20.0], [2.0, 4.0], [-5.0, 15.0], [3.0, 3.0]])
     torch.testing.assert_close(temporal_iou(a, b), torch.tensor([[1.0, 1 / 3, 0.0, 0.2, 0.5, 0.0]]))
-
-
-def test_iou_of_two_empty_segments_is_zero_not_nan():
-    empty = torch.tensor([[3.0, 3.0]])
-    assert temporal_iou(empty, empty).tolist() == [[0.0]]
+    assert temporal_iou(b[-1:], b[-1:]).tolist() == [[0.0]]  # of two empty segments; not NaN
+    for steps in (b.long(), b):  # of integers, and of a mixture
+        torch.testing.assert_close(temporal_iou(a.long(), steps).float(), temporal_iou(a, b))
 
 
 def test_iou_of_batches():
@@ -82,9 +71,8 @@ def nms_by_loops(segments, scores, threshold, max_kept):
 )
 def test_nms_equals_a_plain_loop(ranked, threshold, max_kept):
     segments, scores = [segment for segment, _ in ranked], [float(score) for _, score in ranked]
-    kept = temporal_nms(
-        torch.tensor(segments, dtype=torch.float64).reshape(-1, 2), torch.tensor(scores), threshold, max_kept
-    )
+    bounds = torch.tensor(segments, dtype=torch.float64).reshape(-1, 2)
+    kept = temporal_nms(bounds, torch.tensor(scores), threshold, max_kept)
     assert kept.dtype == torch.long
     assert kept.tolist() == nms_by_loops(segments, scores, threshold, max_kept)
 
@@ -113,16 +101,12 @@ def test_offsets_hand_worked_from_the_paper():
     torch.testing.assert_close(refined, torch.tensor([[-12.0, 4.0]]))
 
 
-def test_offsets_of_the_truth_are_zero_and_keep_leading_dimensions():
-    truths = torch.tensor([[[1.0, 3.0], [4.0, 9.0]]])
+def test_offsets_of_the_truth_are_zero_and_of_others_without_unit():
+    truths = torch.tensor([[[1.0, 3.0], [4.0, 9.0]]])  # leading dimensions are kept
     assert torch.equal(encode_offsets(truths, truths), torch.zeros(1, 2, 2))
     assert torch.equal(decode_offsets(truths, torch.zeros(1, 2, 2)), truths)
-
-
-def test_offsets_do_not_depend_on_the_unit():
-    proposal, truth = torch.tensor([[2.0, 9.0]]), torch.tensor([[3.0, 6.0]])
-    scaled = encode_offsets(proposal * 25, truth * 25)
-    torch.testing.assert_close(scaled, encode_offsets(proposal, truth))
+    proposals = truths + torch.tensor([-1.0, 2.0])
+    torch.testing.assert_close(encode_offsets(proposals * 25, truths * 25), encode_offsets(proposals, truths))
 
 
 @pytest.mark.parametrize(
@@ -144,12 +128,7 @@ def test_clip_segments(segment, expected):
     torch.testing.assert_close(clipped, torch.tensor([expected]))
 
 
-@given(
-    st.floats(-50, 50),
-    st.floats(0.001, 50),
-    st.floats(0.5, 30),
-    st.floats(0.01, 5),
-)
+@given(st.floats(-50, 50), st.floats(0.001, 50), st.floats(0.5, 30), st.floats(0.01, 5))
 def test_clipped_segments_lie_inside_and_are_long_enough(start, length, duration, min_length):
     segment = torch.tensor([[start, start + length]], dtype=torch.float64)
     low, high = clip_segments(segment, duration, min_length)[0].tolist()
@@ -157,10 +136,8 @@ def test_clipped_segments_lie_inside_and_are_long_enough(start, length, duration
     assert high - low >= min(min_length, duration) - 1e-9
     if start >= 0 and start + length <= duration and length >= min_length:
         assert [low, high] == pytest.approx(segment[0].tolist(), abs=1e-9)
-
-
-def test_a_video_shorter_than_the_least_length_is_returned_whole():
-    assert clip_segments(torch.tensor([[0.1, 0.2]]), duration=0.5, min_length=1.0).tolist() == [[0.0, 0.5]]
+    if duration <= min_length:
+        assert [low, high] == pytest.approx([0, duration])
 
 
 @given(st.lists(step_segments, max_size=5), st.floats(0.01, 10))
@@ -198,9 +175,6 @@ def test_segments_become_float64_and_iterate():
     assert list(segments) == [(0.0, 1.0), (2.0, 5.0)]
     with pytest.raises(AttributeError):
         segments.bounds = torch.zeros(0, 2)
-
-
-def test_no_segments():
     empty = Segments([], [])
     assert len(empty) == 0
     assert empty.bounds.shape == (0, 2)
@@ -216,12 +190,6 @@ def test_indexing_keeps_scores_with_their_segments():
     assert Segments([[0, 1], [2, 5]])[:1].scores is None
 
 
-def test_ranking_is_by_falling_score_and_stable():
-    ranked = Segments([[0, 1], [2, 5], [3, 4], [5, 6]], [1, 2, 1, 3]).ranked()
-    assert list(ranked) == [(5.0, 6.0), (2.0, 5.0), (0.0, 1.0), (3.0, 4.0)]
-    assert ranked.scores.tolist() == [3, 2, 1, 1]
-
-
 @given(
     st.lists(st.tuples(step_segments, st.integers(0, 4)), max_size=10),
     st.integers(1, 4),
@@ -233,25 +201,22 @@ def test_top_is_the_head_of_ranking_and_suppression(ranked, n, threshold):
     top = Segments(bounds, scores).top(n, threshold)
     assert list(top) == [tuple(map(float, bounds[i])) for i in kept]
     assert top.scores.tolist() == [scores[i] for i in kept]
+    ranked = Segments(bounds, scores).ranked()  # equal scores keep their order
+    assert list(zip(ranked, ranked.scores.tolist(), strict=True)) == sorted(
+        zip(Segments(bounds), scores, strict=True), key=lambda one: -one[1]
+    )
 
 
-def test_segments_without_scores_cannot_be_ranked():
-    segments = Segments([[0, 1]])
-    for use in (segments.ranked, lambda: segments.top(1)):
+def test_refuses_what_is_no_list_of_segments_or_scores():
+    for use in (Segments([[0, 1]]).ranked, lambda: Segments([[0, 1]]).top(1)):
         with pytest.raises(SegmentError, match="carry no scores"):
             use()
-
-
-@pytest.mark.parametrize("scores", [[1.0], [1.0, 2.0, 3.0], [[1.0], [2.0]], 1.0])
-def test_refuses_scores_of_another_length(scores):
-    with pytest.raises(SegmentError, match="one score per segment, 2 in all"):
-        Segments([[0, 1], [2, 3]], scores)
-
-
-@pytest.mark.parametrize("bounds", [[1.0, 2.0, 3.0], [[1.0, 2.0, 3.0, 4.0]], [[1.0], [2.0]], 3.0])
-def test_refuses_bounds_of_another_shape(bounds):
-    with pytest.raises(SegmentError, match=r"Expected segments as \[M, 2\] \(got shape"):
-        Segments(bounds)
+    for scores in ([1.0], [1.0, 2.0, 3.0], [[1.0], [2.0]], 1.0):
+        with pytest.raises(SegmentError, match="one score per segment, 2 in all"):
+            Segments([[0, 1], [2, 3]], scores)
+    for bounds in ([1.0, 2.0, 3.0], [[1.0, 2.0, 3.0, 4.0]], [[1.0], [2.0]], 3.0):
+        with pytest.raises(SegmentError, match=r"Expected segments as \[M, 2\] \(got shape"):
+            Segments(bounds)
 
 
 @pytest.mark.parametrize("bad", [[2.0, 2.0], [3.0, 1.0], [float("nan"), 1.0], [0.0, float("inf")]])
@@ -260,24 +225,17 @@ def test_refuses_segments_that_are_empty_reversed_or_not_finite(bad):
         Segments([[0.0, 1.0], bad])
 
 
-@pytest.mark.parametrize("outside", [[-0.5, 1.0], [9.0, 10.5], [11.0, 12.0]])
+@pytest.mark.parametrize("outside", [[-0.5, 1.0], [9.0, 10.5], [11.0, 12.0], [0.0, 10.001]])
 def test_check_segments_refuses_those_outside_a_video(outside):
     segments = torch.tensor([[0.0, 10.0], outside])
     with pytest.raises(SegmentError, match=r"The label 1 = \[.*\) lies outside its video \[0, 10\)"):
         check_segments(segments, duration=10.0, what="label")
     assert check_segments(segments) is segments
-
-
-def test_check_segments_forgives_rounding_errors_only():
-    check_segments(torch.tensor([[-1e-7, 10 + 1e-7]], dtype=torch.float64), duration=10.0)
-    with pytest.raises(SegmentError, match="outside"):
-        check_segments(torch.tensor([[0.0, 10.001]], dtype=torch.float64), duration=10.0)
+    check_segments(torch.tensor([[-1e-7, 10 + 1e-7]], dtype=torch.float64), duration=10.0)  # of rounding
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_covering_maximum_is_that_of_a_plain_loop(seed):
-    from vreloc_pyg.segments import covering_maximum
-
     rng = np.random.default_rng(seed)
     num_steps = int(rng.integers(1, 60))
     start = rng.integers(0, num_steps, 30)

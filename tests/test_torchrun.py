@@ -16,10 +16,9 @@ from vreloc_pyg.features.store import HDF5Store
 #: The command with an extractor that needs no weights; each process is told its rank by torchrun.
 PROGRAM = """
 import sys
-from tests.localization.test_locate import Levels
 from vreloc_pyg import cli
-from vreloc_pyg.video import shards
-shards.load_extractor = lambda *_, **__: Levels()
+from vreloc_pyg.video.extractors import EXTRACTORS
+EXTRACTORS["levels"] = "tests.videos:LEVELS"
 sys.exit(cli.main(sys.argv[1:]))
 """
 
@@ -31,15 +30,10 @@ def test_processes_of_torchrun_share_the_videos(tmp_path, request):
     (tmp_path / "program.py").write_text(PROGRAM)
     output = tmp_path / "features.h5"
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    command = ["features", str(tmp_path / "videos"), "--output"]
+    command = ["features", str(tmp_path / "videos"), "--extractor", "levels", "--output"]
     environment = {**os.environ, "PYTHONPATH": str(request.config.rootpath), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*torchrun, str(tmp_path / "program.py"), *command, str(output)],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        env=environment,
-    )
+    options = {"capture_output": True, "text": True, "timeout": 200, "env": environment}
+    done = subprocess.run([*torchrun, str(tmp_path / "program.py"), *command, str(output)], **options)
     assert done.returncode == 0, done.stderr
     assert not output.exists()
     shards = [HDF5Store(tmp_path / f"features.{rank}-of-2.h5").ids() for rank in (0, 1)]
@@ -47,9 +41,8 @@ def test_processes_of_torchrun_share_the_videos(tmp_path, request):
     assert cli.main(["merge", "--output", str(output)]) == 0
 
     alone = tmp_path / "alone.h5"
-    single = {key: value for key, value in environment.items() if key not in ("RANK", "WORLD_SIZE")}
     program = [sys.executable, str(tmp_path / "program.py"), *command, str(alone)]
-    subprocess.run(program, check=True, timeout=200, env=single, capture_output=True)
+    subprocess.run(program, check=True, **options)
     assert HDF5Store(output).ids() == HDF5Store(alone).ids() == ["a", "b", "c"]
     for name in "abc":
         np.testing.assert_array_equal(HDF5Store(output).read(name), HDF5Store(alone).read(name))

@@ -1,4 +1,4 @@
-"""Writing files."""
+"""Reading and writing files."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from vreloc_pyg.errors import DataError
 
 
 @contextlib.contextmanager
@@ -32,6 +34,15 @@ def write_text(path: str | Path, text: str) -> Path:
     with replacing(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
     return Path(path)
+
+
+def read_lines(path: str | Path) -> list[tuple[int, str]]:
+    """Numbers and text of the lines that are not blank; :class:`DataError` if there is no such text."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"Cannot read {path}: {error}") from None
+    return [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
 
 
 def file_digest(path: str | Path) -> str:

@@ -26,8 +26,7 @@ class Segments:
         scores: one score per segment, higher is better, ``[M]`` float64; ``None`` if unranked.
 
     Raises:
-        SegmentError: if ``bounds`` has another shape, a segment is not finite, reversed or empty, or
-            ``scores`` has another length.
+        SegmentError: for other shapes, or a segment that is not finite, reversed or empty.
     """
 
     bounds: Tensor
@@ -83,17 +82,14 @@ class Ranking:
     segments: Segments
 
     def curve(self, num_steps: int, least: float | None = None) -> Tensor:
-        """Best score of the windows that cover each step, ``[num_steps]``; ``least`` where none does.
+        """Best score of the windows that cover each of the reference's steps, ``[num_steps]``.
 
-        Args:
-            num_steps: length of the reference.
-            least: by default the least score of any window.
+        Where none does it is ``least``, by default the least score of any window.
         """
-        assert self.segments.scores is not None
         scores = self.segments.scores
-        return covering_maximum(self.windows, scores, num_steps).clamp(
-            min=float(scores.min()) if least is None else least
-        )
+        assert scores is not None
+        least = float(scores.min()) if least is None else least
+        return covering_maximum(self.windows, scores, num_steps).clamp(min=least)
 
 
 def check_segments(segments: Tensor, duration: float | None = None, what: str = "segment") -> Tensor:
@@ -114,18 +110,14 @@ def check_segments(segments: Tensor, duration: float | None = None, what: str = 
 
 
 def temporal_iou(a: Tensor, b: Tensor) -> Tensor:
-    """Temporal intersection over union of every pair.
+    """Temporal intersection over union of every pair of segments, ``[..., M, N]`` in [0, 1].
 
     .. math::
         \\mathrm{tIoU}(a, b) = \\frac{\\max(0, \\min(a_e, b_e) - \\max(a_s, b_s))}
         {(a_e - a_s) + (b_e - b_s) - \\mathrm{intersection}}
 
     Args:
-        a: segments ``[..., M, 2]``.
-        b: segments ``[..., N, 2]``.
-
-    Returns:
-        Overlaps in [0, 1], ``[..., M, N]``; an empty segment overlaps nothing.
+        a, b: segments ``[..., M, 2]`` and ``[..., N, 2]``; an empty one overlaps nothing.
     """
     a, b = a.unsqueeze(-2), b.unsqueeze(-3)
     if not (a.is_floating_point() or b.is_floating_point()):
@@ -142,9 +134,8 @@ def temporal_nms(segments: Tensor, scores: Tensor, threshold: float, max_kept: i
     A segment is dropped when its tIoU with an already kept one is above ``threshold``.
 
     Args:
-        segments: ``[M, 2]``.
-        scores: ``[M]``; equal scores keep their order.
-        threshold: largest tIoU two kept segments may have, in [0, 1].
+        segments, scores: ``[M, 2]`` and ``[M]``; equal scores keep their order.
+        threshold: in [0, 1].
         max_kept: stop once this many are kept.
     """
     order = torch.argsort(scores, descending=True, stable=True)
@@ -165,7 +156,7 @@ def temporal_nms(segments: Tensor, scores: Tensor, threshold: float, max_kept: i
 
 
 def covering_maximum(windows: Tensor, scores: Tensor, num_steps: int) -> Tensor:
-    """Best score of the windows that cover each step; minus infinity where none does.
+    """Best score of the windows that cover each step, ``[num_steps]``; minus infinity where none does.
 
     A window is the union of two overlapping ones whose lengths are powers of two, so the work grows with the
     windows plus ``num_steps`` times its logarithm.
@@ -173,10 +164,6 @@ def covering_maximum(windows: Tensor, scores: Tensor, num_steps: int) -> Tensor:
     Args:
         windows: half-open step intervals within ``[0, num_steps]``, ``[M, 2]`` int64.
         scores: ``[M]``.
-        num_steps: length of the video.
-
-    Returns:
-        ``[num_steps]`` in the scores' dtype.
     """
     start, length = windows[:, 0], windows[:, 1] - windows[:, 0]
     level = torch.floor(torch.log2(length.double())).long()
@@ -192,20 +179,13 @@ def covering_maximum(windows: Tensor, scores: Tensor, num_steps: int) -> Tensor:
 
 
 def encode_offsets(proposals: Tensor, truths: Tensor) -> Tensor:
-    """Regression targets of proposals for their true segments (paper section 4.7.2).
+    """Regression targets ``(T_c, T_l)`` of proposals for their true segments (paper section 4.7.2).
 
     .. math::
         T_c = \\frac{\\mathrm{loc} - \\mathrm{loc}^*}{\\mathrm{len}^*}, \\qquad
         T_l = \\log \\frac{\\mathrm{len}}{\\mathrm{len}^*}
 
-    where loc and len are a proposal's centre and length, starred those of the truth.
-
-    Args:
-        proposals: ``[..., 2]``.
-        truths: ``[..., 2]`` in the same unit.
-
-    Returns:
-        ``(T_c, T_l)``, ``[..., 2]``.
+    where loc and len are a proposal's centre and length, starred those of the truth; all are ``[..., 2]``.
     """
     length, true_length = proposals[..., 1] - proposals[..., 0], truths[..., 1] - truths[..., 0]
     shift = (proposals.sum(-1) - truths.sum(-1)) / 2
@@ -213,16 +193,12 @@ def encode_offsets(proposals: Tensor, truths: Tensor) -> Tensor:
 
 
 def decode_offsets(proposals: Tensor, offsets: Tensor) -> Tensor:
-    """Segments refined by predicted offsets, the inverse of :func:`encode_offsets` (paper section 4.8.2).
+    """Segments ``[..., 2]`` refined by predicted offsets, inverse of :func:`encode_offsets` (section 4.8.2).
 
     .. math::
         \\mathrm{len}^* = e^{-T_l}\\,\\mathrm{len}, \\qquad
         \\mathrm{loc}^* = \\mathrm{loc} - T_c\\,\\mathrm{len}^*, \\qquad
         [s, e] = \\mathrm{loc}^* \\mp \\tfrac12 \\mathrm{len}^*
-
-    Args:
-        proposals: ``[..., 2]``.
-        offsets: ``(T_c, T_l)``, ``[..., 2]``.
     """
     length = (proposals[..., 1] - proposals[..., 0]) * torch.exp(-offsets[..., 1])
     centre = proposals.sum(-1) / 2 - offsets[..., 0] * length

@@ -1,57 +1,35 @@
 """The scripts that write the tables of the literature's data, on small files."""
 
-import importlib.util
-import json
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from video_reloc_derive import DerivedItem
+
+from tests.datasets.conftest import write_video_reloc
+from vreloc_pyg.datasets.video_reloc import RelocItem
+from vreloc_pyg.errors import DataError
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def call(monkeypatch, name, *arguments):
     monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
-    module = load(name)
+    module = import_module(name)
     module.main()
     return module
 
 
-def write_reloc(root):
-    root.mkdir()
-    for first, name in enumerate(("train", "val", "test")):
-        items = [
-            {
-                "id": f"{name}{i}",
-                "label": 2 * first + i % 2,
-                "location": [i, i + 25],
-                "groundtruth": [4, 9 + i],
-            }
-            for i in range(10)
-        ]
-        (root / f"{name}.json").write_text(json.dumps(items))
-    return root
-
-
 def test_rules_on_official_pairs(tmp_path, monkeypatch):
-    root = write_reloc(tmp_path / "reloc")
+    root = write_video_reloc(tmp_path / "reloc", count=10)
     module = call(monkeypatch, "video_reloc_rules", "--root", root, "--output", tmp_path / "rules")
     table = pd.read_csv(tmp_path / "rules.csv")
-    assert set(table["pairs"]) == {
-        "All official pairs",
-        "Without pairs of an item with itself",
-        "Without pairs of one video",
-    }
+    without = {"Without pairs of an item with itself", "Without pairs of one video"}
+    assert set(table["pairs"]) == {"All official pairs", *without}
     assert (table["system"] == "chance (train length)").sum() == 3
     assert table["R@1(0.5)"].between(0, 100).all()
     text = (tmp_path / "rules.md").read_text()
@@ -69,6 +47,37 @@ def test_the_committed_table_is_what_the_script_writes(tmp_path, monkeypatch, da
     committed = (SCRIPTS.parent / "docs/results/video_reloc_derivation.md").read_text()
     made = (tmp_path / "derivation.md").read_text()
     assert made.split("```")[0] == committed.split("```")[0]
+
+
+def test_every_item_is_accounted_for():
+    place = ((0, 50), (5, 9))
+    published = [
+        RelocItem("a", *place, "7"),
+        RelocItem("b", (10, 310), (5, 9), "7"),
+        *(RelocItem(f"gone{i}", *place, "8") for i in range(3)),
+        *(RelocItem("c", (0, 50 + i), (5, 9), "8") for i in range(2)),
+    ]
+    derived = [
+        DerivedItem(RelocItem("a", *place, "run"), False),
+        DerivedItem(RelocItem("b", (0, 400), (15, 19), "run"), True),
+        *(DerivedItem(RelocItem(f"d{i}", *place, "jump"), False) for i in range(4)),
+    ]
+    assert import_module("video_reloc_rules").account(published, derived, {"a", "b", "c", "d"}) == {
+        "published": 7,
+        "derived exactly": 1,
+        "video not in the annotations": 3,
+        "cropped at random": 1,
+        "unexplained": 2,
+        "derived, not published": 4,
+    }
+
+
+@pytest.mark.parametrize("labels", [("7", "run", "7", "jump"), ("7", "run", "8", "run")])
+def test_classes_must_map_one_to_one(labels):
+    items = [RelocItem(name, (0, 50), (5, 9), label) for name, label in zip("aabb", labels, strict=True)]
+    derived = [DerivedItem(item, False) for item in items[1::2]]
+    with pytest.raises(DataError, match="class"):
+        import_module("video_reloc_rules").account(items[::2], derived, {"a", "b"})
 
 
 def test_derivation_needs_annotations(tmp_path, monkeypatch, capsys):
@@ -97,8 +106,8 @@ def test_recall_of_released_lists(tmp_path, monkeypatch):
 
 def test_actionness_recall(tmp_path, monkeypatch, small_splits):
     """On synthetic folds; done folds are read, not trained again."""
-    module = load("actionness_recall")
-    from vreloc_pyg.datasets import Benchmark
+    module = import_module("actionness_recall")
+    from vreloc_pyg.datasets import TaskData
     from vreloc_pyg.proposals.sliding_window import SlidingWindows
 
     windows = SlidingWindows(shortest=5, longest=40)
@@ -107,13 +116,7 @@ def test_actionness_recall(tmp_path, monkeypatch, small_splits):
     monkeypatch.setattr(module, "GRID", [SlidingWindows(16, 40, 3.0, 0.0), windows])
     monkeypatch.setattr(module, "GROUPING", {"smoothing": 0.0, "thresholds": [0.4, 0.5, 0.6]})
     monkeypatch.setattr(module, "found", always_enough(module.found))
-    loaded = []
-
-    def benchmark(name, root, fold):
-        loaded.append(fold)
-        return Benchmark(name, small_splits, windows)
-
-    monkeypatch.setattr(module, "load_benchmark", benchmark)
+    monkeypatch.setattr(module, "load_task", lambda name, root, fold: TaskData(name, small_splits, windows))
     mode, threads = torch.get_deterministic_debug_mode(), torch.get_num_threads()
     arguments = ["x", "--root", "data", "--output", str(tmp_path / "out"), "--threads", "1"]
     monkeypatch.setattr(sys, "argv", [*arguments, "--table", str(tmp_path / "table")])
@@ -126,7 +129,7 @@ def test_actionness_recall(tmp_path, monkeypatch, small_splits):
     finally:
         torch.set_deterministic_debug_mode(mode)
         torch.set_num_threads(threads)
-    assert loaded == [*range(5), *range(5)]
+    assert len(list((tmp_path / "out").glob("fold*"))) == 5
     table = pd.read_csv(tmp_path / "table.csv").set_index("proposals")
     assert list(table.index) == [module.TAG, module.SLIDING, module.DENSE]
     frame = pd.read_csv(tmp_path / "out/fold0/recall.csv")
@@ -146,7 +149,7 @@ def always_enough(found):
 
 
 def test_curves_of_the_speed_benchmark():
-    module = load("tag_speed")
+    module = import_module("tag_speed")
     for kind in ("noise", "walk", "actions"):
         curve = module.make_curve(kind, np.random.default_rng(0))
         assert curve.shape == (300,)

@@ -2,18 +2,19 @@ import pytest
 
 from vreloc_pyg.errors import FeatureError, SettingsError
 from vreloc_pyg.features.metadata import FeatureMetadata, check_metadata
+from vreloc_pyg.settings import settings_from_dict
 
 C3D = FeatureMetadata("c3d", 500, 16.0, 25.0, "abc", "0.1.0")
 
 
 def test_it_comes_back_from_plain_values():
-    assert FeatureMetadata.from_dict(C3D.to_dict()) == C3D
-    assert FeatureMetadata.from_dict({}) == FeatureMetadata()
+    assert settings_from_dict(FeatureMetadata, C3D.to_dict()) == C3D
+    assert settings_from_dict(FeatureMetadata, {}) == FeatureMetadata()
     assert FeatureMetadata().to_dict() == {}
     with pytest.raises(SettingsError, match="Unknown setting 'width' of FeatureMetadata"):
-        FeatureMetadata.from_dict({"width": 3})
+        settings_from_dict(FeatureMetadata, {"width": 3})
     with pytest.raises(SettingsError, match="Expected dim"):
-        FeatureMetadata.from_dict({"dim": "many"})
+        settings_from_dict(FeatureMetadata, {"dim": "many"})
 
 
 @pytest.mark.parametrize(
@@ -31,12 +32,9 @@ def test_differences_are_named_in_words(found, words):
         check_metadata(C3D, found, "the features of a.h5")
 
 
-def test_all_differences_are_named():
+def test_all_differences_are_named_and_what_nobody_knows_agrees():
     with pytest.raises(FeatureError, match=r"the extractor is .*; the width is "):
         check_metadata(C3D, FeatureMetadata("i3d", 1024), "these")
-
-
-def test_what_nobody_knows_agrees():
     check_metadata(C3D, FeatureMetadata(), "these")
     check_metadata(FeatureMetadata(), C3D, "these")
     check_metadata(C3D, FeatureMetadata("c3d", 500, 16.0, 25.0, "abc", "9.9.9"), "these")

@@ -18,11 +18,12 @@ from vreloc_pyg.features.store import (
     FeatureSlice,
     HDF5Store,
     StoreWriter,
+    feature_store,
     hdf5,
     open_store,
     write_store,
 )
-from vreloc_pyg.features.store.base import ByteCache
+from vreloc_pyg.features.store.feature_store import ByteCache
 
 METADATA = FeatureMetadata("c3d", 3, 16.0, 25.0)
 
@@ -52,14 +53,13 @@ def filled(request, tmp_path):
                 file.create_dataset(f"v_{video}/c3d_features", data=rows.numpy())
     else:
         path.mkdir()
+        save = {
+            "npy": lambda file, values: np.save(file, values),
+            "npz": lambda file, values: np.savez(file, features=values, other=np.zeros(3)),
+            "safetensors": lambda file, values: save_file({"anything": values}, file),
+        }[request.param]
         for video, values in expected.items():
-            file = path / f"{video}.{request.param}"
-            if request.param == "npy":
-                np.save(file, values.numpy())
-            elif request.param == "npz":
-                np.savez(file, features=values.numpy(), other=np.zeros(3))
-            else:
-                save_file({"anything": values.numpy()}, file)
+            save(path / f"{video}.{request.param}", values.numpy())
     return open_store(path), expected
 
 
@@ -76,30 +76,20 @@ def test_every_layout_reads_the_same(filled):
         assert torch.equal(store.read(video), values)
         assert torch.equal(store.read(video, 1, 3), values[1:3])
         assert torch.equal(store.read(video, 2), values[2:])
-
-
-def test_what_was_read_may_be_changed(filled):
-    store, expected = filled
-    store.read("a").zero_()
+    for call in (store.read, store.num_steps):
+        with pytest.raises(DataError, match=r"features has no video 'nobody'"):
+            call("nobody")
+    store.read("a").zero_()  # what was read may be changed
     assert torch.equal(store.read("a"), expected["a"])
+    part = FeatureSlice(store, "a", 2, 5)
+    assert part.num_steps == 3
+    assert torch.equal(part.read(), expected["a"][2:5])
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 8), (-1, 3), (3, 3), (4, 2), (7, None)])
 def test_steps_outside_a_video_are_refused(filled, start, stop):
     with pytest.raises(FeatureError, match=r"steps of 'a' in .* within \[0, 7\]"):
         filled[0].read("a", start, stop)
-
-
-def test_a_video_that_is_not_there(filled):
-    for call in (filled[0].read, filled[0].num_steps):
-        with pytest.raises(DataError, match=r"features has no video 'nobody'"):
-            call("nobody")
-
-
-def test_stores_travel_to_other_processes(filled):
-    store, expected = filled
-    store.read("a")
-    assert torch.equal(pickle.loads(pickle.dumps(store)).read("a"), expected["a"])
 
 
 class Videos(Dataset):
@@ -113,9 +103,10 @@ class Videos(Dataset):
         return self.store.read("ab"[index % 2], 1, 4), os.getpid()
 
 
-def test_workers_and_threads_read_the_same(filled):
+def test_processes_and_threads_read_the_same(filled):
     store, expected = filled
     store.read("a")  # the file is open when the workers are forked
+    assert torch.equal(pickle.loads(pickle.dumps(store)).read("a"), expected["a"])
     batches = list(DataLoader(Videos(store), batch_size=None, num_workers=2))
     assert os.getpid() not in {int(pid) for _, pid in batches}
     for index, (values, _) in enumerate(batches):
@@ -137,14 +128,6 @@ def test_workers_and_threads_read_the_same(filled):
     assert wrong == []
 
 
-def test_a_slice_reads_when_it_is_asked(filled):
-    store, expected = filled
-    part = FeatureSlice(store, "a", 2, 5)
-    assert (part.num_steps, part.num_features) == (3, 3)
-    assert FeatureSlice(store, "b").num_steps == 4
-    assert torch.equal(part.read(), expected["a"][2:5])
-
-
 # ActivityNet's layout
 
 
@@ -154,10 +137,6 @@ def test_activitynet_ids_with_and_without_prefix(tmp_path):
     assert torch.equal(store.read("v_-b_c"), store.read("-b_c"))
     assert store.metadata == FeatureMetadata("c3d", 3, 16.0)
     assert store.num_steps("a") == 4  # rows 0, 2, 4, 6
-    assert ActivityNetStore(tmp_path / "c3d.hdf5", subsample=1).num_steps("a") == 7
-    assert ActivityNetStore(tmp_path / "c3d.hdf5", subsample=1).metadata.frames_per_step == 8
-    with pytest.raises(DataError, match="subsample >= 1"):
-        ActivityNetStore(tmp_path / "c3d.hdf5", subsample=0)
 
 
 def test_only_the_rows_asked_for_are_read(tmp_path):
@@ -169,22 +148,16 @@ def test_only_the_rows_asked_for_are_read(tmp_path):
     assert torch.equal(store.read("a", 1_000_000, 1_000_002), torch.full((2, 4096), 2.0))
 
 
-@pytest.mark.parametrize(
-    ("fill", "problem"),
-    [
+def test_other_hdf5_files_and_videos_without_features_are_refused(tmp_path):
+    for fill, problem in (
         (lambda file: file.create_group("v_a"), "v_a in .* has no matrix c3d_features"),
         (lambda file: file.create_dataset("v_a/c3d_features", data=np.zeros(3)), "no matrix c3d_features"),
         (lambda file: file.create_dataset("b/c3d_features", data=np.zeros((3, 2))), "groups v_<id>"),
-    ],
-)
-def test_other_hdf5_files_are_refused(tmp_path, fill, problem):
-    with h5py.File(tmp_path / "other.hdf5", "w") as file:
-        fill(file)
-    with pytest.raises(DataError, match=problem):
-        open_store(tmp_path / "other.hdf5")
-
-
-def test_a_video_without_features_among_others(tmp_path):
+    ):
+        with h5py.File(tmp_path / "other.hdf5", "w") as file:
+            fill(file)
+        with pytest.raises(DataError, match=problem):
+            open_store(tmp_path / "other.hdf5")
     with h5py.File(c3d_file(tmp_path / "c3d.hdf5"), "a") as file:
         file.create_group("v_empty")
         file.create_dataset("v_text/c3d_features", data=np.array([[b"x"]]))
@@ -200,53 +173,39 @@ def test_a_video_without_features_among_others(tmp_path):
 # Damaged files
 
 
-@pytest.mark.parametrize("size", [0, 100, 900, -1])
-def test_truncated_hdf5_is_refused(tmp_path, size):
-    content = c3d_file(tmp_path / "c3d.hdf5").read_bytes()
-    (tmp_path / "cut.hdf5").write_bytes(content[:size])
-    with pytest.raises(DataError, match=r"Cannot read .*cut.hdf5: truncated or no HDF5"):
-        open_store(tmp_path / "cut.hdf5")
-
-
 def test_files_that_are_no_store(tmp_path):
-    (tmp_path / "text.h5").write_text("hello")
+    content = c3d_file(tmp_path / "c3d.hdf5").read_bytes()
+    for size in (0, 100, 900, -1):
+        (tmp_path / "cut.hdf5").write_bytes(content[:size])
+        with pytest.raises(DataError, match=r"Cannot read .*cut.hdf5: truncated or no HDF5"):
+            open_store(tmp_path / "cut.hdf5")
     (tmp_path / "empty").mkdir()
-    for path, problem in (
-        ("text.h5", "no HDF5 file"),
-        ("nowhere.h5", "There is no feature store"),
-        ("empty", "Found no .npy, .npz, .safetensors"),
-    ):
+    problems = {"nowhere.h5": "There is no feature store", "empty": "Found no .npy, .npz, .safetensors"}
+    for path, problem in problems.items():
         with pytest.raises(DataError, match=problem):
             open_store(tmp_path / path)
 
 
-def test_values_that_are_not_finite(tmp_path):
+def test_values_that_are_not_finite_or_of_another_width(tmp_path):
     bad = features(6)
     bad[4, 1] = float("inf")
     np.save(tmp_path / "a.npy", bad.numpy())
+    np.save(tmp_path / "b.npy", np.zeros((4, 2)))
+    (tmp_path / "metadata.json").write_text('{"dim": 3}')
     store = open_store(tmp_path)
     with pytest.raises(FeatureError, match=r"'a' in .* hold NaN or infinite values, at step 4"):
         store.read("a", 2, 6)
     assert torch.equal(store.read("a", 0, 4), bad[:4])
-
-
-def test_widths_that_differ_from_the_metadata(tmp_path):
-    (tmp_path / "metadata.json").write_text('{"dim": 3}')
-    np.save(tmp_path / "a.npy", np.zeros((4, 2)))
-    with pytest.raises(FeatureError, match=r"Expected F = 3 for 'a' in .* \(got 2\)"):
-        open_store(tmp_path).read("a")
+    with pytest.raises(FeatureError, match=r"Expected F = 3 for 'b' in .* \(got 2\)"):
+        store.read("b")
 
 
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [
-        ("a.npy", b"nonsense", "Cannot read the features"),
-        ("a.npz", b"nonsense", "Cannot read the features"),
-        ("a.safetensors", b"nonsense", "Cannot read the features"),
+        *((name, b"nonsense", "Cannot read the features") for name in ("a.npy", "a.npz", "a.safetensors")),
         ("a.npy", np.array([{}]), "Cannot read the features"),
-        ("a.npy", np.zeros(3), "as a matrix"),
-        ("a.npy", np.zeros((0, 3)), "as a matrix"),
-        ("a.npy", np.array([["x"]]), "as a matrix"),
+        *(("a.npy", array, "as a matrix") for array in (np.zeros(3), np.zeros((0, 3)), np.array([["x"]]))),
     ],
 )
 def test_damaged_arrays_are_named(tmp_path, name, content, problem):
@@ -254,9 +213,7 @@ def test_damaged_arrays_are_named(tmp_path, name, content, problem):
         (tmp_path / name).write_bytes(content)
     else:
         np.save(tmp_path / name, content)
-    with pytest.raises(
-        (DataError, FeatureError), match=f"{problem}.*{tmp_path}|{tmp_path}.*{problem}|{problem}"
-    ):
+    with pytest.raises((DataError, FeatureError), match=problem):
         open_store(tmp_path).read("a")
 
 
@@ -269,14 +226,6 @@ def test_two_arrays_of_one_name(tmp_path):
         open_store(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", '{"width": 3}', '{"dim": "x"}'])
-def test_metadata_that_cannot_be_read(tmp_path, text):
-    np.save(tmp_path / "a.npy", np.zeros((2, 2)))
-    (tmp_path / "metadata.json").write_text(text)
-    with pytest.raises(DataError, match=r"metadata of .*metadata.json"):
-        open_store(tmp_path)
-
-
 def test_metadata_of_a_folder(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((2, 3)))
     (tmp_path / "metadata.json").write_text(json.dumps(METADATA.to_dict()))
@@ -284,6 +233,10 @@ def test_metadata_of_a_folder(tmp_path):
     assert isinstance(store, DirectoryStore)
     assert store.metadata == METADATA
     assert store.frame_rate("a") == 25.0
+    for text in ("{", "[1]", '{"width": 3}', '{"dim": "x"}'):
+        (tmp_path / "metadata.json").write_text(text)
+        with pytest.raises(DataError, match=r"metadata of .*metadata.json"):
+            open_store(tmp_path)
 
 
 # The cache
@@ -311,7 +264,9 @@ def test_what_is_cached_is_not_read_again(tmp_path, monkeypatch):
     reads = []
     plain = hdf5.read_rows
     monkeypatch.setattr(hdf5, "read_rows", lambda *args: reads.append(args[1]) or plain(*args))
-    store, uncached = open_store(tmp_path / "f.h5"), open_store(tmp_path / "f.h5", cache_bytes=0)
+    store = open_store(tmp_path / "f.h5")
+    monkeypatch.setattr(feature_store, "CACHE_BYTES", 0)
+    uncached = open_store(tmp_path / "f.h5")
     for _ in range(3):
         store.read("a", 0, 3)
     assert len(reads) == 1
@@ -336,21 +291,21 @@ def test_our_file_remembers_everything(tmp_path):
     assert "f.h5" in repr(store)
 
 
-def interrupt(path):
-    """Add one video, then stop as a user does."""
+@pytest.fixture
+def path(tmp_path):
+    """A store whose writing was stopped after its first video, as a user stops it."""
 
     def run():
-        with StoreWriter(path, METADATA) as writer:
+        with StoreWriter(tmp_path / "f.h5", METADATA) as writer:
             writer.add("a", features(5))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         run()
+    return tmp_path / "f.h5"
 
 
-def test_an_interrupted_run_goes_on(tmp_path):
-    path = tmp_path / "f.h5"
-    interrupt(path)
+def test_an_interrupted_run_goes_on(path, tmp_path):
     with h5py.File(path.with_name("f.h5.part"), "a") as file:  # and it was killed while it wrote
         file["features"].create_dataset(".unfinished", data=np.zeros(3))
     assert not path.exists()
@@ -361,9 +316,7 @@ def test_an_interrupted_run_goes_on(tmp_path):
     assert [one.name for one in tmp_path.iterdir()] == ["f.h5"]
 
 
-def test_another_run_is_not_gone_on_with(tmp_path):
-    path = tmp_path / "f.h5"
-    interrupt(path)
+def test_another_run_is_not_gone_on_with(path):
     with pytest.raises(FeatureError, match="begun with other features"):
         StoreWriter(path, FeatureMetadata("i3d", 3), resume=True).__enter__()
     with StoreWriter(path, FeatureMetadata("i3d", 3)) as writer:  # without resume it begins anew
@@ -374,12 +327,8 @@ def test_another_run_is_not_gone_on_with(tmp_path):
 @pytest.mark.parametrize(
     ("video", "values", "kind"),
     [
-        ("", features(2), DataError),
-        ("a/b", features(2), DataError),
-        ("there", features(2), DataError),
-        ("a", torch.zeros(3), FeatureError),
-        ("a", torch.zeros(0, 3), FeatureError),
-        ("a", torch.zeros(2, 4), FeatureError),
+        *((video, features(2), DataError) for video in ("", "a/b", "there")),
+        *(("a", torch.zeros(shape), FeatureError) for shape in ((3,), (0, 3), (2, 4))),
         ("a", torch.tensor([[0.0, float("nan"), 1.0]]), FeatureError),
     ],
 )

@@ -1,22 +1,10 @@
-import json
-
 import pytest
 import torch
 
-from vreloc_pyg.datasets import Reference
-from vreloc_pyg.errors import CheckpointError, FeatureError, SettingsError
-from vreloc_pyg.nn.actionness_classifier import ActionnessClassifier, ActionnessSettings
+from tests.proposals.conftest import classifier, video
+from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.proposals.actionness_proposals import ActionnessProposals
 from vreloc_pyg.proposals.tag import TAGSettings, temporal_actionness_grouping
-
-
-def classifier(**settings):
-    torch.manual_seed(0)
-    return ActionnessClassifier(ActionnessSettings(5, **{"hidden_channels": 8, **settings}))
-
-
-def video(num_steps=40):
-    return Reference(torch.randn(num_steps, 5), 0.5, torch.empty(0, 2), (), "v")
 
 
 def test_shapes_and_the_hand_written_network():
@@ -75,23 +63,8 @@ def test_normalisation_is_that_of_all_steps():
     assert torch.isfinite(model.actionness(torch.randn(3, 5))).all()
 
 
-@pytest.mark.parametrize("shape", [(0, 5), (3, 4), (3,), (1, 3, 5)])
-def test_features_that_do_not_fit(shape):
-    with pytest.raises(FeatureError, match=r"Expected features as \[num_steps, 5\]"):
-        classifier().actionness(torch.zeros(shape))
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [{"hidden_channels": 0}, {"kernel_size": 2}, {"num_layers": 0}, {"dropout": 1.0}, {"dropout": -0.1}],
-)
-def test_impossible_settings(changed):
-    with pytest.raises(SettingsError, match="odd kernel_size"):
-        ActionnessSettings(5, **changed)
-
-
 def test_proposals_are_the_groups_of_the_curve():
-    model, one = classifier(), video()
+    model, one = classifier(), video(40)
     grouping = TAGSettings(smoothing=0.0)
     expected = temporal_actionness_grouping(model.actionness(one.features), grouping).bounds.long()
     assert torch.equal(ActionnessProposals(model, grouping).propose(one), expected)
@@ -100,52 +73,5 @@ def test_proposals_are_the_groups_of_the_curve():
     assert few.dtype == torch.int64
     with pytest.raises(SettingsError, match="max_proposals >= 1"):
         ActionnessProposals(model, max_proposals=0)
-
-
-def test_no_group_is_the_whole_video():
-    never = TAGSettings(thresholds=(1.0,))
+    never = TAGSettings(thresholds=(1.0,))  # no group: the whole video
     assert ActionnessProposals(classifier(), never).propose(video(7)).tolist() == [[0, 7]]
-
-
-def test_saved_proposals_come_back(tmp_path):
-    about = {"classes": ["jump"], "features": None}
-    source = ActionnessProposals(classifier(num_layers=2), TAGSettings.paper(), 9, about)
-    loaded = ActionnessProposals.from_pretrained(source.save_pretrained(tmp_path / "model"))
-    one = video()
-    assert torch.equal(loaded.propose(one), source.propose(one))
-    assert loaded.fingerprint() == source.fingerprint()
-    assert (loaded.about, loaded.max_proposals, loaded.grouping) == (about, 9, TAGSettings.paper())
-
-
-def test_the_fingerprint_is_of_settings_and_weights():
-    one, other = classifier(), classifier()
-    with torch.no_grad():
-        next(other.parameters()).add_(1e-3)
-    sources = [
-        ActionnessProposals(one),
-        ActionnessProposals(other),
-        ActionnessProposals(one, TAGSettings.paper()),
-        ActionnessProposals(one, max_proposals=2),
-    ]
-    assert len({source.fingerprint() for source in sources}) == 4
-    assert ActionnessProposals(classifier()).fingerprint() == sources[0].fingerprint()
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda config: config.pop("classifier"),
-        lambda config: config.pop("about"),
-        lambda config: config["classifier"].update(depth=3),
-        lambda config: config["grouping"].update(variant="mine"),
-        lambda config: config.update(max_proposals=0),
-        lambda config: config["classifier"].update(hidden_channels=9),
-    ],
-)
-def test_damaged_settings_are_named(tmp_path, change):
-    folder = ActionnessProposals(classifier()).save_pretrained(tmp_path)
-    config = json.loads((folder / "config.json").read_text())
-    change(config)
-    (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(CheckpointError, match="settings"):
-        ActionnessProposals.from_pretrained(folder)

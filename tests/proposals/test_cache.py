@@ -1,6 +1,6 @@
 import torch
 
-from vreloc_pyg.datasets import Reference
+from tests.proposals.conftest import video
 from vreloc_pyg.proposals.cache import CachedProposals
 
 
@@ -18,11 +18,6 @@ class Counting:
         return self.name
 
 
-def video(seed=0, video_id="v", offset_s=0.0, seconds_per_step=0.5):
-    features = torch.randn(9, 2, generator=torch.Generator().manual_seed(seed))
-    return Reference(features, seconds_per_step, torch.empty(0, 2), (), video_id, (), offset_s)
-
-
 def test_proposals_are_made_once(tmp_path):
     source = Counting()
     first = CachedProposals(source, tmp_path / "cache")
@@ -36,7 +31,7 @@ def test_proposals_are_made_once(tmp_path):
 def test_everything_that_makes_them_is_the_key(tmp_path):
     source = Counting()
     cached = CachedProposals(source, tmp_path)
-    videos = [video(), video(1), video(video_id="w"), video(offset_s=1.0), video(seconds_per_step=0.4)]
+    videos = [video(), video(seed=2), video(video_id="w"), video(offset_s=1.0), video(step_s=0.4)]
     for one in videos:
         cached.propose(one)
     assert source.made == len(videos)

@@ -1,17 +1,16 @@
 import pytest
 import torch
 
-from vreloc_pyg.datasets import Reference
+from tests.proposals import conftest
 from vreloc_pyg.errors import CheckpointError, DataError
 from vreloc_pyg.nn.actionness_classifier import ActionnessClassifier, ActionnessSettings
 from vreloc_pyg.proposals.actionness_proposals import ActionnessProposals
 from vreloc_pyg.proposals.listed import ListedProposals, load_proposals
 from vreloc_pyg.proposals.lists import VideoProposals
-from vreloc_pyg.proposals.sliding_window import SlidingWindows
 
 
-def video(num_steps=20, video_id="a", sources=(), offset_s=0.0):
-    return Reference(torch.zeros(num_steps, 2), 0.5, torch.empty(0, 2), (), video_id, sources, offset_s)
+def video(num_steps=20, video_id="a", **options):
+    return conftest.video(num_steps, 2, video_id=video_id, **options)
 
 
 def listed(bounds, **options):
@@ -19,12 +18,9 @@ def listed(bounds, **options):
     return ListedProposals({"a": found}, **options)
 
 
-def test_shares_of_a_whole_video_become_steps():
+def test_shares_of_a_whole_video_and_frames_become_steps():
     source = listed([[0.5, 1.0], [0.0, 0.24], [0.26, 0.27]])
     assert source.propose(video()).tolist() == [[10, 20], [0, 5], [5, 6]]
-
-
-def test_frames_become_steps():
     found = VideoProposals("a", torch.tensor([[25.0, 100.0]]).double(), 250, 25.0)
     assert ListedProposals({"v_a": found}).propose(video()).tolist() == [[2, 8]]
 
@@ -36,37 +32,24 @@ def test_near_copies_become_one_and_the_order_stays():
 
 def test_a_part_of_a_video_gets_what_lies_in_it():
     """The part is seconds 5 to 10 of 20: steps are counted from its own start."""
-    part = video(10, "a/1", ("a",), 5.0)
+    part = video(10, "a/1", sources=("a",), offset_s=5.0)
     source = listed([[0.3, 0.4], [0.0, 0.1], [0.2, 0.3], [0.45, 0.9], [0.6, 0.7]], durations_s={"a": 20.0})
     assert source.propose(part).tolist() == [[2, 6], [0, 2], [8, 10]]
     with pytest.raises(DataError, match="duration that is not known"):
         listed([[0.3, 0.4]]).propose(part)
-
-
-def test_nothing_left_is_the_whole_video():
-    part = video(10, "a/1", ("a",), 5.0)
+    # Nothing left is the whole video.
     assert listed([[0.9, 1.0]], durations_s={"a": 20.0}).propose(part).tolist() == [[0, 10]]
     empty = ListedProposals({"a": VideoProposals("a", torch.empty(0, 2).double())})
     assert empty.propose(video()).tolist() == [[0, 20]]
 
 
-def test_videos_that_are_not_listed():
-    with pytest.raises(DataError, match="has no video 'b'"):
-        listed([[0.0, 1.0]]).propose(video(video_id="b"))
-    windows = SlidingWindows(2, 8)
-    source = listed([[0.0, 1.0]], fallback=windows)
-    assert torch.equal(source.propose(video(video_id="b")), windows(20))
-
-
-def test_the_fingerprint_is_of_the_content():
+def test_the_fingerprint_is_of_the_content_and_other_videos_are_refused():
     one = listed([[0.0, 1.0]])
+    with pytest.raises(DataError, match="has no video 'b'"):
+        one.propose(video(video_id="b"))
     assert one.fingerprint() == listed([[0.0, 1.0]]).fingerprint()
-    others = [
-        listed([[0.0, 0.9]]),
-        listed([[0.0, 1.0]], durations_s={"a": 3.0}),
-        listed([[0.0, 1.0]], fallback=SlidingWindows()),
-    ]
-    assert len({source.fingerprint() for source in [one, *others]}) == 4
+    others = [listed([[0.0, 0.9]]), listed([[0.0, 1.0]], durations_s={"a": 3.0})]
+    assert len({source.fingerprint() for source in [one, *others]}) == 3
 
 
 def test_what_is_at_a_path_is_told_by_looking(tmp_path):
@@ -78,7 +61,7 @@ def test_what_is_at_a_path_is_told_by_looking(tmp_path):
     saved = ActionnessProposals(ActionnessClassifier(ActionnessSettings(2, 4)))
     saved.save_pretrained(tmp_path / "model")
     assert load_proposals(tmp_path / "model").fingerprint() == saved.fingerprint()
-    with pytest.raises(DataError, match="Cannot read the proposals"):
+    with pytest.raises(DataError, match="Cannot read"):
         load_proposals(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
     with pytest.raises(CheckpointError, match="Cannot read the model settings"):

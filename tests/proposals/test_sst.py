@@ -1,31 +1,16 @@
-import json
-
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vreloc_pyg.datasets import Reference
-from vreloc_pyg.errors import CheckpointError, FeatureError, SettingsError
-from vreloc_pyg.nn.sst_network import SSTNetwork, SSTSettings, decode_anchors, sst_anchors, sst_labels
+from tests.proposals.conftest import sst_network as network
+from tests.proposals.conftest import video
+from tests.proposals.test_tag import plain_tiou as tiou
+from vreloc_pyg.errors import SettingsError
+from vreloc_pyg.nn.sst_network import SSTSettings, decode_anchors, sst_anchors, sst_labels
 from vreloc_pyg.proposals.cache import CachedProposals
 from vreloc_pyg.proposals.sst_proposals import SSTProposals
 from vreloc_pyg.segments import temporal_iou
-
-
-def network(seed=0, **settings):
-    torch.manual_seed(seed)
-    return SSTNetwork(5, SSTSettings(**{"hidden_channels": 6, "num_anchors": 8, **settings}))
-
-
-def video(num_steps=20):
-    features = torch.randn(num_steps, 5, generator=torch.Generator().manual_seed(1))
-    return Reference(features, 0.5, torch.empty(0, 2), (), "v")
-
-
-def tiou(a, b):
-    shared = max(0, min(a[1], b[1]) - max(a[0], b[0]))
-    return shared / (a[1] - a[0] + b[1] - b[0] - shared)
 
 
 def test_hand_worked_anchors():
@@ -100,24 +85,6 @@ def test_dropout_after_each_layer():
     assert (model.states(torch.randn(1, 9, 5)) == 0).any()
 
 
-@pytest.mark.parametrize("shape", [(0, 5), (3, 4), (3,), (1, 3, 5)])
-def test_features_that_do_not_fit(shape):
-    with pytest.raises(FeatureError, match=r"Expected features as \[num_steps, 5\]"):
-        network().score_anchors(torch.zeros(shape))
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"hidden_channels": 0}, {"num_layers": 0}, {"num_anchors": 0}, {"stride": 0}, {"overlap": 0.0},
-        {"overlap": 1.1}, {"dropout": 1.0}, {"dropout": -0.1},
-    ],
-)  # fmt: skip
-def test_impossible_settings(changed):
-    with pytest.raises(SettingsError, match="Expected counts of at least 1"):
-        SSTSettings(**changed)
-
-
 def test_proposals_are_the_best_anchors_that_overlap_little():
     model, one = network(), video()
     windows, scores = model.eval().score_anchors(one.features)
@@ -149,44 +116,3 @@ def test_a_short_video_has_a_proposal(num_steps, tmp_path):
 def test_impossible_proposals(changed):
     with pytest.raises(SettingsError, match="num_proposals >= 1 or none"):
         SSTProposals(network(), **changed)
-
-
-def test_saved_proposals_come_back(tmp_path):
-    about = {"classes": ["jump"], "features": None}
-    source = SSTProposals(network(stride=2, num_layers=1), 9, 0.5, about)
-    loaded = SSTProposals.from_pretrained(source.save_pretrained(tmp_path / "model"))
-    assert torch.equal(loaded.propose(video()), source.propose(video()))
-    assert loaded.fingerprint() == source.fingerprint()
-    assert (loaded.about, loaded.num_proposals, loaded.nms_threshold) == (about, 9, 0.5)
-    assert loaded.network.settings == source.network.settings
-
-
-def test_the_fingerprint_is_of_settings_and_weights():
-    sources = [
-        SSTProposals(network()),
-        SSTProposals(network(seed=1)),
-        SSTProposals(network(stride=2)),
-        SSTProposals(network(), num_proposals=2),
-        SSTProposals(network(), nms_threshold=0.6),
-    ]
-    assert len({source.fingerprint() for source in sources}) == 5
-    assert SSTProposals(network()).fingerprint() == sources[0].fingerprint()
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda config: config.pop("network"),
-        lambda config: config.pop("about"),
-        lambda config: config["network"].update(depth=3),
-        lambda config: config.update(num_proposals=0),
-        lambda config: config["network"].update(hidden_channels=9),
-    ],
-)
-def test_damaged_settings_are_named(tmp_path, change):
-    folder = SSTProposals(network()).save_pretrained(tmp_path)
-    config = json.loads((folder / "config.json").read_text())
-    change(config)
-    (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(CheckpointError, match="settings"):
-        SSTProposals.from_pretrained(folder)

@@ -12,9 +12,8 @@ def test_equals_mean_and_std_of_every_window(num_steps, width, seed, offset):
     generator = torch.Generator().manual_seed(seed)
     features = torch.randn(num_steps, width, generator=generator, dtype=torch.float64) + offset
     windows = torch.tensor([(s, e) for s in range(num_steps) for e in range(s + 1, num_steps + 1)])
-    expected = torch.stack(
-        [torch.cat([features[s:e].mean(0), features[s:e].std(0, correction=0)]) for s, e in windows.tolist()]
-    )
+    parts = [features[start:end] for start, end in windows.tolist()]
+    expected = torch.stack([torch.cat([part.mean(0), part.std(0, correction=0)]) for part in parts])
     torch.testing.assert_close(window_statistics(features, windows), expected, rtol=1e-9, atol=1e-6)
 
 
@@ -22,12 +21,8 @@ def test_hand_worked():
     features = torch.tensor([[1.0, 0.0], [3.0, 0.0], [5.0, 6.0]])
     statistics = window_statistics(features, torch.tensor([[0, 2], [2, 3]]))
     torch.testing.assert_close(statistics, torch.tensor([[2.0, 0.0, 1.0, 0.0], [5.0, 6.0, 0.0, 0.0]]))
-
-
-def test_keeps_the_dtype_and_takes_no_windows():
-    features = torch.randn(5, 3)
-    assert window_statistics(features, torch.tensor([[0, 5]])).dtype == torch.float32
-    assert window_statistics(features, torch.zeros(0, 2, dtype=torch.long)).shape == (0, 6)
+    assert statistics.dtype == torch.float32
+    assert window_statistics(features, torch.zeros(0, 2, dtype=torch.long)).shape == (0, 4)
 
 
 @pytest.mark.parametrize("window", [[2, 2], [3, 1], [-1, 2], [0, 6]])

@@ -26,12 +26,8 @@ def test_steps_are_the_nearest_to_equidistant_positions(lengths, num_steps):
 
 
 def test_steps_hand_worked():
-    assert equidistant_steps(torch.tensor([5, 9, 2, 1]), 5).tolist() == [
-        [0, 1, 2, 3, 4],
-        [0, 2, 4, 6, 8],
-        [0, 0, 0, 1, 1],
-        [0, 0, 0, 0, 0],
-    ]
+    steps = equidistant_steps(torch.tensor([5, 9, 2, 1]), 5)
+    assert steps.tolist() == [[0, 1, 2, 3, 4], [0, 2, 4, 6, 8], [0, 0, 0, 1, 1], [0] * 5]
     assert equidistant_steps(torch.tensor([7]), 1).tolist() == [[0]]
 
 
@@ -71,12 +67,8 @@ def test_padding_hides_what_lies_behind_a_window():
     assert clips[0, 2:].abs().sum() == 0
     assert valid.tolist() == [[True, True, False, False], [True] * 4]
     assert (clips[1] == 7).all()
-
-
-def test_no_windows():
-    clips, valid = cut_windows(torch.randn(6, 2), torch.zeros(0, 2, dtype=torch.long), 4)
-    assert clips.shape == (0, 4, 2)
-    assert valid.shape == (0, 4)
+    clips, valid = cut_windows(features, torch.zeros(0, 2, dtype=torch.long), 4)  # no windows
+    assert (clips.shape, valid.shape) == ((0, 4, 2), (0, 4))
 
 
 def test_refuses_no_steps_and_unknown_ways_to_fit():

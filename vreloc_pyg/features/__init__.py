@@ -1,0 +1,1 @@
+"""Features on disk: stores, what made them, and their reduction."""

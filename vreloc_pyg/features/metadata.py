@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from vreloc_pyg.errors import FeatureError
-from vreloc_pyg.settings import settings_from_dict
+from vreloc_pyg.settings import CheckedSettings
 
 
 @dataclass(frozen=True)
-class FeatureMetadata:
+class FeatureMetadata(CheckedSettings):
     """What features were made with; ``None`` where nobody knows.
 
     Args:
@@ -36,15 +35,6 @@ class FeatureMetadata:
         """Plain values, for JSON; what is unknown is left out."""
         return {key: value for key, value in asdict(self).items() if value is not None}
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> FeatureMetadata:
-        """The opposite of :meth:`to_dict`.
-
-        Raises:
-            SettingsError: for an unknown key or a value of another type.
-        """
-        return settings_from_dict(cls, values)
-
 
 #: In words, for messages; the package version never matters.
 WORDS = {
@@ -58,17 +48,13 @@ WORDS = {
 
 
 def check_metadata(expected: FeatureMetadata, found: FeatureMetadata, where: str) -> None:
-    """Refuse features that were made in another way than those a model was trained on.
+    """Raise :class:`FeatureError` where features were made in another way than those a model was trained on.
 
-    What either side does not know agrees with anything.
+    What either side does not know agrees with anything; every difference is named.
 
     Args:
-        expected: of the model.
-        found: of the features at hand.
+        expected, found: of the model, and of the features at hand.
         where: the features at hand, for the message.
-
-    Raises:
-        FeatureError: naming every difference.
     """
     wrong = []
     for field in fields(FeatureMetadata):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.nn.actionness_classifier import ActionnessClassifier, ActionnessSettings
-from vreloc_pyg.proposals.network import NetworkProposals
+from vreloc_pyg.proposals.network_proposals import NetworkProposals
 from vreloc_pyg.proposals.source import Video
 from vreloc_pyg.proposals.tag import TAGSettings, temporal_actionness_grouping
 from vreloc_pyg.settings import settings_from_dict
@@ -20,16 +20,12 @@ class ActionnessProposals(NetworkProposals):
     """Proposals grouped from a classifier's actionness.
 
     Args:
-        classifier: put into eval mode.
+        classifier, about: see :class:`.NetworkProposals`.
         grouping: settings of temporal actionness grouping.
         max_proposals: keep only so many of the best; ``None``: all.
-        about: plain values to remember in a checkpoint, such as training classes and feature metadata.
-
-    Raises:
-        SettingsError: if ``max_proposals`` is below 1.
     """
 
-    what = "actionness"
+    kind = "actionness"
     network: ActionnessClassifier
 
     def __init__(
@@ -54,16 +50,14 @@ class ActionnessProposals(NetworkProposals):
         return groups.bounds[: self.max_proposals].round().long()
 
     def settings(self) -> dict[str, Any]:
-        """Of the classifier, of the grouping, and the greatest number."""
         return {
             "classifier": asdict(self.network.settings),
-            "grouping": self.grouping.to_dict(),
+            "grouping": asdict(self.grouping),
             "max_proposals": self.max_proposals,
         }
 
     @classmethod
     def from_settings(cls, settings: dict[str, Any]) -> ActionnessProposals:
-        """With a new classifier."""
         classifier = ActionnessClassifier(settings_from_dict(ActionnessSettings, settings["classifier"]))
         grouping = settings_from_dict(TAGSettings, settings["grouping"])
         return cls(classifier, grouping, settings["max_proposals"])

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from vreloc_pyg.files import replacing
 from vreloc_pyg.proposals.source import ProposalSource, Video
 
 
 class CachedProposals:
-    """A source whose proposals are computed once for each video.
+    """A source whose proposals are computed once for each video and kept in a folder, which may be shared.
 
-    A file's name is a hash of everything that made its proposals: the source's fingerprint, and the video's
-    id, offset, length and features. What cannot be read back is computed again.
-
-    Args:
-        source: where proposals come from.
-        folder: where they are kept; it may be shared by several sources and processes.
+    A file's name is a hash of everything that made its proposals. What cannot be read back is computed again.
     """
 
     def __init__(self, source: ProposalSource, folder: str | Path) -> None:
@@ -39,17 +34,11 @@ class CachedProposals:
         except (OSError, ValueError, EOFError):
             pass
         windows = self.source.propose(video)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.stem}.{os.getpid()}.npy")
-        try:
+        with replacing(path) as unfinished:
             np.save(unfinished, windows.numpy())
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
         return windows
 
     def fingerprint(self) -> str:
-        """The source's."""
         return self._fingerprint
 
     def _key(self, video: Video) -> str:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vreloc_pyg.errors import DataError
+from vreloc_pyg.files import read_lines
 from vreloc_pyg.proposals.lists import VideoProposals, read_proposal_list, read_thumos_list
 from vreloc_pyg.proposals.saved import load_network_proposals
 from vreloc_pyg.proposals.source import ProposalSource, Video, origin
@@ -23,33 +24,21 @@ class ListedProposals:
 
     Args:
         videos: by video id; a leading ``v_`` does not matter.
-        durations_s: durations in seconds of the whole videos, for references that are only a part of one;
-            the others know their own.
-        fallback: for videos that are not listed; ``None``: an error.
+        durations_s: durations in seconds of the whole videos, for references that are a part of one.
     """
 
     def __init__(
-        self,
-        videos: Mapping[str, VideoProposals],
-        durations_s: Mapping[str, float] | None = None,
-        fallback: ProposalSource | None = None,
+        self, videos: Mapping[str, VideoProposals], durations_s: Mapping[str, float] | None = None
     ) -> None:
         self.videos = {video_id.removeprefix("v_"): found for video_id, found in videos.items()}
         self.durations_s = {} if durations_s is None else durations_s
-        self.fallback = fallback
 
     def propose(self, video: Video) -> Tensor:
-        """Listed proposals as steps, ``[M, 2]`` int64; the whole video where none lies in it.
-
-        Raises:
-            DataError: if the video is not listed and there is no fallback, or its duration is not known.
-        """
+        """Listed steps, ``[M, 2]`` int64, or the whole video; :class:`DataError` if it is not listed."""
         source = origin(video)
         found = self.videos.get(source.removeprefix("v_"))
         if found is None:
-            if self.fallback is None:
-                raise DataError(f"The proposal list has no video {source!r}")
-            return self.fallback.propose(video)
+            raise DataError(f"The proposal list has no video {source!r}")
         whole = video.num_steps * video.seconds_per_step if source == video.video_id else None
         seconds = found.seconds(self.durations_s.get(source, whole)) - video.offset_s
         duration_s = video.num_steps * video.seconds_per_step
@@ -58,19 +47,14 @@ class ListedProposals:
         steps[:, 1] = torch.maximum(steps[:, 1], steps[:, 0] + 1)
         if len(steps) == 0:
             return torch.tensor([[0, video.num_steps]])
-        _, first = torch.unique(steps, dim=0, return_inverse=True)
-        order = torch.arange(len(steps))
-        kept = torch.full((int(first.max()) + 1,), len(steps)).scatter_reduce(0, first, order, "amin")
-        return steps[kept.sort().values]
+        return torch.tensor(list(dict.fromkeys(map(tuple, steps.tolist()))))
 
     def fingerprint(self) -> str:
-        """A hash of the list."""
         digest = hashlib.sha256()
         for video_id, found in sorted(self.videos.items()):
             digest.update(f"{video_id} {found.num_frames} {found.frame_rate}".encode())
             digest.update(found.bounds.numpy().tobytes())
-        fallback = "" if self.fallback is None else self.fallback.fingerprint()
-        return f"list {digest.hexdigest()} {sorted(self.durations_s.items())} {fallback}"
+        return f"list {digest.hexdigest()} {sorted(self.durations_s.items())}"
 
 
 def load_proposals(
@@ -78,26 +62,16 @@ def load_proposals(
     durations_s: Mapping[str, float] | None = None,
     frame_rates: Mapping[str, float] | float = 1.0,
 ) -> ProposalSource:
-    """The source at a path: a saved network, or a list in either layout.
+    """The source at a path: a saved network, or a list in either layout; :class:`DataError` if it is none.
 
     Args:
         path: a folder, see :func:`.load_network_proposals`, or a text file.
         durations_s: see :class:`ListedProposals`.
         frame_rates: of a list of ``video start end``; 1 where it is in seconds.
-
-    Raises:
-        DataError: if there is nothing, or a list is malformed.
-        CheckpointError: if the folder holds no network that proposes.
     """
     path = Path(path)
     if path.is_dir():
         return load_network_proposals(path)
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            first = next((line for line in file if line.strip()), "")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"Cannot read the proposals {path}: {error}") from None
-    ours = first.lstrip().startswith("#")
-    return ListedProposals(
-        read_proposal_list(path) if ours else read_thumos_list(path, frame_rates), durations_s
-    )
+    ours = any(line.lstrip().startswith("#") for _, line in read_lines(path)[:1])
+    found = read_proposal_list(path) if ours else read_thumos_list(path, frame_rates)
+    return ListedProposals(found, durations_s)

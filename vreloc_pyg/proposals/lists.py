@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from vreloc_pyg.errors import DataError
-from vreloc_pyg.files import write_text
+from vreloc_pyg.files import read_lines, write_text
 from vreloc_pyg.segments import temporal_iou
 
 
@@ -37,11 +37,9 @@ class VideoProposals:
 
     Args:
         video_id: without folders.
-        bounds: starts and ends, ``[M, 2]`` float64, as shares of the video's duration, in frames or in
-            seconds: see ``seconds_per_unit``.
+        bounds: starts and ends, ``[M, 2]`` float64, in frames, or as shares of the video's duration.
         num_frames, frame_rate: of the list; both 1 where bounds are shares.
-        instances: the annotated segments in the same unit, ``[G, 2]``.
-        labels: the class of each instance, as written.
+        instances, labels: the annotated segments in the same unit, ``[G, 2]``, and their classes as written.
         matches: best tIoU and covered share of each proposal as written, ``[M, 2]``; ``None``: not written.
     """
 
@@ -53,18 +51,9 @@ class VideoProposals:
     labels: tuple[str, ...] = ()
     matches: Tensor | None = None
 
-    @property
-    def normalized(self) -> bool:
-        """Whether bounds are shares of the duration."""
-        return self.num_frames == 1 and self.frame_rate == 1
-
     def seconds(self, duration_s: float | None = None) -> Tensor:
-        """Bounds in seconds, ``[M, 2]``.
-
-        Args:
-            duration_s: of the video; needed where bounds are shares of it.
-        """
-        if not self.normalized:
+        """Bounds in seconds, ``[M, 2]``; where they are shares of the duration it must be given."""
+        if not self.num_frames == self.frame_rate == 1:
             return self.bounds / self.frame_rate
         if duration_s is None:
             raise DataError(f"The proposals of {self.video_id!r} are shares of a duration that is not known")
@@ -76,29 +65,21 @@ class VideoProposals:
             return torch.zeros(len(self.bounds), 2, dtype=torch.float64), torch.full((len(self.bounds),), -1)
         best, index = temporal_iou(self.bounds, self.instances).max(dim=1)
         chosen = self.instances[index]
-        shared = torch.minimum(self.bounds[:, 1], chosen[:, 1]) - torch.maximum(
-            self.bounds[:, 0], chosen[:, 0]
-        )
-        covered = shared.clamp(min=0) / (self.bounds[:, 1] - self.bounds[:, 0])
+        start, end = self.bounds.unbind(1)
+        shared = torch.minimum(end, chosen[:, 1]) - torch.maximum(start, chosen[:, 0])
+        covered = shared.clamp(min=0) / (end - start)
         return torch.stack([best, covered], dim=1), torch.where(best > 0, index, -1)
 
 
 class _Lines:
-    """The lines of a file that are not blank, taken one by one."""
+    """The lines of a list, taken one by one."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            text = path.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"Cannot read the proposal list {path}: {error}") from None
-        self.lines = [
-            (number, line.split()) for number, line in enumerate(text.splitlines(), 1) if line.split()
-        ]
+        self.lines = [(number, line.split()) for number, line in read_lines(path)]
         self.next = 0
 
     def left(self) -> bool:
-        """Whether there is another line."""
         return self.next < len(self.lines)
 
     def take(self, what: str) -> tuple[int, list[str]]:
@@ -112,13 +93,17 @@ class _Lines:
     def numbers(self, what: str, count: int) -> tuple[int, list[float]]:
         """Number of the next line, and the numbers it holds."""
         number, words = self.take(what)
+        return number, self.parsed(number, words, what, count)
+
+    def parsed(self, number: int, words: list[str], what: str, count: int) -> list[float]:
+        """So many finite numbers of words of a line."""
         try:
             values = [float(word) for word in words]
         except ValueError:
             values = []
         if len(values) != count or not all(abs(value) < float("inf") for value in values):
             raise DataError(f"{self.path}, line {number}: expected {what} (got {' '.join(words)!r})")
-        return number, values
+        return values
 
     def count(self, what: str) -> int:
         """A number that is whole and not negative."""
@@ -136,12 +121,7 @@ class _Lines:
 
 
 def read_proposal_list(path: str | Path) -> dict[str, VideoProposals]:
-    """Read a list in SSN's layout, normalised or in frames.
-
-    Raises:
-        DataError: with the line of what is wrong: a list cut in the middle, words that are no numbers, an
-            empty or reversed segment, a video that is there twice.
-    """
+    """Read a list in SSN's layout; :class:`DataError` with the line of what is wrong."""
     lines = _Lines(Path(path))
     if not lines.left():
         raise DataError(f"The proposal list {path} is empty")
@@ -182,15 +162,10 @@ def read_proposal_list(path: str | Path) -> dict[str, VideoProposals]:
     return videos
 
 
-def write_proposal_list(path: str | Path, videos: Iterable[VideoProposals], digits: int = 4) -> Path:
+def write_proposal_list(path: str | Path, videos: Iterable[VideoProposals]) -> Path:
     """Write a list in SSN's layout, whole or not at all; matches are computed.
 
     Labels that are no numbers are written as the rank of their name among all, from 1.
-
-    Args:
-        path: the file.
-        videos: their proposals.
-        digits: decimals of bounds and matches.
     """
     videos = list(videos)
     names = sorted({label for video in videos for label in video.labels})
@@ -201,7 +176,7 @@ def write_proposal_list(path: str | Path, videos: Iterable[VideoProposals], digi
         lines += [f"# {index}", video.video_id, f"{video.num_frames:g}", f"{video.frame_rate:g}"]
         lines.append(str(len(video.instances)))
         lines += [
-            f"{codes[label]} {start:.{digits}f} {end:.{digits}f}"
+            f"{codes[label]} {start:.4f} {end:.4f}"
             for label, (start, end) in zip(video.labels, video.instances.tolist(), strict=True)
         ]
         matches, owners = video.computed_matches()
@@ -210,7 +185,7 @@ def write_proposal_list(path: str | Path, videos: Iterable[VideoProposals], digi
             video.bounds.tolist(), matches.tolist(), owners.tolist(), strict=True
         ):
             label = "0" if owner < 0 else codes[video.labels[owner]]
-            lines.append(f"{label} {iou:.{digits}f} {overlap:.{digits}f} {start:.{digits}f} {end:.{digits}f}")
+            lines.append(f"{label} {iou:.4f} {overlap:.4f} {start:.4f} {end:.4f}")
     return write_text(path, "\n".join(lines) + "\n")
 
 
@@ -221,21 +196,13 @@ def read_thumos_list(
 
     Args:
         path: the file.
-        frame_rates: frames per second, of every video or of all; 1 where the list is in seconds.
-
-    Raises:
-        DataError: with the line of what is wrong, or if a video has no frame rate.
+        frame_rates: frames per second, of every video, or one of all; 1 where the list is in seconds.
     """
     lines = _Lines(Path(path))
     found: dict[str, list[tuple[float, float]]] = {}
     while lines.left():
         number, words = lines.take("video start end")
-        try:
-            start, end = (float(word) for word in words[1:3])
-        except ValueError:
-            raise DataError(
-                f"{path}, line {number}: expected video start end (got {' '.join(words)!r})"
-            ) from None
+        start, end = lines.parsed(number, words[1:3], "video start end", 2)
         bounds = found.setdefault(words[0], [])
         if start != end:  # released lists hold a few of no length, which can match nothing
             bounds.append(lines.segment(number, start, end))
@@ -251,11 +218,3 @@ def read_thumos_list(
         )
         for video, bounds in found.items()
     }
-
-
-def write_thumos_list(path: str | Path, videos: Iterable[VideoProposals]) -> Path:
-    """Write lines of ``video start end`` in the proposals' own unit, whole or not at all."""
-    lines = [
-        f"{video.video_id} {start:g} {end:g}" for video in videos for start, end in video.bounds.tolist()
-    ]
-    return write_text(path, "\n".join(lines) + "\n")

@@ -7,8 +7,8 @@ Zhao et al., *Temporal Action Detection with Structured Segment Networks*, ICCV 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from vreloc_pyg.errors import FeatureError, SettingsError
 from vreloc_pyg.segments import Segments, temporal_nms
+from vreloc_pyg.settings import CheckedSettings, Count, NotNegative, Share
 
 GRID = tuple(round(0.05 * i, 2) for i in range(1, 20))
 #: Shares are compared with this margin, so that 3 of 10 is not above .3 by a rounding error.
@@ -24,7 +25,7 @@ MARGIN = 1e-9
 
 
 @dataclass(frozen=True)
-class TAGSettings:
+class TAGSettings(CheckedSettings):
     """How a curve of actionness is grouped. The defaults are the released code's, for steps of 16 frames.
 
     Steps whose actionness passes a threshold form runs. From every run a group grows over the runs that
@@ -42,62 +43,39 @@ class TAGSettings:
             released code smooths with 3 steps of 5 or 6 frames.
         nms_threshold: largest tIoU two groups may have.
         shortest: least length of a group in steps.
-
-    Raises:
-        SettingsError: if a value is impossible.
     """
 
     variant: Literal["released", "paper"] = "released"
-    thresholds: tuple[float, ...] = (0.01, 0.05, 0.1, 0.15, 0.25, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-    tolerances: tuple[float, ...] = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
-    smoothing: float = 1.0
-    nms_threshold: float = 0.9
-    shortest: int = 1
+    thresholds: tuple[Share, ...] = (0.01, 0.05, 0.1, 0.15, 0.25, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+    tolerances: tuple[Share, ...] = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+    smoothing: NotNegative = 1.0
+    nms_threshold: Share = 0.9
+    shortest: Count = 1
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "thresholds", tuple(self.thresholds))
-        object.__setattr__(self, "tolerances", tuple(self.tolerances))
-        if self.variant not in ("released", "paper"):
-            raise SettingsError(f"Expected variant to be 'released' or 'paper' (got {self.variant!r})")
-        for name in ("thresholds", "tolerances"):
-            values = getattr(self, name)
-            if not values or not all(0 <= value <= 1 for value in values):
-                raise SettingsError(f"Expected {name} in [0, 1], at least one (got {values})")
-        if not 0 <= self.smoothing < float("inf") or not 0 <= self.nms_threshold <= 1 or self.shortest < 1:
-            raise SettingsError(
-                "Expected smoothing >= 0, nms_threshold in [0, 1] and shortest >= 1 "
-                f"(got {self.smoothing}, {self.nms_threshold}, {self.shortest})"
-            )
+        super().__post_init__()
+        if not self.thresholds or not self.tolerances:
+            raise SettingsError("Expected thresholds and tolerances, at least one of each")
 
     @classmethod
     def paper(cls) -> TAGSettings:
         """The text's variant: gamma and tau on a grid over (0, 1) in steps of .05, NMS at .95."""
         return cls("paper", GRID, GRID, smoothing=0.0, nms_threshold=0.95)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return asdict(self)
-
 
 def temporal_actionness_grouping(
-    actionness: ArrayLike | Tensor, settings: TAGSettings | None = None, seconds_per_step: float = 1.0
+    actionness: ArrayLike | Tensor, settings: TAGSettings | None = None
 ) -> Segments:
-    """Candidate segments of a video, best first.
+    """Candidate segments of a video in steps with scores, best first; none if no step is ever foreground.
 
     The score of a group is the sum of its actionness, as in the released code, which sums logits: it ranks
     groups for non-maximum suppression and is no probability. Of equal scores the earlier group comes first,
     and of those the shorter.
 
     Args:
-        actionness: probability that a step shows any action, ``[num_steps]`` in [0, 1].
+        actionness: probability that a step shows any action, ``[num_steps]`` in [0, 1], else a
+            :class:`FeatureError`.
         settings: the variant; by default the released code's.
-        seconds_per_step: duration of a step in seconds.
-
-    Returns:
-        Segments in seconds with scores; none if no step is ever foreground.
-
-    Raises:
-        FeatureError: if the curve is empty, not one-dimensional, or leaves [0, 1].
     """
     settings = TAGSettings() if settings is None else settings
     curve = check_actionness(actionness)
@@ -106,10 +84,11 @@ def temporal_actionness_grouping(
         from scipy.ndimage import gaussian_filter1d
 
         smooth = np.clip(gaussian_filter1d(curve, settings.smoothing), 0, 1)
-    groups = [
-        grow(*runs(foreground(smooth, threshold, settings.variant)), settings)
-        for threshold in settings.thresholds
-    ]
+    groups = []
+    for threshold in settings.thresholds:
+        paper = settings.variant == "paper"
+        inside = 1 - smooth <= threshold + MARGIN if paper else smooth > threshold
+        groups.append(grow(*runs(inside), settings))
     starts, ends = np.concatenate(groups).T
     codes = np.unique(starts * (len(curve) + 1) + ends)  # by start, then end; faster than by rows
     bounds = np.stack([codes // (len(curve) + 1), codes % (len(curve) + 1)], axis=1)  # [M, 2]
@@ -117,9 +96,9 @@ def temporal_actionness_grouping(
     total = np.concatenate([[0.0], np.cumsum(curve)])
     # Rounded, so that equal sums are equal whatever was summed before them.
     scores = torch.from_numpy(np.round(total[bounds[:, 1]] - total[bounds[:, 0]], 9))
-    seconds = torch.from_numpy(bounds).double()
-    kept = temporal_nms(seconds, scores, settings.nms_threshold)
-    return Segments(seconds[kept] * seconds_per_step, scores[kept])
+    steps = torch.from_numpy(bounds).double()
+    kept = temporal_nms(steps, scores, settings.nms_threshold)
+    return Segments(steps[kept], scores[kept])
 
 
 def check_actionness(actionness: ArrayLike | Tensor) -> NDArray[np.float64]:
@@ -132,13 +111,6 @@ def check_actionness(actionness: ArrayLike | Tensor) -> NDArray[np.float64]:
         step = int(bad.argmax())
         raise FeatureError(f"Expected actionness in [0, 1] (got {curve[step]} at step {step})")
     return curve
-
-
-def foreground(curve: NDArray[np.float64], threshold: float, variant: str) -> NDArray[np.bool_]:
-    """Which steps are foreground at a threshold, ``[num_steps]``."""
-    if variant == "paper":
-        return 1 - curve <= threshold + MARGIN
-    return curve > threshold
 
 
 def runs(inside: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -35,6 +35,11 @@ class Skeleton:
         """Width of :func:`pose_features`: positions, velocities and visibility."""
         return self.num_joints * (2 * self.num_dims + 1)
 
+    def check_width(self, num_features: int) -> None:
+        """Raise :class:`SettingsError` unless features are as wide as those of this skeleton."""
+        if num_features != self.num_features:
+            raise SettingsError(f"Expected {self.num_features} pose features (got {num_features})")
+
     def feature_groups(self) -> tuple[tuple[int, int], ...]:
         """Ranges of columns of positions, of velocities and of visibility."""
         size = self.num_joints * self.num_dims
@@ -61,19 +66,12 @@ PENN_SKELETON = Skeleton(13, 2, (7, 8), (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 1
 
 #: 20 joints of the first Kinect in metres: hip centre, spine, neck, head, both arms, both legs.
 KINECT_SKELETON = Skeleton(
-    20,
-    3,
-    (12, 16),
-    (0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 16, 17, 18, 19, 12, 13, 14, 15),
+    20, 3, (12, 16), (0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 16, 17, 18, 19, 12, 13, 14, 15)
 )
 
 
 def mirror_image(features: Tensor, index: Sequence[int], sign: Sequence[float]) -> Tensor:
-    """The mirror image of features ``[..., F]``, see :meth:`Skeleton.mirror_features`.
-
-    Raises:
-        SettingsError: if ``index`` is not of length F.
-    """
+    """The mirror image of features ``[..., F]`` by the F values of :meth:`Skeleton.mirror_features`."""
     if features.size(-1) != len(index):
         raise SettingsError(
             f"The mirror image is defined for {len(index)} features (got {features.size(-1)})"
@@ -82,13 +80,10 @@ def mirror_image(features: Tensor, index: Sequence[int], sign: Sequence[float]) 
 
 
 def fill_missing(joints: FloatArray, visible: NDArray[np.bool_]) -> FloatArray:
-    """Replace unseen joints by linear interpolation in time.
-
-    A joint never seen in the clip is put at the mean of the joints that are.
+    """Replace unseen joints by linear interpolation in time; one never seen is put at the mean of the others.
 
     Args:
-        joints: ``[N, J, D]``.
-        visible: ``[N, J]``.
+        joints, visible: ``[N, J, D]`` and ``[N, J]``.
     """
     filled = np.where(visible[..., None], joints, np.nan).astype(np.float64)
     frames = np.arange(len(joints))
@@ -111,10 +106,7 @@ def normalize_pose(joints: FloatArray, skeleton: Skeleton) -> FloatArray:
     which is steadier than the trunk's length when the trunk points at the camera.
 
     Args:
-        joints: ``[N, J, D]`` in any unit.
-
-    Returns:
-        ``[N, J, D]`` without unit.
+        joints: ``[N, J, D]`` in any unit; the answer has none.
     """
     expected = (skeleton.num_joints, skeleton.num_dims)
     if joints.ndim != 3 or joints.shape[1:] != expected or len(joints) == 0:
@@ -127,15 +119,13 @@ def normalize_pose(joints: FloatArray, skeleton: Skeleton) -> FloatArray:
 
 
 def pose_features(pose: FloatArray, visible: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Positions, velocities and visibility of a normalised pose sequence.
+    """Positions, velocities and visibility of a normalised pose sequence, ``[N, J * (2 D + 1)]``.
+
+    These are all positions (joint-major), all velocities per step (central differences, times 5 so that their
+    spread is near that of the positions), then visibility as 0 and 1.
 
     Args:
-        pose: normalised joints ``[N, J, D]`` (:func:`normalize_pose`).
-        visible: ``[N, J]``.
-
-    Returns:
-        ``[N, J * (2 D + 1)]``: all positions (joint-major), all velocities per step (central differences,
-        times 5 so that their spread is near that of the positions), then visibility as 0 and 1.
+        pose, visible: of :func:`normalize_pose`, ``[N, J, D]``, and ``[N, J]``.
     """
     num_steps = len(pose)
     velocity = 5 * np.gradient(pose, axis=0) if num_steps > 1 else np.zeros_like(pose)

@@ -9,26 +9,20 @@ from vreloc_pyg.errors import FeatureError, SegmentError
 
 
 def window_statistics(features: Tensor, windows: Tensor) -> Tensor:
-    """Mean and standard deviation over time of every window, at a cost that does not grow with their length.
+    """Means, then standard deviations, over time of every window, ``[M, 2 F]`` in the features' dtype.
 
     .. math::
         \\mu_{[s, e)} = \\frac{C_e - C_s}{e - s}, \\qquad
         \\sigma^2_{[s, e)} = \\frac{Q_e - Q_s}{e - s} - \\mu^2_{[s, e)}
 
     where :math:`C` and :math:`Q` are cumulative sums of the features and of their squares, kept in float64
-    and about the mean of the whole video, so that a large common offset costs no precision. The standard
-    deviation divides by the number of steps and is 0 for a window of one step.
+    and about the mean of the whole video, so that a large common offset costs no precision, nor a long window
+    more time. The standard deviation divides by the number of steps and is 0 for a window of one step.
 
     Args:
         features: ``[num_steps, F]``.
-        windows: half-open step intervals within ``[0, num_steps]``, ``[M, 2]`` int64.
-
-    Returns:
-        Means, then standard deviations, ``[M, 2 F]`` in the features' dtype.
-
-    Raises:
-        FeatureError: if the features are not two-dimensional.
-        SegmentError: if a window is empty, reversed or outside the video.
+        windows: half-open step intervals within ``[0, num_steps]``, ``[M, 2]`` int64; else a
+            :class:`SegmentError`.
     """
     if features.dim() != 2:
         raise FeatureError(f"Expected features as [num_steps, F] (got shape {tuple(features.shape)})")

@@ -14,14 +14,7 @@ def equidistant_steps(lengths: Tensor, num_steps: int) -> Tensor:
     .. math::
         i_t = \\mathrm{round}\\left(t\\,\\frac{n - 1}{T - 1}\\right), \\qquad t = 0, \\dots, T - 1
 
-    (paper section 5.2.2). A clip shorter than T repeats steps.
-
-    Args:
-        lengths: n of every clip, ``[M]`` int64, at least 1.
-        num_steps: T.
-
-    Returns:
-        ``[M, T]`` int64.
+    (paper section 5.2.2). A clip shorter than T repeats steps. Lengths are ``[M]``, steps ``[M, T]`` int64.
     """
     if num_steps < 1:
         raise SettingsError(f"Expected num_steps >= 1 (got {num_steps})")
@@ -32,7 +25,7 @@ def equidistant_steps(lengths: Tensor, num_steps: int) -> Tensor:
 def cut_windows(
     features: Tensor, windows: Tensor, num_steps: int, fit: str = "resample"
 ) -> tuple[Tensor, Tensor]:
-    """Cut windows out of a video and bring them to ``num_steps`` steps.
+    """Clips ``[M, T, F]`` of windows of a video, and which of their steps hold features, ``[M, T]`` bool.
 
     Args:
         features: the video, ``[N, F]``.
@@ -40,9 +33,6 @@ def cut_windows(
         num_steps: T.
         fit: ``"resample"``: every window by :func:`equidistant_steps`; ``"pad"``: only windows longer than
             T are resampled, shorter ones end in zeros (paper section 5.2.2).
-
-    Returns:
-        The clips ``[M, T, F]`` and which of their steps hold features, ``[M, T]`` bool.
     """
     if fit not in ("resample", "pad"):
         raise SettingsError(f"Expected fit to be 'resample' or 'pad' (got {fit!r})")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vreloc_pyg.video.i3d import check_state
+from vreloc_pyg.errors import SettingsError
+from vreloc_pyg.video.extractor import ExtractorSpec, VideoExtractor
+from vreloc_pyg.video.network_weights import PublishedNetwork
 
 #: Output channels of the convolutions; a pool follows where the name is in ``POOLED``.
 CONVOLUTIONS = {
@@ -27,10 +30,7 @@ POOLED = ("conv1", "conv2", "conv3b", "conv4b", "conv5b")
 
 
 class C3D(nn.Module):
-    """C3D: clips of 16 RGB frames of 112 x 112 to 4096 features and to scores of classes.
-
-    Args:
-        num_classes: rows of ``fc8``; 487 sports.
+    """C3D: clips of 16 RGB frames of 112 x 112 to 4096 features and to scores of classes, 487 sports.
 
     Example:
         >>> sum(parameter.numel() for parameter in C3D(487).parameters())
@@ -73,6 +73,29 @@ class C3D(nn.Module):
         return scores
 
 
+class C3DExtractor(VideoExtractor):
+    """4096 features of C3D every 16 frames.
+
+    Args:
+        network: with its weights.
+        frame_rate: frames per second.
+        layer: ``"fc6"`` or ``"fc7"``, after its ReLU.
+    """
+
+    dim, frames_per_step = C3D.DIM, C3D.FRAMES_PER_STEP
+
+    def __init__(self, network: C3D, frame_rate: float = 25.0, layer: Literal["fc6", "fc7"] = "fc6") -> None:
+        super().__init__(frame_rate, 128, 112, clip_steps=4, context_steps=0, network=network)
+        if layer not in ("fc6", "fc7"):
+            raise SettingsError(f"Expected layer to be fc6 or fc7 (got {layer!r})")
+        self.name, self.layer = "c3d" if layer == "fc6" else "c3d-fc7", layer
+        self.network = network.eval().requires_grad_(False)
+
+    def _compute(self, frames: Tensor) -> Tensor:
+        clips = frames.to(self.network.fc6.weight.device).float().unflatten(0, (-1, self.frames_per_step))
+        return self.network.features(clips.permute(0, 4, 1, 2, 3), self.layer).cpu()
+
+
 #: Places of layers in state dicts that number them.
 NUMBERED = dict(zip((0, 3, 6, 8, 11, 13, 16, 18), CONVOLUTIONS, strict=True))
 
@@ -83,17 +106,12 @@ def c3d_state(published: Mapping[str, Any]) -> dict[str, Tensor]:
     Known layouts: ``conv1.weight`` (converted from Caffe, also with its own names ``conv1a`` and ``fc6-1``),
     ``backbone.conv1a.conv.weight`` (OpenMMLab) and ``features.0.weight`` with ``classifier.0.weight``. Where
     ``fc8`` is absent it is zero: features do not need it.
-
-    Raises:
-        WeightsError: for a name that belongs to none of them, or a tensor missing or of another shape.
     """
     state: dict[str, Tensor] = {}
     for name, value in published.items():
         state[_own_name(name)] = torch.as_tensor(value).float().contiguous()
     if not any(name.startswith("fc8.") for name in state):
         state |= {"fc8.weight": torch.zeros(487, C3D.DIM), "fc8.bias": torch.zeros(487)}
-    classes = state.get("fc8.bias")
-    check_state(state, C3D(487 if classes is None else len(classes)), "C3D")
     return state
 
 
@@ -110,3 +128,14 @@ def _own_name(name: str) -> str:
     if dense and dense[1] in ("0", "3", "6"):
         return f"fc{6 + int(dense[1]) // 3}.{dense[2]}"
     return name
+
+
+C3D_NETWORK = PublishedNetwork(
+    "c3d",
+    C3D,
+    "fc8.bias",
+    c3d_state,
+    "vreloc weights import-c3d PATH, with a Sports-1M state dict for PyTorch (none is on PyPI)",
+)
+C3D_EXTRACTOR = ExtractorSpec(C3DExtractor, C3D_NETWORK)
+C3D_FC7_EXTRACTOR = ExtractorSpec(partial(C3DExtractor, layer="fc7"), C3D_NETWORK)

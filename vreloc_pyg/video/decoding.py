@@ -32,30 +32,6 @@ Frame = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class VideoInfo:
-    """What a container says of its video.
-
-    Args:
-        path: the file.
-        duration_s: in seconds; ``None`` where the container does not say.
-        frame_rate: mean frames per second, ``None`` where the container does not say.
-        width, height: in pixels, as stored.
-        rotation: by which a player turns frames counterclockwise, in degrees.
-        codec: FFmpeg's name of it.
-        has_audio: whether there is an audio stream.
-    """
-
-    path: Path
-    duration_s: float | None
-    frame_rate: float | None
-    width: int
-    height: int
-    rotation: int
-    codec: str
-    has_audio: bool
-
-
-@dataclass(frozen=True)
 class FrameGrid:
     """How frames are taken from a video.
 
@@ -70,29 +46,13 @@ class FrameGrid:
     crop: int
 
 
-def probe(path: str | Path) -> VideoInfo:
-    """Read what a video's container says, and decode its first frame.
-
-    Raises:
-        VideoError: if the file is missing, is no video, or has no video stream.
-    """
+def video_duration(path: str | Path) -> float | None:
+    """Seconds of a video, ``None`` where it does not say; :class:`VideoError` if it cannot be decoded."""
     container, stream = _open(path)
     with container:
-        duration = _duration(container, stream)
-        rate = stream.average_rate or stream.guessed_rate
-        first = next(_decode(container, stream, path, []), None)
-        if first is None:
+        if next(_decode(container, stream, path, []), None) is None:
             raise VideoError(f"Cannot decode a frame of {path}: it is damaged, or ends before its first one")
-        return VideoInfo(
-            Path(path),
-            duration,
-            None if not rate else float(rate),
-            first.width,
-            first.height,
-            first.rotation,
-            stream.codec_context.name,
-            bool(container.streams.audio),
-        )
+        return _duration(container, stream)
 
 
 def read_frames(
@@ -102,19 +62,15 @@ def read_frames(
     end_s: float | None = None,
     problems: list[str] | None = None,
 ) -> Iterator[Frame]:
-    """Frames of a video at a steady rate, turned upright, scaled and cropped, one at a time.
+    """Frames of a video at a steady rate, turned upright, scaled and cropped: ``[crop, crop, 3]`` uint8, RGB.
 
     A file that ends early or is damaged in places gives the frames that can be decoded.
 
     Args:
         path: a file in any container and codec that FFmpeg reads.
         grid: rate and size.
-        start_s: where to begin, in seconds.
-        end_s: where to stop; by default the end of the video.
+        start_s, end_s: the range in seconds; by default it ends with the video.
         problems: what was wrong with the file, in words, is appended.
-
-    Yields:
-        ``[crop, crop, 3]`` uint8, RGB.
 
     Raises:
         VideoError: if the file cannot be read, or the range does not lie in the video.
@@ -149,25 +105,29 @@ def _on_grid(
     origin = _origin(container, stream)
     shown: VideoFrame | None = None  # the frame on the screen, since ...
     since = -math.inf
-    gap = 1.0 / float(stream.average_rate or stream.guessed_rate or grid.rate)
     image: Frame | None = None  # of the frame on the screen, once it was asked for
+    gap = 1.0 / float(stream.average_rate or stream.guessed_rate or grid.rate)
     taken = 0
     last = math.inf if end_s is None else end_s
+
+    def until(time: float, least: int = 0) -> Iterator[Frame]:
+        """What is shown before a second, at least so many frames in all."""
+        nonlocal image, taken
+        while start_s + (taken + 0.5) / grid.rate < min(time, last) or taken < least:
+            assert shown is not None
+            image = _prepare(shown, grid, scaler) if image is None else image
+            yield image
+            taken += 1
+
     for frame in _decode(container, stream, path, problems):
         time = since + gap if frame.time is None else frame.time - origin
-        if time <= since and shown is not None:
-            continue  # a clock that runs backwards shows nothing new
-        while shown is not None and start_s + (taken + 0.5) / grid.rate < min(time, last):
-            image = _prepare(shown, grid, scaler) if image is None else image
-            yield image
-            taken += 1
-        if math.isfinite(since):
-            gap = time - since
+        if shown is not None:
+            if time <= since:
+                continue  # a clock that runs backwards shows nothing new
+            yield from until(time)
+            gap = time - since if math.isfinite(since) else gap
         shown, since, image = frame, time, None
-        while start_s + (taken + 0.5) / grid.rate < min(time, last):  # before the first frame
-            image = _prepare(shown, grid, scaler) if image is None else image
-            yield image
-            taken += 1
+        yield from until(time)  # before the first frame
         if time >= last:
             return
     if shown is None:
@@ -176,20 +136,13 @@ def _on_grid(
     end = since + lasting
     if end_s is not None and end_s > end + max(lasting, 1.0 / grid.rate):
         raise VideoError(f"{path} lasts {end:.3f} s: there is no second {end_s:g} in it")
-    while start_s + (taken + 0.5) / grid.rate < min(end, last) or (taken == 0 and start_s < end):
-        image = _prepare(shown, grid, scaler) if image is None else image
-        yield image
-        taken += 1
+    yield from until(end, least=int(start_s < end))
     if taken == 0:
         raise VideoError(f"{path} lasts {end:.3f} s: there is nothing from second {start_s:g} on")
 
 
 def thumbnail(path: str | Path, at_s: float, height: int = 120) -> bytes:
-    """The frame seen at a second of a video, upright, as JPEG.
-
-    Raises:
-        VideoError: if there is none.
-    """
+    """The frame seen at a second of a video, upright, as JPEG; :class:`VideoError` if there is none."""
     import av
 
     container, stream = _open(path)
@@ -221,11 +174,10 @@ def prefetch(items: Iterator[Item], size: int) -> Iterator[Item]:
     stopped = threading.Event()
 
     def put(kind: str, value: object) -> None:
-        placed = False
-        while not (placed or stopped.is_set()):
+        while not stopped.is_set():
             with contextlib.suppress(queue.Full):
                 waiting.put((kind, value), timeout=0.1)
-                placed = True
+                return
 
     def work() -> None:
         try:
@@ -254,6 +206,7 @@ def prefetch(items: Iterator[Item], size: int) -> Iterator[Item]:
 
 def _open(path: str | Path) -> tuple[InputContainer, VideoStream]:
     import av
+    from av.stream import Disposition
 
     if not Path(path).is_file():
         raise VideoError(f"There is no video file {path}")
@@ -263,7 +216,8 @@ def _open(path: str | Path) -> tuple[InputContainer, VideoStream]:
         size = Path(path).stat().st_size
         why = "it is empty" if size == 0 else f"FFmpeg says: {_words(error)}"
         raise VideoError(f"Cannot read {path} as a video: {why}") from None
-    streams = [one for one in container.streams.video if not _is_cover(one)]
+    # The picture of an audio file is a stream of video too.
+    streams = [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
     if not streams:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         container.close()
@@ -271,13 +225,6 @@ def _open(path: str | Path) -> tuple[InputContainer, VideoStream]:
     stream = streams[0]
     stream.thread_type = "AUTO"
     return container, stream
-
-
-def _is_cover(stream: VideoStream) -> bool:
-    """Whether a stream is the picture of an audio file."""
-    from av.stream import Disposition
-
-    return bool(stream.disposition & Disposition.attached_pic)
 
 
 def _decode(

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from vreloc_pyg.errors import DataError, SettingsError
-from vreloc_pyg.video.extract import Extraction, extract_files, merge_stores, shard_path, video_files
-from vreloc_pyg.video.extractor import load_extractor
+from vreloc_pyg.video.extraction import Extraction, extract_files, merge_stores, video_files
+from vreloc_pyg.video.extractors import load_extractor
 
 
 def extract_features(
@@ -28,14 +28,15 @@ def extract_features(
     Returns:
         The store that was written, and what became of the videos.
     """
-    files = video_files(videos)
+    files, output = video_files(videos), Path(output)
     index, count = _shard(shard)
     if count > 1:
         names = sorted(files)[index::count]
         if not names:
             raise DataError(f"Shard {index} of {count} has no video: there are {len(files)}")
-        files, output = {name: files[name] for name in names}, shard_path(output, index, count)
-    return Path(output), extract_files(files, load_extractor(extractor, weights), output)
+        files = {name: files[name] for name in names}
+        output = output.with_name(f"{output.stem}.{index}-of-{count}{output.suffix}")
+    return output, extract_files(files, load_extractor(extractor, weights), output)
 
 
 def _shard(shard: str | None) -> tuple[int, int]:
@@ -48,11 +49,7 @@ def _shard(shard: str | None) -> tuple[int, int]:
 
 
 def merge_shards(output: str | Path) -> int:
-    """Merge the shards of a store beside it; returns the number of videos.
-
-    Raises:
-        DataError: if one is missing.
-    """
+    """Merge the shards beside a store and count its videos; :class:`DataError` if one is missing."""
     output = Path(output)
     found = sorted(output.parent.glob(f"{output.stem}.*-of-*{output.suffix}"))
     counts = {path.stem.rpartition("-of-")[2] for path in found}

@@ -9,13 +9,14 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+import numpy.lib.format as npy
 import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
 from torch import Tensor
 
 from vreloc_pyg.errors import DataError, VrelocError
-from vreloc_pyg.features.store.base import CACHE_BYTES, FeatureStore, read_metadata
+from vreloc_pyg.features.store.feature_store import FeatureStore, read_metadata
 
 
 class DirectoryStore(FeatureStore):
@@ -27,7 +28,7 @@ class DirectoryStore(FeatureStore):
 
     SUFFIXES = (".npy", ".npz", ".safetensors")
 
-    def __init__(self, path: str | Path, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, path: str | Path) -> None:
         path = Path(path)
         self._files: dict[str, Path] = {}
         for file in sorted(path.iterdir()):
@@ -43,7 +44,7 @@ class DirectoryStore(FeatureStore):
             raise DataError(f"Found no {', '.join(self.SUFFIXES)} in the folder {path}")
         about = path / "metadata.json"
         text = about.read_text(encoding="utf-8") if about.exists() else "{}"
-        super().__init__(path, read_metadata(text, about), cache_bytes)
+        super().__init__(path, read_metadata(text, about))
 
     def ids(self) -> list[str]:
         return sorted(self._files)
@@ -69,10 +70,8 @@ class DirectoryStore(FeatureStore):
             with zipfile.ZipFile(file) as archive:
                 names = [name.removesuffix(".npy") for name in archive.namelist()]
                 with archive.open(f"{self._only(names, file)}.npy") as member:
-                    first = np.lib.format.read_magic(member) == (1, 0)
-                    read = (
-                        np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
-                    )
+                    first = npy.read_magic(member) == (1, 0)
+                    read = npy.read_array_header_1_0 if first else npy.read_array_header_2_0
                     shape, _, dtype = read(member)
                     return shape, dtype.kind
         with safe_open(file, "numpy") as tensors:
@@ -112,11 +111,7 @@ class DirectoryStore(FeatureStore):
 
 
 def read_features(path: str | Path) -> Tensor:
-    """Features ``[num_steps, F]`` of a ``.npy`` file, never unpickled.
-
-    Raises:
-        DataError: if the file cannot be read or holds no matrix of numbers.
-    """
+    """Features ``[num_steps, F]`` of a ``.npy`` file, never unpickled; :class:`DataError` if it has none."""
     try:
         with open(path, "rb") as file:
             array = np.load(file, allow_pickle=False)

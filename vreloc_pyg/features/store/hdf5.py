@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +10,7 @@ from numpy.typing import NDArray
 
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.features.metadata import FeatureMetadata
-from vreloc_pyg.features.store.base import CACHE_BYTES, FeatureStore, read_metadata
+from vreloc_pyg.features.store.feature_store import FeatureStore, read_metadata
 
 if TYPE_CHECKING:
     import h5py
@@ -27,8 +25,8 @@ class HDF5Store(FeatureStore):
     A data set may have the attributes ``frame_rate`` and ``content``. Written by :class:`StoreWriter`.
     """
 
-    def __init__(self, path: str | Path, cache_bytes: int = CACHE_BYTES) -> None:
-        with opened(path) as file:
+    def __init__(self, path: str | Path) -> None:
+        with open_file(path) as file:
             version = file.attrs.get(FORMAT_KEY)
             if version != FORMAT:
                 raise DataError(f"Expected {path} in version {FORMAT} of our layout (got {version})")
@@ -36,7 +34,7 @@ class HDF5Store(FeatureStore):
             self._ids = sorted(file["features"])
         if not self._ids:
             raise DataError(f"The feature store {path} holds no video")
-        super().__init__(path, metadata, cache_bytes)
+        super().__init__(path, metadata)
 
     def _refresh(self) -> None:
         super()._refresh()
@@ -89,20 +87,12 @@ class ActivityNetStore(HDF5Store):
 
     Its rows see 16 frames each and are 8 frames apart (http://activity-net.org/download.html); every second
     one is kept, so that steps do not overlap, as Feng et al. do.
-
-    Args:
-        path: the file.
-        subsample: keep every so many rows.
-        cache_bytes: the most that is kept in memory.
     """
 
-    STRIDE_FRAMES = 8
+    STRIDE_FRAMES, SUBSAMPLE = 8, 2
 
-    def __init__(self, path: str | Path, subsample: int = 2, cache_bytes: int = CACHE_BYTES) -> None:
-        if subsample < 1:
-            raise DataError(f"Expected subsample >= 1 (got {subsample})")
-        self.subsample = subsample
-        with opened(path) as file:
+    def __init__(self, path: str | Path) -> None:
+        with open_file(path) as file:
             self._ids = sorted(name.removeprefix("v_") for name in file if name.startswith("v_"))
             if not self._ids:
                 raise DataError(f"Expected groups v_<id> in {path}, as in ActivityNet's file (found none)")
@@ -110,8 +100,8 @@ class ActivityNetStore(HDF5Store):
                 width = int(file[f"v_{self._ids[0]}"]["c3d_features"].shape[1])
             except (KeyError, IndexError, AttributeError):
                 raise DataError(f"v_{self._ids[0]} in {path} has no matrix c3d_features") from None
-        metadata = FeatureMetadata("c3d", width, float(self.STRIDE_FRAMES * subsample))
-        FeatureStore.__init__(self, path, metadata, cache_bytes)
+        metadata = FeatureMetadata("c3d", width, float(self.STRIDE_FRAMES * self.SUBSAMPLE))
+        FeatureStore.__init__(self, path, metadata)
 
     def _find(self, video_id: str) -> str | None:
         if video_id in self._known:
@@ -125,22 +115,18 @@ class ActivityNetStore(HDF5Store):
     def _shape(self, key: str) -> tuple[int, int]:
         dataset = self._dataset(key)
         rows, width = self._check_shape(dataset.shape, dataset.dtype.kind, f"c3d_features of v_{key}")
-        return -(-rows // self.subsample), width
+        return -(-rows // self.SUBSAMPLE), width
 
     def _rows(self, key: str, start: int, stop: int) -> NDArray[Any]:
-        rows = slice(start * self.subsample, (stop - 1) * self.subsample + 1, self.subsample)
+        rows = slice(start * self.SUBSAMPLE, (stop - 1) * self.SUBSAMPLE + 1, self.SUBSAMPLE)
         return read_rows(self._dataset(key), rows, f"v_{key}", self.path)
 
     def frame_rate(self, video_id: str) -> float | None:
         return None
 
 
-def open_file(path: Path, mode: str = "r") -> h5py.File:
-    """An HDF5 file, to be closed by the caller.
-
-    Raises:
-        DataError: if it is truncated or none.
-    """
+def open_file(path: str | Path, mode: str = "r") -> h5py.File:
+    """An HDF5 file, to be closed by the caller or a ``with`` block; :class:`DataError` if it is none."""
     import h5py
 
     try:
@@ -149,24 +135,10 @@ def open_file(path: Path, mode: str = "r") -> h5py.File:
         raise DataError(f"Cannot read {path}: truncated or no HDF5 file ({error})") from None
 
 
-@contextlib.contextmanager
-def opened(path: str | Path) -> Iterator[h5py.File]:
-    """An HDF5 file for the time of a ``with`` block."""
-    file = open_file(Path(path))
-    try:
-        yield file
-    finally:
-        file.close()
-
-
 def read_rows(dataset: h5py.Dataset, rows: slice, key: str, path: Path) -> NDArray[Any]:
-    """Rows of a data set.
-
-    Raises:
-        DataError: if the file is damaged there.
-    """
+    """Rows of a data set, or :class:`DataError` if the file is damaged there."""
     try:
         array: NDArray[Any] = dataset[rows]
+        return array
     except (OSError, RuntimeError) as error:
         raise DataError(f"Cannot read {key!r} in {path}: truncated or damaged ({error})") from None
-    return array

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,30 +19,24 @@ if TYPE_CHECKING:
 
 
 class StoreWriter:
-    """Writes our HDF5, video by video; a run that was cut off may go on where it stopped.
+    """Writes our HDF5, video by video.
 
-    The file is written beside its place and renamed when the ``with`` block ends well; until then what is
-    done is kept in ``<name>.part``.
-
-    Args:
-        path: the file.
-        metadata: what the features are made with.
-        resume: go on with what an earlier run left.
-
-    Raises:
-        FeatureError: if what an earlier run left was made in another way.
+    The file is written beside its place, as ``<name>.part``, and renamed when the ``with`` block ends well.
+    With ``resume`` a run goes on with what an earlier one left; :class:`FeatureError` if that was made in
+    another way.
 
     Example:
         >>> with StoreWriter("features.h5", FeatureMetadata("c3d", 500, 16.0)) as writer:  # doctest: +SKIP
         ...     writer.add("a_video", features, frame_rate=25.0)
     """
 
+    _file: h5py.File  # within the ``with`` block
+
     def __init__(self, path: str | Path, metadata: FeatureMetadata, resume: bool = False) -> None:
         self.path = Path(path)
         self.part = self.path.with_name(self.path.name + ".part")
         self.metadata = metadata
         self.resume = resume
-        self._file: h5py.File | None = None
 
     def __enter__(self) -> StoreWriter:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,35 +52,24 @@ class StoreWriter:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        assert self._file is not None
         self._file.close()
         if kind is None:
             self.part.replace(self.path)
 
     def __contains__(self, video_id: str) -> bool:
-        assert self._file is not None
         return video_id in self._file["features"]
 
     def add(
-        self,
-        video_id: str,
-        features: Tensor,
-        frame_rate: float | None = None,
-        content: str | None = None,
+        self, video_id: str, features: Tensor, frame_rate: float | None = None, content: str | None = None
     ) -> None:
         """Append a video; it appears whole or not at all.
 
         Args:
-            video_id: its key.
-            features: ``[num_steps, F]``.
-            frame_rate: frames per second the extractor saw.
-            content: digest of the file they were made of.
-
-        Raises:
-            FeatureError: if the features are no matrix, not finite, or of a width that the metadata deny.
-            DataError: if the id is empty or holds a slash, or is there already.
+            video_id: its key, without a slash.
+            features: ``[num_steps, F]``, finite, F as the metadata say; else a :class:`FeatureError`.
+            frame_rate: frames per second that the extractor saw.
+            content: digest of the video's file.
         """
-        assert self._file is not None
         if not video_id or "/" in video_id or video_id in self:
             raise DataError(f"Cannot add {video_id!r} to {self.path}: empty, with a slash, or there already")
         array = features.detach().cpu().float().numpy()
@@ -100,12 +83,17 @@ class StoreWriter:
         if ".unfinished" in group:  # of a run that was cut off
             del group[".unfinished"]
         unfinished = group.create_dataset(".unfinished", data=array)
-        if frame_rate is not None:
-            unfinished.attrs["frame_rate"] = frame_rate
-        if content is not None:
-            unfinished.attrs["content"] = content
+        for key, value in (("frame_rate", frame_rate), ("content", content)):
+            if value is not None:
+                unfinished.attrs[key] = value
         group.move(".unfinished", video_id)
         self._file.flush()
+
+    def copy(self, store: HDF5Store, but: Container[str] = ()) -> None:
+        """Append the videos of another store, without those in ``but``."""
+        for video_id in store.ids():
+            if video_id not in but:
+                self.add(video_id, store.read(video_id), store.frame_rate(video_id), store.content(video_id))
 
 
 def write_store(

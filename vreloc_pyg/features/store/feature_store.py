@@ -20,8 +20,9 @@ from torch import Tensor
 
 from vreloc_pyg.errors import DataError, FeatureError, VrelocError
 from vreloc_pyg.features.metadata import FeatureMetadata
+from vreloc_pyg.settings import settings_from_dict
 
-#: The most that a store keeps in memory, unless it is told otherwise.
+#: The most that a store keeps in memory.
 CACHE_BYTES = 2**28
 
 
@@ -52,28 +53,18 @@ class ByteCache:
 
 
 class FeatureStore(ABC):
-    """Features of many videos, read when they are asked for.
+    """Features of many videos in the file or folder ``path``, read when they are asked for."""
 
-    Args:
-        path: the file or folder.
-        metadata: what the features were made with.
-        cache_bytes: the most that is kept in memory.
-
-    Raises:
-        DataError: if the file or folder cannot be read as its layout says.
-    """
-
-    def __init__(self, path: str | Path, metadata: FeatureMetadata, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, path: str | Path, metadata: FeatureMetadata) -> None:
         self.path = Path(path)
         self.metadata = metadata
-        self.cache_bytes = cache_bytes
         self._refresh()
 
     def _refresh(self) -> None:
         """Forget what belongs to another process."""
         self._process = os.getpid()
         self._lock = threading.RLock()
-        self._cache = ByteCache(self.cache_bytes)
+        self._cache = ByteCache(CACHE_BYTES)
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in vars(self).items() if key not in ("_lock", "_cache")}
@@ -129,8 +120,7 @@ class FeatureStore(ABC):
 
         Raises:
             DataError: if the store lacks the video, or its file is damaged.
-            FeatureError: if the steps lie outside the video, or the features are of another width than the
-                store's or not finite.
+            FeatureError: if steps lie outside the video, are not finite, or of another width than others.
         """
         if os.getpid() != self._process:
             self._refresh()
@@ -143,9 +133,9 @@ class FeatureStore(ABC):
                     f"Expected steps of {video_id!r} in {self.path} within [0, {num_steps}] "
                     f"(got [{start}, {stop}))"
                 )
-            if self.metadata.dim not in (None, width):
+            if width != self.num_features:
                 raise FeatureError(
-                    f"Expected F = {self.metadata.dim} for {video_id!r} in {self.path} (got {width})"
+                    f"Expected F = {self.num_features} for {video_id!r} in {self.path} (got {width})"
                 )
             found = self._cache.get((key, start, stop))
             if found is None:
@@ -177,29 +167,16 @@ class FeatureStore(ABC):
 
 @dataclass(frozen=True)
 class FeatureSlice:
-    """Steps ``start`` to ``stop`` of a stored video, read when they are asked for.
-
-    Args:
-        store: the feature store.
-        video_id: a video of it.
-        start, stop: half-open steps; ``stop`` ``None``: to its end.
-    """
+    """Half-open steps of a stored video, read when they are asked for."""
 
     store: FeatureStore
     video_id: str
-    start: int = 0
-    stop: int | None = None
+    start: int
+    stop: int
 
     @property
     def num_steps(self) -> int:
-        """Length in steps."""
-        stop = self.store.num_steps(self.video_id) if self.stop is None else self.stop
-        return stop - self.start
-
-    @property
-    def num_features(self) -> int | None:
-        """F."""
-        return self.store.num_features
+        return self.stop - self.start
 
     def read(self) -> Tensor:
         """``[num_steps, F]`` float32."""
@@ -207,17 +184,8 @@ class FeatureSlice:
 
 
 def read_metadata(text: str, path: str | Path) -> FeatureMetadata:
-    """Metadata as JSON.
-
-    Args:
-        text: of the metadata.
-        path: where they stand, for messages.
-
-    Raises:
-        DataError: if they are not those of features.
-    """
+    """Metadata as JSON, of ``path`` or :class:`DataError`."""
     try:
-        values = json.loads(text)
-        return FeatureMetadata.from_dict(values)
+        return settings_from_dict(FeatureMetadata, json.loads(text))
     except (json.JSONDecodeError, VrelocError, TypeError, AttributeError) as error:
         raise DataError(f"Cannot read the feature metadata of {path}: {error}") from None

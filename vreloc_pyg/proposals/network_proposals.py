@@ -24,8 +24,8 @@ class NetworkProposals(ABC):
         about: plain values to remember in a checkpoint, such as training classes and feature metadata.
     """
 
-    #: What it is, in messages.
-    what: ClassVar[str]
+    #: What it is, in a checkpoint and in messages.
+    kind: ClassVar[str]
     network: nn.Module
 
     def __init__(self, network: nn.Module, about: dict[str, Any] | None = None) -> None:
@@ -43,7 +43,7 @@ class NetworkProposals(ABC):
     @classmethod
     @abstractmethod
     def from_settings(cls: type[Kind], settings: dict[str, Any]) -> Kind:
-        """With a new network; the inverse of :meth:`settings`."""
+        """The inverse of :meth:`settings`, with a new network."""
 
     def fingerprint(self) -> str:
         """The settings and a hash of the weights."""
@@ -51,22 +51,20 @@ class NetworkProposals(ABC):
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write the network and all settings into a folder."""
-        return save_model(folder, self.network, {**self.settings(), "about": self.about})
+        return save_model(
+            folder, self.network, {"proposals": self.kind, **self.settings(), "about": self.about}
+        )
 
     @classmethod
     def from_pretrained(cls: type[Kind], folder: str | Path) -> Kind:
-        """Proposals saved by :meth:`save_pretrained`.
-
-        Raises:
-            CheckpointError: if a file is missing, damaged or does not fit the other.
-        """
+        """Proposals of :meth:`save_pretrained`; :class:`CheckpointError` if they are damaged."""
         config = read_config(folder)
         try:
             proposals = cls.from_settings(config)
             proposals.about = dict(config["about"])
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
-                f"The settings of the {cls.what} in {folder} are unusable: {error}"
+                f"The settings of the {cls.kind} proposals in {folder} are unusable: {error}"
             ) from None
         load_weights(folder, proposals.network)
         return proposals

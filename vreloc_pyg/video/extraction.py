@@ -14,9 +14,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from vreloc_pyg.errors import DataError, VideoError, VrelocError
+from vreloc_pyg.features.metadata import check_metadata
 from vreloc_pyg.features.store import HDF5Store, StoreWriter
 from vreloc_pyg.files import file_digest, replacing
-from vreloc_pyg.video.decoding import Frame, prefetch, probe, read_frames
+from vreloc_pyg.video.decoding import Frame, prefetch, read_frames, video_duration
 from vreloc_pyg.video.extractor import VideoExtractor
 
 #: Files with these suffixes are videos.
@@ -33,8 +34,7 @@ class VideoFeatures:
 
     Args:
         features: ``[num_steps, F]`` float32.
-        seconds_per_step: duration of a step.
-        duration_s: of what was read, in seconds.
+        seconds_per_step, duration_s: of a step, and of what was read.
         problems: what was wrong with the file, in words.
         cached: whether they were read from a cache.
     """
@@ -48,15 +48,10 @@ class VideoFeatures:
 
 @dataclass
 class FeatureCache:
-    """Features of videos in a folder, each in a file named by what made it.
+    """Features of videos in a folder, each in a file whose name is a digest of everything that made it.
 
-    The name is a digest of the video's content, of the part that was read, and of the extractor with its
-    weights; so nothing in it is ever out of date, and it may be deleted at any time. A cache that cannot be
-    written is a note, not an error.
-
-    Args:
-        folder: made when something is kept.
-        notes: what could not be kept.
+    So nothing in it is ever out of date, and it may be deleted at any time. What cannot be kept is a line of
+    ``notes``, not an error.
     """
 
     folder: Path
@@ -97,9 +92,6 @@ def gather(parts: Iterable[Tensor]) -> Tensor:
 
     Thousands of small tensors, kept between the large ones that come and go with every clip, would leave
     holes in the heap that are never filled: hours of video would take gigabytes.
-
-    Args:
-        parts: at least one.
     """
     buffer, filled = torch.empty(0, 0), 0
     for part in parts:
@@ -136,14 +128,25 @@ def extract_video(
     Raises:
         VideoError: if the file cannot be read, the range does not lie in it, or it shows a single frame.
     """
-    place = None
-    if cache is not None:
-        if not Path(path).is_file():
-            raise VideoError(f"There is no video file {path}")
-        place = cache.path(content or file_digest(path), extractor, start_s, end_s)
-        kept = cache.get(place)
-        if kept is not None:
-            return kept
+    if cache is None:
+        return _read_features(path, extractor, start_s, end_s, progress)
+    if not Path(path).is_file():
+        raise VideoError(f"There is no video file {path}")
+    place = cache.path(content or file_digest(path), extractor, start_s, end_s)
+    found = cache.get(place)
+    if found is None:
+        found = _read_features(path, extractor, start_s, end_s, progress)
+        cache.put(place, found)
+    return found
+
+
+def _read_features(
+    path: str | Path,
+    extractor: VideoExtractor,
+    start_s: float,
+    end_s: float | None,
+    progress: Callable[[int], object] | None,
+) -> VideoFeatures:
     problems: list[str] = []
     count = pictures = 0
 
@@ -163,18 +166,11 @@ def extract_video(
     if pictures < 2:
         raise VideoError(f"{path} shows a single frame: there is no motion to describe")
     duration = count / extractor.frame_rate
-    found = VideoFeatures(features, extractor.seconds_per_step, duration, tuple(problems))
-    if cache is not None and place is not None:
-        cache.put(place, found)
-    return found
+    return VideoFeatures(features, extractor.seconds_per_step, duration, tuple(problems))
 
 
 def video_files(path: str | Path) -> dict[str, Path]:
-    """Ids and paths of a video, or of all videos in a folder and those within it; the id is the file's stem.
-
-    Raises:
-        DataError: if there is none, or two have one id.
-    """
+    """Ids (stems) and paths of a video, or of all in a folder; :class:`DataError` if two share an id."""
     path = Path(path)
     if not path.exists():
         raise DataError(f"There is no file or folder {path}")
@@ -194,13 +190,8 @@ def video_files(path: str | Path) -> dict[str, Path]:
 
 @dataclass(frozen=True)
 class Extraction:
-    """What became of many videos.
-
-    Args:
-        done: ids whose features were made now.
-        kept: ids that were there already.
-        failed: ids that were left out, and why.
-        problems: what was wrong with files that were read all the same.
+    """What became of many videos: ids made now, ids that were there already, why others were left out, and
+    what was wrong with files that were read all the same.
     """
 
     done: tuple[str, ...]
@@ -214,12 +205,12 @@ def extract_files(
 ) -> Extraction:
     """Features of many videos as a store; a run that was killed goes on where it stopped.
 
-    Each video's features are kept in the folder ``<output>.parts`` as soon as they are done, by content; the
-    store is written from them at the end and the folder removed. Videos that ``output`` has already, with the
-    same content and extractor, are not done again. A file that is no video is left out.
+    Each video's features are kept in the folder ``<output>.parts`` as soon as they are done; the store is
+    written from them at the end and the folder removed. Videos that ``output`` has already, with the same
+    content and extractor, are not done again. A file that is no video is left out; where all are, it is a
+    :class:`DataError`.
 
     Raises:
-        DataError: if no video could be read.
         FeatureError: if ``output`` holds features made in another way.
     """
     from tqdm import tqdm
@@ -231,7 +222,7 @@ def extract_files(
     kept: list[str] = []
     failed: dict[str, str] = {}
     problems: list[str] = []
-    places: dict[str, tuple[Path | None, str]] = {}
+    places: dict[str, tuple[Path, str]] = {}  # of new features, with the digest of their video
     lengths = {video_id: _length(path, extractor.frame_rate) for video_id, path in videos.items()}
     with tqdm(total=sum(lengths.values()), unit=" frames", disable=not progress) as bar:
         for number, (video_id, path) in enumerate(videos.items(), start=1):
@@ -241,7 +232,6 @@ def extract_files(
                 content = file_digest(path)
                 if old.get(video_id) == content:
                     kept.append(video_id)
-                    places[video_id] = (None, content)
                 else:
                     found = extract_video(path, extractor, 0.0, None, parts, content, bar.update)
                     place = parts.path(content, extractor, 0.0, None)
@@ -254,83 +244,53 @@ def extract_files(
                 failed[video_id] = str(error)
                 bar.write(f"Left out {video_id}: {error}")
             bar.update(lengths[video_id] - (bar.n - before))
-    if not places:
+    if not done and not kept:
         raise DataError(f"None of {len(videos)} videos could be read: {next(iter(failed.values()))}")
-    _write_from_parts(output, extractor, places, parts)
-    for part, _ in places.values():
-        if part is not None:
-            part.unlink(missing_ok=True)
+    with StoreWriter(output, extractor.metadata) as writer:
+        if output.exists():
+            writer.copy(HDF5Store(output), but=places)
+        for video_id, (place, content) in places.items():
+            features = parts.get(place)
+            if features is None:
+                raise DataError(f"The features {place} are gone: run the command again")
+            writer.add(video_id, features.features, extractor.frame_rate, content)
+    for place, _ in places.values():
+        place.unlink(missing_ok=True)
     if parts.folder.is_dir() and not any(parts.folder.iterdir()):
         parts.folder.rmdir()
     return Extraction(tuple(done), tuple(kept), failed, tuple(problems))
 
 
 def finished_videos(output: Path, extractor: VideoExtractor) -> dict[str, str]:
-    """Ids and digests of the videos that a store of an earlier run holds.
-
-    Raises:
-        FeatureError: if it was made in another way.
-    """
+    """Ids and digests of the videos in a store of an earlier run, which must be made in the same way."""
     if not output.exists():
         return {}
-    from vreloc_pyg.features.metadata import check_metadata
-
     store = HDF5Store(output)
     check_metadata(extractor.metadata, store.metadata, f"the features in {output}")
     return {video_id: store.content(video_id) or "" for video_id in store.ids()}
 
 
-def _write_from_parts(
-    output: Path, extractor: VideoExtractor, places: dict[str, tuple[Path | None, str]], parts: FeatureCache
-) -> None:
-    old = HDF5Store(output) if output.exists() else None
-    with StoreWriter(output, extractor.metadata) as writer:
-        for video_id in [] if old is None else old.ids():
-            if places.get(video_id, (None, ""))[0] is None:
-                assert old is not None
-                writer.add(video_id, old.read(video_id), old.frame_rate(video_id), old.content(video_id))
-        for video_id, (place, content) in places.items():
-            if place is not None:
-                found = parts.get(place)
-                if found is None:
-                    raise DataError(f"The features {place} are gone: run the command again")
-                writer.add(video_id, found.features, extractor.frame_rate, content)
-
-
 def merge_stores(output: str | Path, shards: Sequence[str | Path]) -> int:
-    """One store of several with the same metadata; returns the number of videos.
+    """One store of several; returns the number of videos.
 
     Raises:
         DataError: if there is no shard, or two hold one video.
         FeatureError: if they were made in different ways.
     """
-    from vreloc_pyg.features.metadata import check_metadata
-
     if not shards:
         raise DataError(f"Found no shards of {output}: give those that `vreloc features --shard` wrote")
     stores = [HDF5Store(path) for path in shards]
     for store in stores[1:]:
         check_metadata(stores[0].metadata, store.metadata, f"the features in {store.path}")
-    number = 0
     with StoreWriter(output, stores[0].metadata) as writer:
         for store in stores:
-            for video_id in store.ids():
-                writer.add(
-                    video_id, store.read(video_id), store.frame_rate(video_id), store.content(video_id)
-                )
-                number += 1
-    return number
-
-
-def shard_path(output: str | Path, shard: int, count: int) -> Path:
-    """Name of one shard's store: ``features.0-of-4.h5``."""
-    output = Path(output)
-    return output.with_name(f"{output.stem}.{shard}-of-{count}{output.suffix}")
+            writer.copy(store)
+    return sum(map(len, stores))
 
 
 def _length(path: Path, rate: float) -> int:
     """Frames to expect of a file, 0 where it does not say."""
     try:
-        return round((probe(path).duration_s or 0) * rate)
+        return round((video_duration(path) or 0) * rate)
     except VideoError:
         return 0

@@ -1,0 +1,83 @@
+"""Extractors by name, and how frames are cut into clips."""
+
+import pytest
+import torch
+
+from tests.videos import Levels, grey, write_video
+from vreloc_pyg.errors import FeatureError, SettingsError
+from vreloc_pyg.features.store import open_store
+from vreloc_pyg.video.extractor import VideoExtractor
+from vreloc_pyg.video.extractors import EXTRACTORS, extractor_spec, load_extractor, published_network
+from vreloc_pyg.video.i3d import choose_precision
+from vreloc_pyg.video.shards import extract_features
+
+
+@pytest.mark.parametrize("name", EXTRACTORS)
+def test_every_line_of_the_table_has_a_spec(name):
+    spec = extractor_spec(name)
+    assert spec.frame_rate == 25
+    if spec.network is not None:
+        assert spec.network is published_network(name)
+        assert "vreloc weights import-" in spec.network.fetch
+
+
+def test_a_new_extractor_is_a_file_and_a_line(tmp_path, monkeypatch):
+    monkeypatch.setitem(EXTRACTORS, "levels", "tests.videos:LEVELS")
+    write_video(tmp_path / "a.mp4", [grey(level) for level in (0, 255) for _ in range(10)])
+    path, found = extract_features(tmp_path / "a.mp4", tmp_path / "features.h5", "levels")
+    assert found.done == ("a",)
+    store = open_store(path)
+    assert store.metadata == Levels().metadata
+    assert store.read("a").argmax(1).tolist() == [0] * 5 + [15] * 5
+    assert load_extractor("levels", frame_rate=5.0).frame_rate == 5
+    with pytest.raises(SettingsError, match=r"Unknown extractor 'vgg'; known are i3d, .*, levels$"):
+        load_extractor("vgg")
+    with pytest.raises(SettingsError, match="'levels' needs no weights"):
+        load_extractor("levels", weights=tmp_path / "a.safetensors")
+    monkeypatch.setitem(EXTRACTORS, "greys", "tests.videos:LEVELS")
+    with pytest.raises(SettingsError, match="'greys' calls itself 'levels'"):
+        load_extractor("greys")
+
+
+class Means(VideoExtractor):
+    """Steps are means of their frames, so that one sees which frames a step was made of."""
+
+    name, dim, frames_per_step = "means", 1, 8
+
+    def __init__(self, clip_steps: int, context_steps: int, frame_rate: float = 25.0) -> None:
+        super().__init__(frame_rate, 32, 24, clip_steps, context_steps)
+        self.seen: list[int] = []
+
+    def _compute(self, frames):
+        self.seen.append(len(frames))
+        return frames.float().mean(dim=(1, 2, 3)).view(-1, self.frames_per_step).mean(1, keepdim=True)
+
+
+@pytest.mark.parametrize("number", [1, 3, 4, 7, 8, 12, 32, 41, 100, 200])
+@pytest.mark.parametrize(("clip", "context"), [(1, 0), (2, 1), (3, 2), (12, 2)])
+def test_steps_do_not_depend_on_how_frames_are_cut_into_clips(number, clip, context):
+    frames = torch.arange(number, dtype=torch.uint8)[:, None, None, None].expand(-1, 24, 24, 3)
+    extractor = Means(clip, context)
+    found = extractor(frames.contiguous())[:, 0]
+    steps = max(1, int(number / 8 + 0.5))
+    padded = torch.cat([torch.arange(number), torch.full((8,), number - 1)]).float()
+    torch.testing.assert_close(found, padded[: 8 * steps].view(-1, 8).mean(1))
+    assert max(extractor.seen) <= 8 * (clip + 2 * context)
+
+
+def test_what_decides_the_features_is_in_the_fingerprint():
+    made = [Means(1, 0), Means(2, 0), Means(1, 1), Means(1, 0, 12.5), Levels()]
+    assert len({extractor.fingerprint() for extractor in made}) == 5
+    assert Means(1, 0).fingerprint() == made[0].fingerprint()
+
+
+def test_what_is_impossible_is_refused():
+    with pytest.raises(FeatureError, match="uint8"):
+        Means(1, 0)(torch.zeros(8, 10, 10, 3))
+    with pytest.raises(FeatureError, match="at least one frame"):
+        list(Means(1, 0).stream([]))
+    for wrong in ((0, 0), (1, -1), (1, 0, 0.0), (1, 0, float("inf"))):
+        with pytest.raises(SettingsError, match="clip_steps"):
+            Means(*wrong)
+    with pytest.raises(SettingsError, match="precision"):
+        choose_precision("half")

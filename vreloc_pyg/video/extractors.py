@@ -1,0 +1,59 @@
+"""The feature networks that commands know by name; a new one is a file, and a line here."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vreloc_pyg.errors import SettingsError
+
+if TYPE_CHECKING:
+    from vreloc_pyg.video.extractor import ExtractorSpec, VideoExtractor
+    from vreloc_pyg.video.network_weights import PublishedNetwork
+
+#: Name of each extractor, and where its spec is; a module is imported when its extractor is asked for.
+EXTRACTORS = {
+    "i3d": "vreloc_pyg.video.i3d:I3D_EXTRACTOR",
+    "c3d": "vreloc_pyg.video.c3d:C3D_EXTRACTOR",
+    "c3d-fc7": "vreloc_pyg.video.c3d:C3D_FC7_EXTRACTOR",
+}
+
+
+def extractor_spec(name: str) -> ExtractorSpec:
+    """The spec of an extractor; :class:`SettingsError` for an unknown name."""
+    if name not in EXTRACTORS:
+        raise SettingsError(f"Unknown extractor {name!r}; known are {', '.join(EXTRACTORS)}")
+    module, _, attribute = EXTRACTORS[name].partition(":")
+    spec: ExtractorSpec = getattr(import_module(module), attribute)
+    return spec
+
+
+def published_network(name: str) -> PublishedNetwork:
+    """The network of an extractor, which knows its weights; :class:`SettingsError` if it needs none."""
+    network = extractor_spec(name).network
+    if network is None:
+        raise SettingsError(f"The extractor {name!r} needs no weights")
+    return network
+
+
+def load_extractor(
+    name: str = "i3d", weights: str | Path | None = None, frame_rate: float | None = None
+) -> VideoExtractor:
+    """An extractor, with imported weights where it needs some.
+
+    Args:
+        name: of :data:`EXTRACTORS`.
+        weights: safetensors file of :meth:`.PublishedNetwork.import_weights`; by default where it keeps them.
+        frame_rate: frames per second; by default the extractor's own.
+
+    Raises:
+        WeightsError: if the weights are missing; the message says how to get them.
+    """
+    spec = extractor_spec(name)
+    unweighted = spec.network is None and weights is None
+    network = None if unweighted else published_network(name).load(weights)
+    made = spec.make(network, spec.frame_rate if frame_rate is None else frame_rate)
+    if made.name != name:  # features are found again by what their extractor calls itself
+        raise SettingsError(f"The extractor {name!r} calls itself {made.name!r}: both must be one name")
+    return made
