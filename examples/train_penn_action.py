@@ -7,10 +7,9 @@ PENN_ACTION is the data set's folder with `labels/0001.mat` to `labels/2326.mat`
 
 import argparse
 
-from vreloc_pyg.datasets import load_benchmark
-from vreloc_pyg.experiments.compare import evaluate_benchmark, print_table
-from vreloc_pyg.experiments.train import train_localizer
-from vreloc_pyg.training import make_preset
+from vreloc_pyg.datasets import load_task
+from vreloc_pyg.experiments.compare import evaluate_task, print_table
+from vreloc_pyg.experiments.train import train_system
 
 
 def main() -> None:
@@ -24,22 +23,16 @@ def main() -> None:
     parser.add_argument("--steps-per-epoch", type=int, default=50)
     chosen = parser.parse_args()
 
-    benchmark = load_benchmark("penn_action", chosen.root, chosen.fold)
-    preset = make_preset(
-        "recommended",
-        benchmark.splits["train"].num_features,
-        benchmark.proposals,
-        benchmark.skeleton,
-        training={"epochs": chosen.epochs, "steps_per_epoch": chosen.steps_per_epoch},
-    )
-    localizer = train_localizer(benchmark, preset, chosen.output)
+    data = load_task("penn_action", chosen.root, chosen.fold)
+    run = {"epochs": chosen.epochs, "steps_per_epoch": chosen.steps_per_epoch}
+    localizer = train_system("mgffnet", data, chosen.output, training=run)
 
-    query, reference = benchmark.splits["validation"][0]
+    query, reference = data.splits["validation"][0]
     answers = localizer.localize(query, reference, top_n=3)
     print(f"\n{query.label} ({query.duration_s:.1f} s) in a reference of {reference.duration_s:.1f} s")
     print("truth:  ", [f"{start:.2f}-{end:.2f} s" for start, end in reference.segments_of(query.label)])
     print("answers:", [f"{start:.2f}-{end:.2f} s" for start, end in answers])
-    print_table(evaluate_benchmark(benchmark, [localizer], chosen.output, split="validation"))
+    print_table(evaluate_task(data, [localizer], chosen.output, split="validation"))
 
 
 if __name__ == "__main__":

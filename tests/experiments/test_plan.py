@@ -3,49 +3,14 @@ from dataclasses import replace
 import pytest
 
 from vreloc_pyg.errors import DataError, SettingsError
-from vreloc_pyg.experiments.plan import (
-    NOT_IN_ALL,
-    BenchmarkPlan,
-    choose_folds,
-    choose_systems,
-    data_name,
-    known_systems,
-    make_plan,
-)
+from vreloc_pyg.experiments.plan import BenchmarkPlan, choose_folds, make_plan
 
 
-def test_all_systems_but_the_ablations_of_the_graph():
-    chosen = choose_systems(["all"])
-    assert set(known_systems()) - set(chosen) == set(NOT_IN_ALL)
-    assert choose_systems(["all", "mgffnet-gat"]).count("mgffnet-gat") == 1
-
-
-def test_systems_come_in_the_order_of_tables():
-    assert choose_systems(["mgffnet", "rules", "frame-level"]) == ("rules", "frame-level", "mgffnet")
-
-
-def test_an_unknown_system_lists_those_there_are():
-    with pytest.raises(SettingsError, match=r"'oracle'; known are all, rules, .*mgffnet"):
-        choose_systems(["oracle"])
-
-
-@pytest.mark.parametrize(
-    ("name", "data"),
-    [
-        ("penn-action-reloc", "penn_action"),
-        ("penn_action", "penn_action"),
-        ("utkinect-reloc", "utkinect"),
-        ("video-reloc", "video_reloc"),
-        ("synthetic", "synthetic"),
-    ],
-)
-def test_names_of_data_sets(name, data):
-    assert data_name(name) == data
-
-
-def test_an_unknown_data_set():
+def test_a_plan_knows_a_data_set_by_any_of_its_names():
+    plan = make_plan("penn-action-reloc", [], ["all"])
+    assert (plan.data, plan.folds) == ("penn_action", (0, 1, 2, 3, 4))
     with pytest.raises(SettingsError, match="'kinetics'; known are"):
-        data_name("kinetics")
+        make_plan("kinetics", [], ["0"])
 
 
 def test_folds():
@@ -65,6 +30,10 @@ def test_impossible_plans():
         BenchmarkPlan("synthetic", training={"wheels": {}})
     with pytest.raises(SettingsError, match="'wings'"):
         BenchmarkPlan("synthetic", model={"wings": {}})
+    with pytest.raises(SettingsError, match="'oracle'; known are chance"):
+        BenchmarkPlan("synthetic", systems=("oracle",))
+    with pytest.raises(SettingsError, match="'chance' is not trained"):
+        BenchmarkPlan("synthetic", training={"chance": {}})
     with pytest.raises(SettingsError, match="given by system"):
         BenchmarkPlan("synthetic", model={"all": {}})
 
@@ -88,31 +57,31 @@ def test_the_nearest_settings_of_a_run_win():
 
 def test_a_plan_as_the_words_of_a_command():
     plan = BenchmarkPlan(
-        "penn_action", "somewhere/private", (0, 2), ("rules", "cgbm"), 3, {"cgbm": {"epochs": 2}}, 9, True
+        "penn_action", "somewhere/private", (0, 2), ("chance", "cgbm"), 3, {"cgbm": {"epochs": 2}}, 9, True
     )
     assert plan.words() == [
         *(
-            "--dataset",
+            "--data",
             "penn_action",
             "--root",
             "PENN_ACTION",
             "--systems",
-            "[rules,cgbm]",
+            "[chance,cgbm]",
             "--folds",
             "[0,2]",
         ),
-        *("--training.cgbm", '{"epochs": 2}', "--max_pairs", "9", "--quick", "--seed", "3"),
+        *("--training.cgbm", '{"epochs": 2}', "--max-pairs", "9", "--quick", "--seed", "3"),
     ]
     small = BenchmarkPlan("synthetic", systems=("sst",), model={"sst": {"hidden_channels": 8}})
     assert small.words()[-2:] == ["--model.sst", '{"hidden_channels": 8}']
     every = make_plan("synthetic", ["all"], ["all"], root=None)
-    assert every.words() == ["--dataset", "synthetic", "--systems", "all", "--folds", "all"]
+    assert every.words() == ["--data", "synthetic", "--systems", "all", "--folds", "all"]
 
 
 def test_proposals_of_each_fold(monkeypatch, tmp_path):
     asked = []
     monkeypatch.setattr(
-        "vreloc_pyg.experiments.plan.load_benchmark", lambda *_, proposals, **__: asked.append(proposals)
+        "vreloc_pyg.experiments.plan.load_task", lambda *_, proposals, **__: asked.append(proposals)
     )
     places = [tmp_path / "fold0", tmp_path / "fold1"]
     for place in places:

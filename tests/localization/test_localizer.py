@@ -1,22 +1,19 @@
+"""What every trained system's localizer keeps to, whichever the system."""
+
 import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from torch_geometric.data import Batch
 
-from vreloc_pyg.datasets import PennAction, Query, Reference, Synthetic
+from vreloc_pyg.datasets import Query, Reference, Synthetic, TaskData
 from vreloc_pyg.errors import CheckpointError, FeatureError, SettingsError
 from vreloc_pyg.evaluation import evaluate, result_table
 from vreloc_pyg.features.metadata import FeatureMetadata
-from vreloc_pyg.graphs.pairing import Pairing
-from vreloc_pyg.localization import Localizer
-from vreloc_pyg.localization.localizer import surroundings
+from vreloc_pyg.localization import Calibration, Localizer
 from vreloc_pyg.nn import MGFFNet
 from vreloc_pyg.nn.actionness_classifier import ActionnessClassifier, ActionnessSettings
-from vreloc_pyg.nn.ranking import rank_windows
 from vreloc_pyg.nn.sst_network import SSTNetwork, SSTSettings
 from vreloc_pyg.proposals.actionness_proposals import ActionnessProposals
 from vreloc_pyg.proposals.cache import CachedProposals
@@ -24,12 +21,14 @@ from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.proposals.sst_proposals import SSTProposals
 from vreloc_pyg.proposals.tag import TAGSettings
 from vreloc_pyg.segments import temporal_iou
-from vreloc_pyg.systems.catalog import standard_rules
-from vreloc_pyg.training import make_preset
+from vreloc_pyg.systems.catalog import every_system, find_learned, fitted_rules
+from vreloc_pyg.systems.spec import LearnedSystem, Traits
 
-SKELETON = PennAction.skeleton
-POSE = SKELETON.num_features
 WINDOWS = SlidingWindows(shortest=4, longest=30, ratio=2.5, overlap=0.4)
+LEARNED = [system.name for system in every_system() if isinstance(system, LearnedSystem)]
+#: One of every kind of network.
+SYSTEMS = [name for name in LEARNED if find_learned(name).kin != "ablation"]
+each_system = pytest.mark.parametrize("name", SYSTEMS)
 
 
 class Fixed:
@@ -45,226 +44,37 @@ class Fixed:
         return f"fixed {self.windows.tolist()}"
 
 
-def trained_like(model, seed=0):
-    """A model in eval mode whose weights and running statistics are not those of a fresh one."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
-        for name, buffer in model.named_buffers():
-            if name.endswith("running_mean"):
-                buffer += 0.1 * torch.randn(buffer.shape, generator=generator)
-            elif name.endswith("running_var"):
-                buffer *= 1 + torch.rand(buffer.shape, generator=generator)
-    return model.eval()
-
-
-def make_localizer(name, width=8, skeleton=None, model=None, pairing=None, **options):
-    preset = make_preset(
-        name, width, WINDOWS, skeleton, model={"hidden_channels": 8, **(model or {})}, pairing=pairing
-    )
+def make_localizer(name="mgffnet", proposals=WINDOWS, width=8, settings=None, **options):
+    system = find_learned(name)
     torch.manual_seed(0)
-    network = trained_like(MGFFNet(**preset.model.to_dict()))
-    options = {"refine": preset.refine, **options}
-    return Localizer(network, preset.pairing, preset.proposals, **options)
+    if system.kin in ("own", "ablation"):
+        settings = {"hidden_channels": 8, **(settings or {})}
+    network = system.build(Traits(width, longest=40), settings)
+    return Localizer(system, network, proposals, **options)
 
 
 def make_pair(query_steps=12, reference_steps=60, width=8, step_s=0.25, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return (
-        Query(torch.randn(query_steps, width, generator=generator), step_s, "", "q"),
-        Reference(
-            torch.randn(reference_steps, width, generator=generator), step_s, torch.empty(0, 2), (), "r"
-        ),
-    )
+    noise = partial(torch.randn, generator=torch.Generator().manual_seed(seed))
+    query = Query(noise(query_steps, width), step_s, "", "q")
+    return query, Reference(noise(reference_steps, width), step_s, torch.empty(0, 2), (), "r")
 
 
-def every_window(localizer, query, reference):
-    """Windows, scores and offsets, one pair graph at a time."""
-    windows = localizer.proposals.propose(reference)
-    scores, offsets = [], []
-    with torch.no_grad():
-        for window in windows:
-            pairs = localizer.pairing.pair(query.features, reference.features, window[None])
-            (graph,) = pairs.graphs()
-            relevance = localizer.model(Batch.from_data_list([graph]))
-            scores.append(relevance.score)
-            offsets.append(relevance.offsets)
-    return windows, torch.cat(scores), torch.cat(offsets)
-
-
-def by_hand(localizer, query, reference, top_n):
-    """The answers in plain Python: refine, clip, then keep what overlaps no better answer too much."""
-    windows, scores, offsets = every_window(localizer, query, reference)
-    answers = []
-    for (start, end), score, (shift, stretch) in zip(
-        windows.tolist(), scores.double().tolist(), offsets.double(), strict=True
-    ):
-        low, high = float(start), float(end)
-        if localizer.refine:
-            length = (end - start) * torch.exp(-stretch).item()
-            centre = (start + end) / 2 - shift.item() * length
-            low, high = centre - length / 2, centre + length / 2
-            low, high = (min(max(bound, 0.0), reference.num_steps) for bound in (low, high))
-            if high - low < 1:
-                middle = min(max((low + high) / 2, 0.5), reference.num_steps - 0.5)
-                low, high = middle - 0.5, middle + 0.5
-        answers.append((score, low * reference.seconds_per_step, high * reference.seconds_per_step))
-    answers.sort(key=lambda answer: -answer[0])
-    kept = []
-    for score, low, high in answers:
-        overlaps = [
-            max(0, min(high, other[2]) - max(low, other[1])) / (max(high, other[2]) - min(low, other[1]))
-            for other in kept
-        ]
-        if all(overlap <= localizer.nms_threshold for overlap in overlaps):
-            kept.append((score, low, high))
-    return kept[:top_n]
-
-
-CASES = {
-    "paper": {},
-    "recommended": {},
-    "paper without refinement": {"refine": False},
-    "recommended with refinement": {"refine": True},
-    "paper, masked": {"model": {"mask_padding": True}},
-    "paper, ragged": {"pairing": {"num_steps": None}},
-    "recommended, mirror images": {"width": POSE, "skeleton": SKELETON},
-    "recommended without graphs": {"model": {"aggregate": False}},
-    "recommended, attention": {"model": {"conv": "gat", "weight": "binary"}},
-    "recommended, means": {"model": {"conv": "sage", "weight": "binary"}},
-}
-
-
-@pytest.fixture(params=CASES)
-def localizer(request):
-    return make_localizer(request.param.split(",")[0].split()[0], **CASES[request.param])
-
-
-def pair_for(localizer, *steps):
-    return make_pair(*steps, width=localizer.num_features)
-
-
-@pytest.mark.parametrize("steps", [(12, 60), (50, 33)])
-def test_answers_are_those_of_a_loop_over_windows(localizer, steps):
-    query, reference = pair_for(localizer, *steps)
-    found = localizer.localize(query, reference, 3)
-    expected = by_hand(localizer, query, reference, 3)
-    assert len(found) == len(expected) >= 2
-    assert found.scores.tolist() == pytest.approx([answer[0] for answer in expected], abs=1e-5)
-    for segment, (_, low, high) in zip(found, expected, strict=True):
-        assert segment == pytest.approx((low, high), abs=1e-3)
-
-
-def test_window_scores_are_those_of_the_pair_graphs(localizer):
-    query, reference = pair_for(localizer, 12, 60)
-    windows, scores, offsets = every_window(localizer, query, reference)
-    with torch.no_grad():
-        relevance = rank_windows(
-            localizer.model, localizer.pairing, query.features, reference.features, windows
-        )
-    assert len(windows) > 15
-    assert scores.std() > 1e-4
-    torch.testing.assert_close(relevance.score, scores, atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(relevance.offsets, offsets, atol=1e-5, rtol=1e-5)
-
-
-@pytest.mark.parametrize("chunk", [1, 2, 7])
-def test_chunks_do_not_change_what_is_ranked(localizer, chunk):
-    query, reference = pair_for(localizer, 12, 40)
-    windows = localizer.proposals.propose(reference)
-    arguments = localizer.model, localizer.pairing, query.features, reference.features, windows
-    with torch.no_grad():
-        whole, parts = rank_windows(*arguments), rank_windows(*arguments, chunk=chunk)
-    torch.testing.assert_close(parts.score, whole.score, atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(parts.offsets, whole.offsets, atol=1e-5, rtol=1e-5)
-
-
-@pytest.mark.parametrize("num_windows", [1, 2, 3])
-def test_few_windows_of_mirrored_and_padded_clips(num_windows):
-    """As many windows as versions of the query, which is a case of its own for relative nodes only."""
-    index, sign = SKELETON.mirror_features()
-    model = trained_like(MGFFNet(in_channels=POSE, hidden_channels=8, mask_padding=True))
-    windows = torch.tensor([[0, 9], [3, 30], [20, 34]])[:num_windows]
-    localizer = Localizer(model, Pairing(mirror_index=index, mirror_sign=sign), Fixed(windows))
-    query, reference = make_pair(12, 40, POSE)
-    windows, scores, offsets = every_window(localizer, query, reference)
-    with torch.no_grad():
-        relevance = rank_windows(
-            localizer.model, localizer.pairing, query.features, reference.features, windows
-        )
-    torch.testing.assert_close(relevance.score, scores, atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(relevance.offsets, offsets, atol=1e-5, rtol=1e-5)
-
-
-@pytest.mark.parametrize("name", ["paper", "recommended"])
-@pytest.mark.parametrize("steps", [(1, 60), (12, 1), (1, 1), (60, 12), (2, 2), (12, 3)])
-def test_clips_of_one_step_and_queries_longer_than_the_reference(name, steps):
-    localizer = make_localizer(name, refine=True)
-    query, reference = make_pair(*steps)
-    found = localizer.localize(query, reference, top_n=2)
-    expected = by_hand(localizer, query, reference, 2)
-    assert len(found) == len(expected) >= 1
-    assert found.scores.tolist() == pytest.approx([answer[0] for answer in expected], abs=1e-5)
-    assert (found.bounds[:, 0] >= 0).all()
-    assert (found.bounds[:, 1] <= reference.duration_s + 1e-9).all()
-    assert found.scores.abs().max() <= 1
-
-
-def with_offsets(localizer, shift, stretch):
-    """The model's offsets replaced by the same for every window."""
-    head = localizer.model.regression_head.mlp[-1]
-    with torch.no_grad():
-        head.weight.zero_()
-        head.bias.copy_(torch.tensor([shift, stretch]))
-    return localizer
-
-
-@pytest.mark.parametrize(("shift", "stretch"), [(0.0, 0.0), (0.5, 0.0), (-0.25, 0.6931), (0.1, -0.4)])
-def test_refinement_moves_windows_as_decoded_by_hand(shift, stretch):
-    plain = make_localizer("paper", refine=False, nms_threshold=1.0)
-    refined = with_offsets(make_localizer("paper", nms_threshold=1.0), shift, stretch)
-    query, reference = make_pair()
-    before, after = (one.localize(query, reference, 500) for one in (plain, refined))
-    assert before.scores.tolist() == after.scores.tolist()
-    inside = 0
-    for (start, end), (low, high) in zip(before, after, strict=True):
-        length = (end - start) * torch.exp(torch.tensor(-stretch, dtype=torch.float64)).item()
-        centre = (start + end) / 2 - shift * length
-        expected = (max(0.0, centre - length / 2), min(reference.duration_s, centre + length / 2))
-        inside += expected == (centre - length / 2, centre + length / 2)
-        if expected[1] - expected[0] > 0.25:
-            assert (low, high) == pytest.approx(expected, abs=1e-5)
-    assert inside > 0
-
-
-@pytest.mark.parametrize("shift", [-1e6, -3.0, 3.0, 1e6])
-@pytest.mark.parametrize("stretch", [-1000.0, -5.0, 0.0, 5.0, 1000.0])
-def test_wild_offsets_still_give_segments_inside_the_video(shift, stretch):
-    localizer = with_offsets(make_localizer("paper"), shift, stretch)
-    query, reference = make_pair()
-    found = localizer.localize(query, reference, 5)
-    assert (found.bounds >= 0).all()
-    assert (found.bounds <= reference.duration_s + 1e-9).all()
-    lengths = found.bounds[:, 1] - found.bounds[:, 0]
-    assert (lengths >= reference.seconds_per_step - 1e-9).all()
-
-
-def test_answers_do_not_overlap_more_than_the_threshold():
+@each_system
+def test_answers_do_not_overlap_more_than_the_threshold(name):
     query, reference = make_pair()
     for threshold in (0.0, 0.3, 1.0):
-        localizer = make_localizer("paper", refine=False, nms_threshold=threshold)
+        localizer = make_localizer(name, nms_threshold=threshold)
         found = localizer.localize(query, reference, 500)
         overlap = temporal_iou(found.bounds, found.bounds)
         overlap.fill_diagonal_(0)
         assert overlap.max() <= threshold
         assert (found.scores.diff() <= 0).all()
-        if threshold == 1.0:
-            assert len(found) == len(WINDOWS(reference.num_steps))
+    assert len(found) == min(500, len(localizer.rank(query, reference).windows))
 
 
-def test_the_best_answer_does_not_depend_on_how_many_are_asked_for():
-    localizer = make_localizer("recommended")
+@each_system
+def test_the_best_answer_does_not_depend_on_how_many_are_asked_for(name):
+    localizer = make_localizer(name)
     query, reference = make_pair()
     best, *_ = localizer.localize(query, reference, 1)
     for top_n in (2, 5, 1000):
@@ -273,8 +83,9 @@ def test_the_best_answer_does_not_depend_on_how_many_are_asked_for():
         assert len(found) <= top_n
 
 
-def test_labels_do_not_matter_and_nothing_is_changed():
-    localizer = make_localizer("recommended")
+@each_system
+def test_labels_do_not_matter_and_nothing_is_changed(name):
+    localizer = make_localizer(name)
     query, reference = make_pair()
     copies = query.features.clone(), reference.features.clone()
     first = localizer.localize(query, reference)
@@ -285,117 +96,119 @@ def test_labels_do_not_matter_and_nothing_is_changed():
     assert not first.scores.requires_grad
 
 
-def test_the_model_is_put_into_eval_mode():
-    network = MGFFNet(in_channels=8, hidden_channels=8)
+@pytest.mark.parametrize("name", LEARNED)
+def test_what_it_is_comes_from_its_system(name):
+    system = find_learned(name)
+    network = system.build(Traits(8))
     assert network.training
-    assert not Localizer(network, Pairing()).model.training
-
-
-def test_sliding_windows_are_the_default():
-    localizer = Localizer(MGFFNet(in_channels=8, hidden_channels=8), Pairing())
+    localizer = Localizer(system, network)
+    assert (localizer.name, localizer.kin) == (system.row, system.kin)
     assert localizer.proposals == SlidingWindows()
-    assert localizer.name == "MGFFNet"
+    assert not network.training
+    assert localizer.num_parameters == sum(one.numel() for one in network.parameters()) > 0
 
 
-def test_the_score_curve_is_the_best_of_the_windows_over_each_step():
-    localizer = make_localizer("recommended")
+@each_system
+def test_the_score_curve_is_the_best_of_the_windows_over_each_step(name):
+    localizer = make_localizer(name)
     query, reference = make_pair(12, 40)
-    windows, scores, _ = every_window(localizer, query, reference)
+    ranking = localizer.rank(query, reference)
     curve = localizer.score_curve(query, reference)
     assert curve.shape == (40,)
+    scored = list(zip(ranking.windows.tolist(), ranking.segments.scores.tolist(), strict=True))
     for step in range(40):
-        covering = [
-            score
-            for (start, end), score in zip(windows.tolist(), scores.tolist(), strict=True)
-            if start <= step < end
-        ]
-        assert curve[step].item() == pytest.approx(max(covering), abs=1e-5)
+        covering = [score for (start, end), score in scored if start <= step < end]
+        if covering:
+            assert curve[step].item() == pytest.approx(max(covering), abs=1e-5)
 
 
-def test_steps_that_no_window_covers_have_the_least_score():
-    localizer = make_localizer("paper")
-    localizer.proposals = Fixed(torch.tensor([[3, 6]]))
-    curve = localizer.score_curve(*make_pair(5, 10))
-    assert (curve[[0, 1, 2, 6, 7, 8, 9]] == -1).all()
-    assert (curve[3:6] > -1).all()
+@pytest.mark.parametrize("name", ["mgffnet-paper", "cgbm"])
+def test_steps_that_no_window_covers_have_the_least_score(name):
+    """The least that the system can give, where it says so, or else the least of any window."""
+    localizer = make_localizer(name, Fixed(torch.tensor([[3, 6]])))
+    query, reference = make_pair(5, 10)
+    ranking = localizer.rank(query, reference)
+    curve = localizer.score_curve(query, reference)
+    covered = torch.zeros(10, dtype=torch.bool)
+    for start, end in ranking.windows.tolist():
+        covered[start:end] = True
+    least = -1 if name == "mgffnet-paper" else ranking.segments.scores.min()
+    assert (curve[~covered] == least).all()
+    if name == "mgffnet-paper":
+        assert covered.tolist() == 3 * [False] + 3 * [True] + 4 * [False]
+        assert (curve[covered] > -1).all()
 
 
-@pytest.mark.parametrize(
-    ("name", "width", "skeleton"),
-    [("paper", 8, None), ("recommended", 8, None), ("recommended", POSE, SKELETON)],
-)
-def test_the_width_it_expects(name, width, skeleton):
-    localizer = make_localizer(name, width, skeleton)
-    assert localizer.num_features == width
-    query, reference = make_pair(width=width)
+@each_system
+def test_the_width_it_expects(name):
+    localizer = make_localizer(name)
+    assert localizer.num_features == 8
+    query, reference = make_pair()
     narrow = replace(query, features=query.features[:, 1:])
-    with pytest.raises(FeatureError, match=rf"query 'q' with F = {width} \(got F = {width - 1}\)"):
+    with pytest.raises(FeatureError, match=r"query 'q' with F = 8 \(got F = 7\)"):
         localizer.localize(narrow, reference)
     narrow = replace(reference, features=reference.features[:, 1:])
-    with pytest.raises(FeatureError, match=rf"reference 'r' with F = {width} \(got F = {width - 1}\)"):
+    with pytest.raises(FeatureError, match=r"reference 'r' with F = 8 \(got F = 7\)"):
         localizer.localize(query, narrow)
 
 
-@pytest.mark.parametrize("top_n", [0, -1])
-def test_at_least_one_answer_must_be_asked_for(top_n):
-    with pytest.raises(SettingsError, match=rf"^Expected top_n >= 1 \(got {top_n}\)$"):
-        make_localizer("paper").localize(*make_pair(), top_n)
-
-
-@pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
-def test_impossible_nms_thresholds_are_refused(threshold):
-    with pytest.raises(SettingsError, match=rf"^Expected nms_threshold in \[0, 1\] \(got {threshold}\)$"):
-        make_localizer("paper", nms_threshold=threshold)
-
-
-@pytest.mark.parametrize("of_model", [False, True])
-def test_model_and_pairing_must_agree_on_pair_features(of_model):
-    model = MGFFNet(in_channels=8, hidden_channels=8, pair_features=of_model)
-    with pytest.raises(SettingsError, match=rf"pair_features .* \(got {of_model} and {not of_model}\)"):
-        Localizer(model, Pairing(pair_features=not of_model))
-
-
-def test_model_and_pairing_must_agree_on_context_where_boundaries_are_read():
-    settings = {"in_channels": 8, "hidden_channels": 8, "mask_padding": True, "context": 0.2}
-    Localizer(MGFFNet(**settings), Pairing())
-    model = MGFFNet(**settings, regression="boundaries")
-    Localizer(model, Pairing(context=0.2))
-    with pytest.raises(SettingsError, match=r"context .* \(got 0.2 and 0.0\)"):
-        Localizer(model, Pairing())
+def test_impossible_questions_and_thresholds_are_refused():
+    for top_n in (0, -1):
+        with pytest.raises(SettingsError, match=rf"^Expected top_n >= 1 \(got {top_n}\)$"):
+            make_localizer().localize(*make_pair(), top_n)
+    for threshold in (-0.1, 1.1, float("nan")):
+        with pytest.raises(SettingsError, match=rf"^Expected nms_threshold in \[0, 1\] \(got {threshold}\)$"):
+            make_localizer(nms_threshold=threshold)
 
 
 # Saving and loading
 
 
-def test_a_saved_localizer_gives_identical_answers(localizer, tmp_path):
-    localizer.name, localizer.nms_threshold = "mine", 0.3
+@pytest.mark.parametrize("name", LEARNED)
+def test_a_saved_localizer_gives_identical_answers(name, tmp_path):
+    features = FeatureMetadata("c3d", 8, 16.0, pca="abc")
+    localizer = make_localizer(
+        name, nms_threshold=0.3, features=features, calibration=Calibration(2.0, -1.0, 3, 4)
+    )
+    localizer.name = "mine"
     folder = localizer.save_pretrained(tmp_path / "deep" / "model")
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
     loaded = Localizer.from_pretrained(folder)
-    for name in ("pairing", "proposals", "refine", "nms_threshold", "name"):
-        assert getattr(loaded, name) == getattr(localizer, name)
-    assert loaded.model.settings == localizer.model.settings
-    query, reference = pair_for(localizer, 12, 60)
+    for kept in ("name", "kin", "system", "proposals", "nms_threshold", "features", "calibration"):
+        assert getattr(loaded, kept) == getattr(localizer, kept)
+    assert loaded.ranker.settings == localizer.ranker.settings
+    query, reference = make_pair()
     one, other = (system.localize(query, reference, 3) for system in (localizer, loaded))
     assert torch.equal(one.bounds, other.bounds)
     assert torch.equal(one.scores, other.scores)
 
 
-def test_the_files_are_json_and_safetensors(tmp_path):
-    folder = make_localizer("recommended").save_pretrained(tmp_path)
+def test_a_system_of_ones_own_is_read_by_its_spec(tmp_path):
+    own = replace(find_learned("cgbm"), name="mine", row="Mine")
+    folder = Localizer(own, own.build(Traits(8)), WINDOWS).save_pretrained(tmp_path)
+    assert Localizer.from_pretrained(folder, system=own).name == "Mine"
+    with pytest.raises(CheckpointError, match=r"config\.json.*Unknown system 'mine'; known are"):
+        Localizer.from_pretrained(folder)
+
+
+def test_the_files_are_json_and_safetensors(folder):
     config = json.loads((folder / "config.json").read_text())
-    assert set(config) == {"model", "pairing", "proposals", "localizer", "calibration", "features"}
+    assert list(config) == [
+        *("format", "system", "row", "num_features", "settings"),
+        *("proposals", "nms_threshold", "features", "calibration"),
+    ]
+    assert (config["format"], config["system"], config["num_features"]) == (2, "mgffnet", 8)
     windows = {"shortest": 4, "longest": 30, "ratio": 2.5, "overlap": 0.4}
     assert config["proposals"] == {"sliding_windows": windows}
-    assert config["features"] is None
+    assert config["features"] is config["calibration"] is None
     content = (folder / "model.safetensors").read_bytes()
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    assert "score_head.mlp.0.weight" in header
+    assert "model.score_head.mlp.0.weight" in header
 
 
 def test_saving_over_an_old_model_replaces_it(tmp_path):
-    make_localizer("paper").save_pretrained(tmp_path)
-    localizer = make_localizer("recommended")
+    make_localizer("mgffnet-paper").save_pretrained(tmp_path)
+    localizer = make_localizer()
     localizer.save_pretrained(tmp_path)
     query, reference = make_pair()
     loaded = Localizer.from_pretrained(tmp_path).localize(query, reference)
@@ -403,8 +216,8 @@ def test_saving_over_an_old_model_replaces_it(tmp_path):
 
 
 def test_proposals_of_a_list_must_be_given_again(tmp_path):
-    model, fixed = MGFFNet(in_channels=8, hidden_channels=8), Fixed(torch.tensor([[0, 9]]))
-    folder = Localizer(model, Pairing(), fixed).save_pretrained(tmp_path)
+    fixed = Fixed(torch.tensor([[0, 9]]))
+    folder = make_localizer(proposals=fixed).save_pretrained(tmp_path)
     with pytest.raises(CheckpointError, match=r"that no checkpoint holds \(fixed .*give them again"):
         Localizer.from_pretrained(folder)
     assert Localizer.from_pretrained(folder, fixed).proposals is fixed
@@ -419,8 +232,7 @@ def test_proposals_of_a_list_must_be_given_again(tmp_path):
     ids=["actionness", "sst"],
 )
 def test_proposals_of_a_network_are_saved_with_the_localizer(tmp_path, proposals):
-    cached = CachedProposals(proposals, tmp_path / "cache")
-    localizer = Localizer(MGFFNet(in_channels=8, hidden_channels=8), Pairing(), cached)
+    localizer = make_localizer(proposals=CachedProposals(proposals, tmp_path / "cache"))
     loaded = Localizer.from_pretrained(localizer.save_pretrained(tmp_path / "model"))
     assert loaded.proposals.fingerprint() == proposals.fingerprint()
     query, reference = make_pair()
@@ -428,98 +240,94 @@ def test_proposals_of_a_network_are_saved_with_the_localizer(tmp_path, proposals
     assert torch.equal(*answers)
 
 
-def test_a_localizer_remembers_what_its_features_were_made_with(tmp_path):
-    metadata = FeatureMetadata("c3d", 8, 16.0, pca="abc")
-    model = MGFFNet(in_channels=8, hidden_channels=8)
-    folder = Localizer(model, Pairing(), features=metadata).save_pretrained(tmp_path)
-    assert Localizer.from_pretrained(folder).features == metadata
-
-
 @pytest.fixture
 def folder(tmp_path):
-    return make_localizer("recommended").save_pretrained(tmp_path / "model")
+    return make_localizer().save_pretrained(tmp_path / "model")
 
 
-def rewrite(folder, change):
-    path = folder / "config.json"
-    config = json.loads(path.read_text())
-    change(config)
-    path.write_text(json.dumps(config))
-
-
-@pytest.mark.parametrize("missing", ["config.json", "model.safetensors"])
-def test_missing_files(folder, missing):
-    (folder / missing).unlink()
-    with pytest.raises(CheckpointError, match=missing):
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_missing_and_damaged_files(folder, name):
+    whole = (folder / name).read_bytes()
+    spoilt = [b"", b"{", b"[1, 2]", b"\xff\xfe\x00", b'"text"', b"null"]
+    spoilt += [whole[:kept] for kept in (7, 100, len(whole) // 2, len(whole) - 3)]
+    for content in spoilt:
+        (folder / name).write_bytes(content)
+        with pytest.raises(CheckpointError, match=name):
+            Localizer.from_pretrained(folder)
+    (folder / name).unlink()
+    with pytest.raises(CheckpointError, match=name):
         Localizer.from_pretrained(folder)
-
-
-def test_a_missing_folder(tmp_path):
     with pytest.raises(CheckpointError, match="nowhere"):
-        Localizer.from_pretrained(tmp_path / "nowhere")
+        Localizer.from_pretrained(folder / "nowhere")
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[1, 2]", b"\xff\xfe\x00", b'"text"', b"null"])
-def test_damaged_settings(folder, content):
-    (folder / "config.json").write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"config\.json"):
-        Localizer.from_pretrained(folder)
-
-
-@pytest.mark.parametrize("kept", [0, 7, 100, 0.5, 0.999])
-def test_truncated_weights(folder, kept):
-    path = folder / "model.safetensors"
-    content = path.read_bytes()
-    path.write_bytes(content[: kept if isinstance(kept, int) else int(kept * len(content))])
-    with pytest.raises(CheckpointError, match=r"model\.safetensors"):
-        Localizer.from_pretrained(folder)
-
-
-@pytest.mark.parametrize("part", ["model", "pairing", "proposals", "localizer"])
-def test_settings_with_unknown_missing_or_impossible_parts(folder, part):
-    original = (folder / "config.json").read_text()
-    for change in (
-        lambda config: config.pop(part),
-        lambda config: config.update({part: None}),
-        lambda config: config.update({part: [1]}),
-        lambda config: config.update({part: "text"}),
-        lambda config: config[part].update(depth=3),
-    ):
-        (folder / "config.json").write_text(original)
-        rewrite(folder, change)
-        with pytest.raises(CheckpointError, match=rf"{part}|depth|settings"):
+def test_every_part_of_the_settings_is_needed(folder):
+    config = json.loads((folder / "config.json").read_text())
+    for part in config.keys() - {"format"}:
+        (folder / "config.json").write_text(json.dumps({key: config[key] for key in config.keys() - {part}}))
+        with pytest.raises(CheckpointError, match=rf"config\.json are unusable: '{part}'"):
             Localizer.from_pretrained(folder)
 
 
 @pytest.mark.parametrize(
     ("part", "key", "value"),
     [
-        ("model", "hidden_channels", 0),
-        ("model", "hidden_channels", "many"),
-        ("model", "hidden_channels", 4),
-        ("model", "num_layers", 3),
-        ("model", "weight", "gaussian"),
-        ("model", "scales", 3),
-        ("pairing", "num_steps", 0),
-        ("pairing", "num_steps", "x"),
-        ("pairing", "fit", "stretch"),
-        ("pairing", "pair_features", False),
-        ("pairing", "feature_groups", [[3, 1]]),
+        ("settings", "hidden_channels", 0),
+        ("settings", "hidden_channels", "many"),
+        ("settings", "hidden_channels", 4),
+        ("settings", "num_layers", 3),
+        ("settings", "weight", "gaussian"),
+        ("settings", "scales", 3),
+        ("settings", "num_steps", 0),
+        ("settings", "num_steps", "x"),
+        ("settings", "fit", "stretch"),
+        ("settings", "pair_features", False),
+        ("settings", "feature_groups", [[3, 1]]),
+        ("settings", "depth", 3),
         ("proposals", "sliding_windows", {"shortest": 0}),
         ("proposals", "sliding_windows", {"ratio": "x"}),
-        ("localizer", "nms_threshold", "x"),
-        ("localizer", "nms_threshold", 2.0),
+        (None, "nms_threshold", "x"),
+        (None, "nms_threshold", 2.0),
+        (None, "system", "nobody"),
+        (None, "system", "window-rule"),
+        (None, "system", "cgbm"),
+        *(
+            (None, part, value)
+            for part in ("settings", "proposals")
+            for value in (None, [1], "text", {"depth": 3})
+        ),
+        *(
+            (None, part, value)
+            for part in ("features", "calibration")
+            for value in ([1], "text", {"depth": 3})
+        ),
     ],
 )
 def test_impossible_values_in_a_saved_model(folder, part, key, value):
-    rewrite(folder, lambda config: config[part].update({key: value}))
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    (config if part is None else config[part])[key] = value
+    path.write_text(json.dumps(config))
     with pytest.raises(CheckpointError):
         Localizer.from_pretrained(folder)
 
 
-def test_the_model_folder_alone_is_no_localizer(tmp_path):
+@pytest.mark.parametrize(
+    ("config", "system"),
+    [
+        ({"rival": "cgbm", "num_features": 8, "settings": {}, "proposals": {}}, "cgbm"),
+        ({"model": {}, "pairing": {}, "proposals": {}, "localizer": {"name": "MGFFNet"}}, "mgffnet"),
+    ],
+)
+def test_a_model_of_version_01_says_so_and_how_to_train_it_again(tmp_path, config, system):
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match=rf"version 0\.1.*: vreloc train --system {system}$"):
+        Localizer.from_pretrained(tmp_path)
+
+
+def test_the_folder_of_a_network_alone_is_no_localizer(tmp_path):
     MGFFNet(in_channels=8, hidden_channels=8).save_pretrained(tmp_path)
-    with pytest.raises(CheckpointError, match=r"settings of the localizer .* unusable: 'pairing'"):
+    with pytest.raises(CheckpointError, match=r"settings of the localizer .* unusable"):
         Localizer.from_pretrained(tmp_path)
     assert MGFFNet.from_pretrained(tmp_path).settings.in_channels == 8
 
@@ -529,17 +337,16 @@ def test_the_model_folder_alone_is_no_localizer(tmp_path):
 
 def test_localizers_and_rules_stand_in_one_table():
     splits = Synthetic(4, 2, 2, num_train=8, num_validation=2, num_test=4, num_features=8).splits()
-    systems = [*standard_rules(splits["train"], WINDOWS)]
-    for name in ("paper", "recommended"):
-        systems.append(make_localizer(name))
-        systems[-1].name = name
+    rules = fitted_rules(TaskData("synthetic", splits, WINDOWS))
+    systems = [*rules, *map(make_localizer, SYSTEMS)]
     frame = evaluate(systems, splits["test"], progress=False)
     assert frame["system"].drop_duplicates().tolist() == [system.name for system in systems]
     assert len(frame) == len(systems) * 4
     assert frame["tiou"].between(0, 1).all()
-    learned = frame[frame["system"].isin(["paper", "recommended"])]
-    assert learned["score"].between(-1, 1).all()
+    learned = frame[frame["kin"].isin(["own", "rival"])]
+    assert learned["system"].nunique() == len(SYSTEMS)
     assert (learned["end_s"] > learned["start_s"]).all()
+    assert frame.loc[frame["kin"] == "own", "score"].between(-1, 1).all()
     for system in systems[1:]:  # not chance, whose rows are expectations
         rows = frame[frame["system"] == system.name]
         for pair, row in enumerate(rows.itertuples()):
@@ -550,50 +357,3 @@ def test_localizers_and_rules_stand_in_one_table():
     table = result_table(frame)
     assert len(table) == len(systems)
     assert (table["N"] == 4).all()
-
-
-@given(
-    start=st.integers(0, 60),
-    length=st.integers(1, 40),
-    rest=st.integers(0, 30),
-    share=st.sampled_from([0.04, 0.1, 0.5]),
-)
-def test_surroundings_are_windows_of_the_video_near_the_given_one(start, length, rest, share):
-    num_steps = start + length + rest
-    window = torch.tensor([[start, start + length]])
-    found = surroundings(window, share, num_steps)
-    assert window.tolist()[0] in found.tolist()
-    assert len(torch.unique(found, dim=0)) == len(found) <= 25
-    assert (found[:, 0] >= 0).all()
-    assert (found[:, 1] <= num_steps).all()
-    assert (2 * (found[:, 1] - found[:, 0]) >= length).all()
-    assert ((found - window).abs() <= 2 * max(1, round(share * length))).all()
-
-
-def test_surroundings_by_hand():
-    found = surroundings(torch.tensor([[1, 11]]), 0.1, 12)
-    # Starts -1 (cut to 0), 0, 1, 2, 3 and ends 9, 10, 11, 12, 13 (cut to 12).
-    expected = [[start, end] for start in (0, 1, 2, 3) for end in (9, 10, 11, 12)]
-    assert found.tolist() == expected
-
-
-def test_a_search_only_adds_windows_and_never_lowers_the_best_score(small_splits):
-    torch.manual_seed(0)
-    model = MGFFNet(in_channels=8, hidden_channels=8)
-    plain, searching = Localizer(model, Pairing(), WINDOWS), Localizer(model, Pairing(), WINDOWS, search=2)
-    for query, reference in map(small_splits["test"].__getitem__, range(3)):
-        first, second = plain.rank(query, reference), searching.rank(query, reference)
-        assert torch.equal(second.windows[: len(first.windows)], first.windows)
-        assert len(second.windows) > len(first.windows)
-        assert second.segments.scores.max() >= first.segments.scores.max()
-        scores = rank_windows(
-            searching.model, searching.pairing, query.features, reference.features, second.windows
-        ).score
-        assert torch.allclose(second.segments.scores.float(), scores, atol=1e-6)
-
-
-def test_search_is_saved_and_checked(tmp_path):
-    Localizer(MGFFNet(in_channels=8, hidden_channels=8), Pairing(), search=3).save_pretrained(tmp_path)
-    assert Localizer.from_pretrained(tmp_path).search == 3
-    with pytest.raises(SettingsError, match="search >= 0"):
-        Localizer(MGFFNet(in_channels=8, hidden_channels=8), Pairing(), search=-1)

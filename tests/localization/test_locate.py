@@ -1,24 +1,25 @@
 import errno
 import json
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from tests.videos import counting, grey, write_video
+from tests.videos import Levels, counting, grey, write_video
 from vreloc_pyg.answers.clip import cut_clip
 from vreloc_pyg.answers.page import write_page
 from vreloc_pyg.answers.subtitles import subtitles
 from vreloc_pyg.cli import main
-from vreloc_pyg.datasets import Query, Reference
+from vreloc_pyg.datasets.splits import Query, Reference
 from vreloc_pyg.errors import DataError, FeatureError, SettingsError, VideoError
-from vreloc_pyg.features import extract
 from vreloc_pyg.features.store import HDF5Store
+from vreloc_pyg.localization import locate, training_free
 from vreloc_pyg.localization.calibration import Calibration, fit_calibration
-from vreloc_pyg.localization.locate import locate, training_free
+from vreloc_pyg.video import extraction
 from vreloc_pyg.video.decoding import FrameGrid, read_frames
-from vreloc_pyg.video.extract import (
+from vreloc_pyg.video.extraction import (
     FeatureCache,
     extract_files,
     extract_video,
@@ -26,23 +27,6 @@ from vreloc_pyg.video.extract import (
     merge_stores,
     video_files,
 )
-from vreloc_pyg.video.extractor import VideoExtractor
-
-
-class Levels(VideoExtractor):
-    """Features that tell grey levels apart."""
-
-    name, dim, frames_per_step = "levels", 16, 2
-
-    def __init__(self, frame_rate: float = 10.0) -> None:
-        super().__init__(frame_rate, 48, 48, 4, 0, "none")
-
-    def fingerprint(self) -> str:
-        return f"levels {self.grid}"
-
-    def _compute(self, frames):
-        level = frames.float().mean(dim=(1, 2, 3)).view(-1, self.frames_per_step).mean(1, keepdim=True)
-        return torch.exp(-((level - torch.linspace(0, 255, 16)) ** 2) / 800)
 
 
 def movie(*levels: int, each: int = 20) -> list[np.ndarray]:
@@ -63,12 +47,8 @@ def own_cache(tmp_path, monkeypatch):
 @pytest.fixture
 def levels_extractor(monkeypatch):
     """The command line's extractor, without weights."""
-    from vreloc_pyg.answers import files
-    from vreloc_pyg.localization import locate as module
-    from vreloc_pyg.video import shards
-
-    for where in (module, files, shards):
-        monkeypatch.setattr(where, "load_extractor", lambda *_, **__: Levels())
+    for name in ("vreloc_pyg.localization.locate", "vreloc_pyg.video.shards"):
+        monkeypatch.setattr(import_module(name), "load_extractor", lambda *_, **__: Levels())
 
 
 def test_the_answer_is_where_the_action_is(videos):
@@ -81,6 +61,9 @@ def test_the_answer_is_where_the_action_is(videos):
     assert answer.curve.argmax() in range(20, 30)
     assert answer.found
     assert answer.probability is None  # nothing is known of these features
+    assert answer.system == training_free().name
+    none = locate(*videos, extractor=Levels(), min_score=1.0)
+    assert (len(none.segments), none.found) == (0, False)
     assert answer.proposals.scores is not None
     assert 5 < len(answer.proposals) <= 100
     assert (answer.proposals.scores.diff() <= 0).all()
@@ -98,7 +81,7 @@ def test_features_are_read_once(videos, tmp_path, monkeypatch):
     first = locate(*videos, extractor=Levels(), cache=tmp_path / "kept")
     assert len(list((tmp_path / "kept").iterdir())) == 2
     with monkeypatch.context() as patch:
-        patch.setattr(extract, "read_frames", None)
+        patch.setattr(extraction, "read_frames", None)
         second = locate(*videos, extractor=Levels(), cache=tmp_path / "kept")
     assert first.to_dict() == second.to_dict()
     for file in (tmp_path / "kept").iterdir():
@@ -138,9 +121,11 @@ def test_a_cache_that_cannot_be_written_is_a_note(videos, tmp_path):
 def test_what_cannot_be_answered_is_refused_in_words(videos, tmp_path):
     query, reference = videos
     single = write_video(tmp_path / "single.mp4", movie(9, each=1))
+    slow = write_video(tmp_path / "slow.mp4", movie(9, each=1), rate=1)  # seen ten times on the grid
     for arguments, options, kind, words in [
         ((reference, query), {}, VideoError, "cannot be longer"),
         ((single, reference), {}, VideoError, "single frame"),
+        ((slow, reference), {}, VideoError, "single frame"),
         (videos, {"start_s": 5.0}, VideoError, "there is no second 5"),
         (videos, {"top_n": 0}, SettingsError, "top_n"),
         ((tmp_path / "none.mp4", reference), {}, VideoError, "There is no video file"),
@@ -164,25 +149,13 @@ def test_a_reference_that_cannot_be_searched_is_found_before_features_are_made(v
     assert sum(read) - frames == len(list(read_frames(reference, Levels().grid)))  # of the query alone
 
 
-def test_a_single_frame_that_lasts_is_still_a_single_frame(videos, tmp_path):
-    single = write_video(tmp_path / "slow.mp4", movie(9, each=1), rate=1)  # seen ten times on the grid
-    with pytest.raises(VideoError, match="single frame"):
-        locate(single, videos[1], extractor=Levels())
-
-
-def test_low_scores_are_left_out(videos):
-    answer = locate(*videos, extractor=Levels(), min_score=1.0)
-    assert len(answer.segments) == 0
-    assert not answer.found
-
-
 def test_the_commands_answer_and_write_all_they_were_asked_for(videos, tmp_path, levels_extractor, capsys):
     query, reference = map(str, videos)
     outputs = {kind: tmp_path / f"out.{kind}" for kind in ("json", "srt", "html")} | {
         "clip": tmp_path / "out.mp4"
     }
     flags = [part for kind, path in outputs.items() for part in (f"--{kind}", str(path))]
-    assert main(["locate", "--query", query, "--reference", reference, "--top", "2", *flags]) == 0
+    assert main(["locate", query, reference, "--top", "2", *flags]) == 0
     printed = capsys.readouterr().out
     assert "0:00:04" in printed
     answer = json.loads(outputs["json"].read_text())
@@ -202,22 +175,20 @@ def test_the_command_refuses_without_leaving_anything(
     videos, tmp_path, levels_extractor, capsys, monkeypatch
 ):
     query, reference = map(str, videos)
-    assert main(["locate", "--query", query, "--reference", reference, "--json", reference]) == 2
+    assert main(["locate", query, reference, "--json", reference]) == 2
     assert "one of the videos" in capsys.readouterr().err
 
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device", "out.json")
 
     monkeypatch.setattr(Path, "write_text", full)
-    assert (
-        main(["locate", "--query", query, "--reference", reference, "--json", str(tmp_path / "o.json")]) == 2
-    )
+    assert main(["locate", query, reference, "--json", str(tmp_path / "o.json")]) == 2
     assert "No space left" in capsys.readouterr().err
     assert not list(tmp_path.glob("*o.json*"))
 
 
 def test_missing_weights_say_how_to_get_them(videos, capsys):
-    assert main(["locate", "--query", str(videos[0]), "--reference", str(videos[1])]) == 2
+    assert main(["locate", *map(str, videos)]) == 2
     assert "vreloc weights import-i3d" in capsys.readouterr().err
 
 
@@ -246,7 +217,7 @@ def test_a_run_that_was_killed_goes_on(tmp_path, monkeypatch):
     folder, output = tmp_path / "videos", tmp_path / "features.h5"
     for name in "abc":
         write_video(folder / f"{name}.mp4", counting(30, ord(name) % 5 + 1))
-    real = extract.extract_video
+    real = extraction.extract_video
 
     def killed(path, *arguments):
         if path.stem == "c":
@@ -254,7 +225,7 @@ def test_a_run_that_was_killed_goes_on(tmp_path, monkeypatch):
         return real(path, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(extract, "extract_video", killed)
+        patch.setattr(extraction, "extract_video", killed)
         with pytest.raises(KeyboardInterrupt):
             extract_files(video_files(folder), Levels(), output, progress=False)
     assert not output.exists()
@@ -262,6 +233,17 @@ def test_a_run_that_was_killed_goes_on(tmp_path, monkeypatch):
     assert (found.done, found.kept) == (("c",), ("a", "b"))
     with pytest.raises(FeatureError, match="frame rate"):
         extract_files(video_files(folder), Levels(5), output, progress=False)
+
+
+def test_a_video_is_looked_for_in_stored_features(videos, tmp_path, levels_extractor, capsys):
+    query, reference = map(str, videos)
+    store = str(tmp_path / "features.h5")
+    assert main(["features", reference, "--output", store]) == 0
+    capsys.readouterr()
+    assert main(["locate", query, reference]) == 0
+    expected = capsys.readouterr().out
+    assert main(["locate", query, "reference", "--features", store]) == 0
+    assert capsys.readouterr().out == expected
 
 
 def test_a_disk_that_is_full_stops_the_run_and_keeps_what_was_there(
@@ -276,7 +258,7 @@ def test_a_disk_that_is_full_stops_the_run_and_keeps_what_was_there(
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device", "parts")
 
-    monkeypatch.setattr(extract, "save_file", full)
+    monkeypatch.setattr(extraction, "save_file", full)
     assert main(["features", str(folder), "--output", str(output)]) == 2
     assert "No space left" in capsys.readouterr().err
     assert output.read_bytes() == before
@@ -327,18 +309,15 @@ def test_a_clip_in_no_known_format_is_refused(videos, tmp_path):
     assert not (tmp_path / "cut.txt").exists()
 
 
-def test_large_videos_are_linked(videos, tmp_path):
+def test_large_videos_are_linked_and_subtitles_in_order_of_time(videos, tmp_path):
     answer = locate(*videos, extractor=Levels())
-    page = write_page(tmp_path / "pages" / "a.html", answer, embed_bytes=0).read_text()
-    assert 'src="../query.mp4"' in page
-    assert "base64" not in page.replace("data:image/jpeg;base64", "")
-
-
-def test_subtitles_are_in_order_of_time(videos):
-    text = subtitles(locate(*videos, extractor=Levels()))
+    text = subtitles(answer)
     times = [line.split(" --> ")[0] for line in text.splitlines() if "-->" in line]
     assert times == sorted(times)
     assert text.startswith("1\n00:00:0")
+    page = write_page(tmp_path / "pages" / "a.html", answer, embed_bytes=0).read_text()
+    assert 'src="../query.mp4"' in page
+    assert "base64" not in page.replace("data:image/jpeg;base64", "")
 
 
 def test_calibration_balances_both_kinds_and_rises():
@@ -353,13 +332,11 @@ def test_calibration_balances_both_kinds_and_rises():
 
 
 def test_the_rule_ranks_in_blocks_as_at_once(monkeypatch):
-    from vreloc_pyg.systems.catalog import window_rule
-
     features = torch.randn(300, 8, generator=torch.manual_seed(0))
     query = Query(features[40:60], 0.5, "", "q")
     reference = Reference(features, 0.5, torch.empty(0, 2), (), "r")
     whole = training_free().rank(query, reference)
-    monkeypatch.setattr(window_rule, "BLOCK", 17)
+    monkeypatch.setattr("vreloc_pyg.systems.rules.window_rule.BLOCK", 17)
     parts = training_free().rank(query, reference)
     torch.testing.assert_close(whole.segments.scores, parts.segments.scores, atol=1e-5, rtol=1e-5)
     best = training_free().localize(query, reference)

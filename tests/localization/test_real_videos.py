@@ -15,9 +15,8 @@ import torch
 from tests.videos import REAL, write_video
 from vreloc_pyg.localization.locate import locate
 from vreloc_pyg.segments import temporal_iou
-from vreloc_pyg.video.extract import FeatureCache, extract_video
-from vreloc_pyg.video.extractor import load_extractor
-from vreloc_pyg.video.weights import weights_path
+from vreloc_pyg.video.extractors import load_extractor
+from vreloc_pyg.video.i3d import I3D_NETWORK
 
 very_slow = pytest.mark.very_slow
 pytestmark = [
@@ -25,7 +24,7 @@ pytestmark = [
     pytest.mark.timeout(1200),
     pytest.mark.xdist_group("real videos"),  # features are kept from test to test
     pytest.mark.skipif(not REAL.is_dir(), reason="the real clips are not here: set VRELOC_DATA"),
-    pytest.mark.skipif(not weights_path("i3d").is_file(), reason="no weights of I3D: `make weights`"),
+    pytest.mark.skipif(not I3D_NETWORK.weights_path().is_file(), reason="no weights of I3D: `make weights`"),
 ]
 
 RATE = 25
@@ -135,8 +134,8 @@ def test_memory_does_not_grow_with_the_reference(tmp_path, longer):
         path = write_video(tmp_path / f"{repeats}.mp4", clip * repeats, 5)
         code = (
             "import resource, sys\n"
-            "from vreloc_pyg.video.extract import extract_video\n"
-            "from vreloc_pyg.video.extractor import load_extractor\n"
+            "from vreloc_pyg.video.extraction import extract_video\n"
+            "from vreloc_pyg.video.extractors import load_extractor\n"
             "extract_video(sys.argv[1], load_extractor(frame_rate=5.0))\n"
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
         )
@@ -146,14 +145,3 @@ def test_memory_does_not_grow_with_the_reference(tmp_path, longer):
         peaks.append(int(done.stdout))
     assert peaks[1] < 2 * 2**20  # KiB: under 2 GiB
     assert peaks[1] < 1.15 * peaks[0]
-
-
-def test_a_damaged_entry_of_the_cache_is_made_again(extractor, tmp_path):
-    clip = cut_query(tmp_path / "a.mp4", (OTHER, 0, 2), "plain")
-    cache = FeatureCache(tmp_path / "cache")
-    first = extract_video(clip, extractor, cache=cache)
-    (entry,) = cache.folder.iterdir()
-    entry.write_bytes(entry.read_bytes()[:100])
-    again = extract_video(clip, extractor, cache=cache)
-    assert not again.cached
-    assert torch.equal(first.features, again.features)

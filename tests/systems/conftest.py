@@ -3,7 +3,7 @@ import torch
 
 from vreloc_pyg.datasets.splits import Query, Reference, RelocalizationSplit
 from vreloc_pyg.segments import temporal_iou
-from vreloc_pyg.systems.spec import Example
+from vreloc_pyg.systems.examples import Example
 
 
 def make_query(num_steps=6, seed=0, seconds_per_step=0.5, width=3, label="run", video_id="q"):
@@ -57,24 +57,28 @@ def eight_pairs(small_splits):
 
 @pytest.fixture
 def steps_until_learned():
-    """Function that trains on examples until the best window of each has a tIoU above .7 with its answer."""
+    """Function that trains on examples until their best windows have a mean tIoU above .75 with the answers.
+
+    The mean, since single windows come and go between steps: seeds need 20 to 60 steps until then, while
+    the last window to come above .7 took up to 300.
+    """
 
     def overlap(network, one):
         ranked = network.rank(one.query, one.reference, torch.empty(0, 2, dtype=torch.long))
         best = ranked.windows[ranked.scores.argmax()]
         return float(temporal_iou(best[None].double(), one.answers.double()).max())
 
-    def train(rival, network, examples, batch, learning_rate, most=400):
+    def train(system, network, examples, batch, learning_rate, most=400):
         optimiser = torch.optim.Adam(network.parameters(), learning_rate)
         for step in range(1, most + 1):
             optimiser.zero_grad()
-            rival.loss(network.train(), batch()).backward()
+            system.loss(network.train(), batch()).backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             optimiser.step()
             if step % 20 == 0:
                 with torch.no_grad():
                     network.eval()
-                    if all(overlap(network, one) > 0.7 for one in examples):
+                    if sum(overlap(network, one) for one in examples) > 0.75 * len(examples):
                         return step
         return None
 

@@ -3,23 +3,19 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from vreloc_pyg.datasets.augmentation import Augmentation
 from vreloc_pyg.datasets.sampling import TrainingPool
-from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.segments import decode_offsets, temporal_iou
-from vreloc_pyg.systems.aft_srm.aft_srm import TripletExample, aft_srm_loss, draw_triplet
+from vreloc_pyg.systems.aft_srm.aft_srm import AFT_SRM, TripletExample, aft_srm_loss, draw_triplet
 from vreloc_pyg.systems.aft_srm.attention_fusion import AttentionFusion, relevance_blocks
-from vreloc_pyg.systems.catalog import AFT_SRM, RIVALS
+from vreloc_pyg.systems.spec import Traits
 
 WIDTH = 6
 SMALL = {"hidden_channels": 8, "num_steps": 4, "fusion_channels": 5, "channels": (6, 7), "head_channels": 4}
 
 
 def network(**settings):
-    return AFT_SRM.build(WIDTH, {**SMALL, **settings}).eval()
+    return AFT_SRM.build(Traits(WIDTH), {**SMALL, **settings}).eval()
 
 
 def clip(num_steps, seed=0):
@@ -144,6 +140,18 @@ def with_mask(clips, query_mask):
     return clips[0], query_mask, clips[1]
 
 
+def test_offsets_of_drawn_triplets_are_small(small_splits):
+    pool, rng = TrainingPool(small_splits["train"]), np.random.default_rng(0)
+    assert all(draw_triplet(pool, rng, None).offsets.abs().max() < 1 for _ in range(5))
+
+
+def test_the_regression_head_has_its_own_rate():
+    model = network(regression_learning_rate=0.1)
+    trunk, regression = model.parameter_groups(AFT_SRM.training_for({"learning_rate": 1e-3}))
+    assert (trunk.learning_rate, regression.learning_rate) == (1e-3, 0.1)
+    assert {id(p) for p in regression.parameters} == {id(p) for p in model.regression_head.parameters()}
+
+
 def test_the_regression_loss_does_not_reach_the_trunk():
     model = network().train()
     clips, mask = torch.randn(3, 4, WIDTH), everything(3, 4)
@@ -154,84 +162,26 @@ def test_the_regression_loss_does_not_reach_the_trunk():
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
-def test_every_parameter_is_in_one_group_and_the_regression_head_has_its_own_rate():
-    model = network(regression_learning_rate=0.1)
-    trunk, regression = model.parameter_groups(1e-3)
-    assert (trunk["lr"], regression["lr"]) == (1e-3, 0.1)
-    assert {id(p) for p in regression["params"]} == {id(p) for p in model.regression_head.parameters()}
-    chosen = [id(parameter) for group in (trunk, regression) for parameter in group["params"]]
-    assert sorted(chosen) == sorted(id(parameter) for parameter in model.parameters())
-
-
-@given(st.integers(1, 12), st.integers(1, 40), st.sampled_from(["resample", "pad"]), st.integers(0, 5))
-def test_answers_lie_in_the_reference(query_steps, reference_steps, fit, seed):
-    rng = np.random.default_rng(seed)
-    ends = np.sort(rng.integers(0, reference_steps + 1, size=(7, 2)), axis=1)
-    windows = torch.from_numpy(np.concatenate([ends[ends[:, 0] < ends[:, 1]], [[0, reference_steps]]]))
-    with torch.no_grad():
-        ranked = network(fit=fit).rank(clip(query_steps), clip(reference_steps, seed=1), windows)
-    assert (ranked.scores.abs() <= 1).all()
-    assert (ranked.answers >= 0).all()
-    assert (ranked.answers <= reference_steps).all()
-    assert (ranked.answers[:, 1] - ranked.answers[:, 0] > 1 - 1e-9).all()
-
-
-@pytest.mark.parametrize("augmentation", [None, Augmentation(feature_dropout=0.2, scale=0.3)])
-def test_a_drawn_triplet_is_a_function_of_the_random_state(small_splits, augmentation):
-    pool = TrainingPool(small_splits["train"])
-    one, two, other = (draw_triplet(pool, np.random.default_rng(s), augmentation) for s in (0, 0, 1))
-    assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
-    assert one.positive.shape != other.positive.shape or not torch.equal(one.positive, other.positive)
-    assert one.offsets.abs().max() < 1
-
-
-def test_an_untrained_network_has_a_loss_of_one_triplet():
-    loss = aft_srm_loss(network().train(), triplets(2)[:1] * 2)
-    assert torch.isfinite(loss)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"num_steps": 8, "channels": (4, 4, 4, 4)}, r"num_steps >= 16, since 4 blocks halve it \(got 8\)"),
-        ({"hidden_channels": 0}, "hidden_channels >= 1"),
-        ({"channels": ()}, "channels as one or more"),
-        ({"fit": "cut"}, "'resample' or 'pad'"),
-        ({"dropout": 1.0}, "dropout in"),
-        ({"regression_learning_rate": 0.0}, "positive regression_learning_rate"),
-    ],
-)
-def test_refuses_impossible_settings(settings, message):
-    with pytest.raises(SettingsError, match=message):
-        network(**settings)
-
-
-def test_rivals_are_known_by_their_names():
-    assert RIVALS["aft-srm"] is AFT_SRM
-    assert all(name == rival.name for name, rival in RIVALS.items())
-
-
-@pytest.mark.slow
+@pytest.mark.learns
 def test_overfits_eight_pairs(small_splits):
+    """Its score prefers the answer to three wrong windows, and the offsets learned leave it in place."""
     split = small_splits["train"]
     pairs = [split[index] for index in range(8)]
     settings = {"hidden_channels": 32, "fusion_channels": 16, "channels": (16, 16, 32), "dropout": 0.0}
-    model = AFT_SRM.build(8, settings)
-    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    model = AFT_SRM.build(Traits(8), settings)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
     rng, candidates = np.random.default_rng(0), []
     for query, reference in pairs:
-        [truth] = reference.steps_of(query.label).tolist()[:1]
-        start, end = truth
+        start, end = reference.steps_of(query.label)[0].tolist()
         length = end - start
         moved = [[max(0, start - length), start + 1], [end - 1, min(reference.num_steps, end + length)]]
-        windows = torch.tensor([truth, *moved, [0, reference.num_steps]])
+        windows = torch.tensor([[start, end], *moved, [0, reference.num_steps]])
         candidates.append(windows[windows[:, 0] < windows[:, 1]])
-    for _ in range(150):
+    for _ in range(120):
         examples = []
         for (query, reference), windows in zip(pairs, candidates, strict=True):
             wrong = windows[int(rng.integers(1, len(windows)))].tolist()
-            right = windows[0].tolist()
-            cut = [reference.features[slice(*window)] for window in (right, wrong)]
+            cut = [reference.features[slice(*window)] for window in (windows[0].tolist(), wrong)]
             examples.append(TripletExample(query.features, *cut, torch.zeros(2)))
         loss = AFT_SRM.loss(model, examples)
         optimizer.zero_grad()
@@ -241,5 +191,5 @@ def test_overfits_eight_pairs(small_splits):
     for (query, reference), windows in zip(pairs, candidates, strict=True):
         with torch.no_grad():
             ranked = model.rank(query.features, reference.features, windows)
-        best = ranked.answers[ranked.scores.argmax()][None]
-        assert temporal_iou(best, reference.steps_of(query.label).double()).max() > 0.7
+        assert ranked.scores[0] > ranked.scores[1:].max() + 0.1
+        assert temporal_iou(ranked.answers[:1], windows[:1].double()) > 0.5

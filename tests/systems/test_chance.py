@@ -5,9 +5,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vreloc_pyg.datasets.splits import Query, Reference
 from vreloc_pyg.errors import SettingsError
-from vreloc_pyg.evaluation.recall import best_tiou, expected_hits, single_run_std
-from vreloc_pyg.systems.catalog import Chance
+from vreloc_pyg.evaluation.hits import best_tiou, expected_hits, single_run_std
+from vreloc_pyg.systems.rules.chance import Chance
 
 TRAIN_LENGTHS = ((0, 5), (2, 9), (4, 9), (0, 20))
 
@@ -73,8 +74,6 @@ def test_query_length_is_a_duration(make_query, make_reference):
 
 @given(st.integers(1, 40), st.integers(0, 5))
 def test_draws_are_placements_and_different(num_steps, seed):
-    from vreloc_pyg.datasets.splits import Query, Reference
-
     query = Query(torch.zeros(4, 2), 0.1, "", "q")
     reference = Reference(torch.zeros(num_steps, 2), 0.1, torch.zeros(0, 2), (), "r")
     chance = Chance("uniform_segment", seed=seed)
@@ -116,7 +115,3 @@ def test_single_run_std_is_that_of_simulated_runs():
 def test_refuses_an_unknown_kind():
     with pytest.raises(SettingsError, match=r"'kind'.*'train_length'.*\(got 'fair'\)"):
         Chance("fair")
-
-
-def test_repr():
-    assert repr(Chance("uniform_length", seed=3)) == "Chance(kind='uniform_length', seed=3)"

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vreloc_pyg.systems.cross_gated.cross_gated_labels import score_segments, step_labels, step_loss
-from vreloc_pyg.systems.spec import pad_clips
+from vreloc_pyg.systems.examples import pad_clips
 
 
 def test_labels_by_hand():

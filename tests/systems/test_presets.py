@@ -1,25 +1,30 @@
+import math
 from dataclasses import asdict, replace
+from functools import partial
 
 import pytest
 
-from vreloc_pyg.datasets.augmentation import Augmentation
+from tests.small_runs import DATA, small_run
+from vreloc_pyg.datasets.augmentation import Augmentation, usual_changes
 from vreloc_pyg.datasets.penn_action import PennAction
 from vreloc_pyg.datasets.sampling import GradedSampler, TripletSampler
 from vreloc_pyg.errors import SettingsError
-from vreloc_pyg.graphs.pairing import Pairing
-from vreloc_pyg.nn.mgff_net import MGFFNet
-from vreloc_pyg.nn.mgff_settings import MGFFSettings
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
-from vreloc_pyg.training import TrainingSettings, make_preset
+from vreloc_pyg.systems.mgffnet.presets import CNN, PAPER, RECOMMENDED, make_sampler
+from vreloc_pyg.systems.mgffnet.ranker_settings import RankerSettings
+from vreloc_pyg.systems.mgffnet.ranker_training import RankerTraining
+from vreloc_pyg.systems.spec import Traits
 
 SKELETON = PennAction.skeleton
-POSE = SKELETON.num_features
+NETWORK, RUN = partial(PAPER.settings_for, Traits(8)), PAPER.training_for
+POSE = Traits(SKELETON.num_features, skeleton=SKELETON)
 
 
 def test_paper_is_the_literal_reading():
-    """Paper sections 4.2 to 4.7 and 5.2.2, read literally."""
-    preset = make_preset("paper", 500)
-    assert preset.model.to_dict() == {
+    """Paper sections 4.2 to 4.8 and 5.2.2, read literally."""
+    settings = PAPER.settings_for(Traits(500))
+    assert settings == RankerSettings()
+    assert settings.network(500).to_dict() == {
         "in_channels": 500,
         "hidden_channels": 500,
         "num_layers": 2,
@@ -35,18 +40,16 @@ def test_paper_is_the_literal_reading():
         "pool": "all",
         "score_gain": 1.0,
         "pair_features": False,
-        "conv": "mgff",
         "regression": "pooled",
         "context": 0.0,
     }
-    assert preset.pairing == Pairing(num_steps=40, fit="pad", nodes="features", context=0.0)
-    assert preset.pairing.mirror_index == ()
-    assert preset.sampler == TripletSampler(SlidingWindows(), positive_jitter=0, same_reference_negative=0)
-    assert preset.augmentation is None
-    assert preset.refine
-    training = asdict(preset.training)
+    assert (settings.num_steps, settings.fit, settings.nodes) == (40, "pad", "features")
+    assert settings.mirror_index == settings.mirror_sign == settings.feature_groups == ()
+    assert settings.refine
+    assert settings.search == 0
+    training = asdict(PAPER.training)
     assert training.pop("epochs") * training.pop("steps_per_epoch") == 10_000
-    unused = {"overlap_temperature", "score_scale"}  # of the listwise loss
+    unused = {"overlap_temperature", "score_scale", "num_candidates"}  # of the listwise loss
     assert {key: value for key, value in training.items() if key not in unused} == {
         "loss": "triplet",
         "margin": 0.5,
@@ -57,24 +60,23 @@ def test_paper_is_the_literal_reading():
         "weight_decay": 0.0,
         "schedule": "constant",
         "regression_overlap": 0.0,
+        "sampler": "triplet",
+        "augment": False,
         "batch_size": 32,
         "validation_pairs": None,
         "patience": None,
         "gradient_clip": None,
         "crop": 0.0,
         "ema_decay": None,
+        "buckets": False,
         "seed": 0,
     }
 
 
-def test_the_network_knows_the_context_of_its_pairs():
-    assert make_preset("recommended", POSE, skeleton=SKELETON).model.context == 0.2
-    assert make_preset("recommended", POSE, skeleton=SKELETON, pairing={"context": 0.5}).model.context == 0.5
-
-
 def test_the_papers_network():
     """Two one-layer unidirectional LSTMs of their own weights, and 7.6 million parameters at d = 500."""
-    model = MGFFNet(**make_preset("paper", 500).model.to_dict())
+    ranker = PAPER.build(Traits(500))
+    model = ranker.model
     for encoder in (model.query_encoder, model.proposal_encoder):
         assert encoder.lstm.num_layers == 1
         assert not encoder.lstm.bidirectional
@@ -83,120 +85,121 @@ def test_the_papers_network():
     assert model.query_encoder is not model.proposal_encoder
     pairs = zip(model.query_encoder.parameters(), model.proposal_encoder.parameters(), strict=True)
     assert not any(own is other for own, other in pairs)
-    assert sum(parameter.numel() for parameter in model.parameters()) == pytest.approx(7.6e6, rel=0.01)
+    assert ranker.num_parameters == pytest.approx(7.6e6, rel=0.01)
 
 
-def test_recommended_is_told_by_named_arguments():
-    preset = make_preset("recommended", 12)
-    assert preset.model.weight == "row"
-    assert preset.model.mask_padding
-    assert preset.training.loss == "listwise"
-    assert preset.training.l2_weight == 0
-    assert preset.training.regression_learning_rate == 1e-3
-    assert preset.training.ema_decay is not None
-    assert isinstance(preset.sampler, GradedSampler)
-    assert preset.pairing.feature_groups == ((0, 12),)
-    assert preset.pairing.mirror_index == ()
-    assert preset.augmentation is not None
-    assert preset.augmentation.joints == 0
-    assert preset.augmentation.rotation == 0
+def test_recommended():
+    settings, training = RECOMMENDED.settings_for(Traits(12)), RECOMMENDED.training
+    assert settings.weight == "row"
+    assert settings.mask_padding
+    assert settings.feature_groups == ((0, 12),)
+    assert settings.mirror_index == ()
+    assert training.loss == "listwise"
+    assert training.l2_weight == 0
+    assert training.regression_learning_rate == 1e-3
+    assert training.ema_decay is not None
+    assert usual_changes(12, None) == Augmentation(feature_dropout=0.1, speed=0.25, scale=0.1)
 
 
 def test_recommended_knows_the_skeleton():
-    preset = make_preset("recommended", POSE, skeleton=SKELETON)
-    assert preset.pairing.feature_groups == SKELETON.feature_groups()
-    assert (preset.pairing.mirror_index, preset.pairing.mirror_sign) == SKELETON.mirror_features()
-    plain = make_preset("recommended", POSE).augmentation
-    assert preset.augmentation == replace(
+    settings = RECOMMENDED.settings_for(POSE)
+    assert settings.feature_groups == SKELETON.feature_groups()
+    assert (settings.mirror_index, settings.mirror_sign) == SKELETON.mirror_features()
+    plain = usual_changes(POSE.num_features, None)
+    assert usual_changes(POSE.num_features, SKELETON) == replace(
         plain, rotation=15.0, joints=SKELETON.num_joints, dims=SKELETON.num_dims
     )
-    with pytest.raises(SettingsError, match=rf"^Expected {POSE} pose features \(got 12\)$"):
-        make_preset("recommended", 12, skeleton=SKELETON)
+    with pytest.raises(SettingsError, match=rf"^Expected {POSE.num_features} pose features \(got 12\)$"):
+        RECOMMENDED.settings_for(replace(POSE, num_features=12))
 
 
 def test_paper_does_not_use_the_skeleton():
-    assert make_preset("paper", POSE, skeleton=SKELETON) == make_preset("paper", POSE)
+    assert PAPER.settings_for(POSE) == PAPER.settings_for(replace(POSE, skeleton=None))
 
 
-@pytest.mark.parametrize("name", ["paper", "recommended"])
-@pytest.mark.parametrize("skeleton", [None, SKELETON])
-def test_model_and_pairing_agree(name, skeleton):
-    preset = make_preset(name, POSE, skeleton=skeleton)
-    assert preset.name == name
-    assert preset.model.in_channels == preset.pairing.node_channels(POSE)
-    assert preset.model.pair_features == preset.pairing.pair_features
-    if name == "recommended":
-        assert preset.model.in_channels == 5 * len(preset.pairing.feature_groups)
+def test_an_ablation_is_the_recommended_system_with_its_one_change():
+    assert CNN.settings_for(POSE) == replace(RECOMMENDED.settings_for(POSE), aggregate=False)
+    assert CNN.training == RECOMMENDED.training
+
+
+@pytest.mark.parametrize(
+    ("system", "replaced", "width"),
+    [
+        (PAPER, {}, POSE.num_features),
+        (PAPER, {"pair_features": True}, POSE.num_features),
+        (RECOMMENDED, {}, 5 * len(SKELETON.feature_groups())),
+        (RECOMMENDED, {"feature_groups": [[0, 4], [4, 8]]}, 10),
+        (RECOMMENDED, {"nodes": "features", "pair_features": False, "context": 0.5}, POSE.num_features),
+    ],
+)
+def test_the_network_follows_the_pairs(system, replaced, width):
+    settings = system.settings_for(POSE, replaced)
+    network = settings.network(POSE.num_features)
+    assert network.in_channels == width
+    assert (network.pair_features, network.context) == (settings.pair_features, settings.context)
+    with pytest.raises(SettingsError, match=rf"in_channels = {width}.*\(got 7\)"):
+        system.build(POSE, {**replaced, "in_channels": 7})
 
 
 def test_windows_are_handed_to_whoever_needs_them():
-    windows = SlidingWindows(shortest=7, longest=30)
-    paper, recommended = (make_preset(name, 8, windows) for name in ("paper", "recommended"))
-    assert paper.proposals == recommended.proposals == windows
-    assert paper.sampler == TripletSampler(windows)
-    assert recommended.sampler == GradedSampler(num_candidates=24, shortest=7)
+    data = replace(DATA, proposals=SlidingWindows(shortest=7, longest=30), shortest=7)
+    assert make_sampler(PAPER.training, data) == TripletSampler(data.proposals, 0, 0)
+    assert make_sampler(RECOMMENDED.training, data) == GradedSampler(num_candidates=24, shortest=7)
+    fewer = RECOMMENDED.training_for({"num_candidates": 8})
+    assert make_sampler(fewer, data) == GradedSampler(num_candidates=8, shortest=7)
 
 
-@pytest.mark.parametrize("name", ["paper", "recommended"])
-def test_single_settings_are_replaced(name):
-    plain = make_preset(name, 8)
-    preset = make_preset(
-        name,
-        8,
-        model={"hidden_channels": 16, "scales": [1, 4]},
-        pairing={"num_steps": 10},
-        training={"epochs": 3, "seed": 7},
-    )
-    assert preset.model == replace(plain.model, hidden_channels=16, scales=(1, 4))
-    assert preset.pairing == replace(plain.pairing, num_steps=10)
-    assert preset.training == replace(plain.training, epochs=3, seed=7)
+@pytest.mark.parametrize(("name", "augmented"), [("mgffnet-paper", False), ("mgffnet", True)])
+def test_examples_are_changed_where_the_settings_say_so(name, augmented):
+    assert (small_run(name).recipe.draw.keywords["augmentation"] is not None) == augmented
+    turned = small_run(name, augment=not augmented)
+    assert (turned.recipe.draw.keywords["augmentation"] is None) == augmented
 
 
-def test_the_model_follows_the_pairing():
-    preset = make_preset("recommended", 8, pairing={"nodes": "features", "pair_features": False})
-    assert preset.model.in_channels == 8
-    assert not preset.model.pair_features
-    preset = make_preset("recommended", 8, pairing={"feature_groups": [[0, 4], [4, 8]]})
-    assert preset.model.in_channels == 10
-    paper = make_preset("paper", 8, pairing={"pair_features": True})
-    assert paper.model.pair_features
+@pytest.mark.parametrize("system", [PAPER, RECOMMENDED])
+def test_single_settings_are_replaced(system):
+    replaced = {"hidden_channels": 16, "scales": [1, 4], "num_steps": 10}
+    plain = system.settings_for(Traits(8))
+    expected = replace(plain, hidden_channels=16, scales=(1, 4), num_steps=10)
+    assert system.settings_for(Traits(8), replaced) == expected
+    assert system.training_for({"epochs": 3, "seed": 7}) == replace(system.training, epochs=3, seed=7)
 
 
-def test_unknown_presets_are_named_beside_the_known():
-    with pytest.raises(SettingsError, match=r"^Unknown preset 'small'; known are paper, recommended$"):
-        make_preset("small", 8)
-
-
-@pytest.mark.parametrize(
-    ("part", "settings"), [("model", MGFFSettings), ("pairing", Pairing), ("training", TrainingSettings)]
-)
-def test_unknown_settings_are_named_beside_the_known(part, settings):
+@pytest.mark.parametrize(("settings_of", "settings"), [(NETWORK, RankerSettings), (RUN, RankerTraining)])
+def test_unknown_settings_are_named_beside_the_known(settings_of, settings):
     known = ", ".join(settings.__dataclass_fields__)
-    with pytest.raises(
-        SettingsError, match=f"^Unknown setting 'depth' of {settings.__name__}; known are {known}$"
-    ):
-        make_preset("paper", 8, **{part: {"depth": 3}})
+    message = f"^Unknown setting 'depth' of {settings.__name__}; known are {known}$"
+    with pytest.raises(SettingsError, match=message):
+        settings_of({"depth": 3})
+
+
+IMPOSSIBLE = [
+    (NETWORK, "num_layers num_steps", [0, -1]),
+    (NETWORK, "weight fit nodes", ["stretch"]),
+    (NETWORK, "search", [-1]),
+    (RUN, "loss reduction schedule sampler", ["contrastive"]),
+    (RUN, "batch_size epochs steps_per_epoch num_candidates", [0, -1, 2.5, "ten"]),
+    (RUN, "validation_pairs patience", [0, -1]),
+    (RUN, "learning_rate regression_learning_rate", [0.0, -0.1, math.nan, math.inf, "fast"]),
+    (RUN, "score_scale gradient_clip overlap_temperature", [0.0, -2.0]),
+    (RUN, "l2_weight weight_decay margin", [-1e-3]),
+    (RUN, "ema_decay regression_overlap", [-0.1, 1.0]),
+    (RUN, "crop", [-0.1, 1.1]),
+    (RUN, "seed", [-1, "x"]),
+]
 
 
 @pytest.mark.parametrize(
-    ("part", "values"),
-    [
-        ("model", {"num_layers": 0}),
-        ("model", {"weight": "gaussian"}),
-        ("pairing", {"num_steps": 0}),
-        ("pairing", {"fit": "stretch"}),
-        ("training", {"loss": "hinge"}),
-        ("training", {"batch_size": 0}),
-    ],
+    ("settings_of", "name", "value"),
+    [(of, name, value) for of, names, values in IMPOSSIBLE for name in names.split() for value in values],
 )
-def test_impossible_settings_are_refused(part, values):
-    ((key, value),) = values.items()
-    with pytest.raises(SettingsError, match=rf"{key}.*got .*{value}"):
-        make_preset("paper", 8, **{part: values})
+def test_impossible_settings_are_refused_by_name_and_value(settings_of, name, value):
+    with pytest.raises(SettingsError, match=rf"{name}.*got .*{value}"):
+        settings_of({name: value})
 
 
-def test_presets_are_values():
-    assert make_preset("recommended", 8) == make_preset("recommended", 8)
-    assert make_preset("recommended", 8).augmentation == Augmentation(
-        feature_dropout=0.1, speed=0.25, scale=0.1
-    )
+def test_the_least_values_are_accepted():
+    least = dict.fromkeys(("validation_pairs", "patience", "batch_size", "epochs", "steps_per_epoch"), 1)
+    least |= dict.fromkeys(("l2_weight", "weight_decay", "ema_decay", "margin", "crop"), 0.0)
+    chosen = PAPER.training_for(least)
+    assert {name: getattr(chosen, name) for name in least} == least

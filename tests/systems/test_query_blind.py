@@ -3,8 +3,14 @@ import torch
 
 from vreloc_pyg.datasets.splits import Reference
 from vreloc_pyg.errors import SettingsError
-from vreloc_pyg.systems.catalog import CentredSegment, CutDetector, PriorSegment, WholeReference
-from vreloc_pyg.systems.rules.query_blind import place_steps, strongest_cuts
+from vreloc_pyg.systems.rules.query_blind import (
+    CentredSegment,
+    CutDetector,
+    PriorSegment,
+    WholeReference,
+    place_steps,
+    strongest_cuts,
+)
 
 
 def steps_of(answers, seconds_per_step=0.5):
@@ -12,7 +18,7 @@ def steps_of(answers, seconds_per_step=0.5):
 
 
 def test_the_query_is_not_looked_at(make_query, make_reference, make_split):
-    systems = [WholeReference(), CentredSegment(0.5), PriorSegment(), CutDetector(), CutDetector("centre")]
+    systems = [WholeReference(), CentredSegment(0.5), PriorSegment(), CutDetector()]
     for system in systems:
         if hasattr(system, "fit"):
             system.fit(make_split())
@@ -61,18 +67,19 @@ def test_prior_segment_finds_the_position_that_all_answers_share(make_query, mak
 
 def test_prior_segment_is_the_best_of_its_grid(make_split):
     answers = ((0, 6), (1, 6), (0, 5), (12, 20), (3, 16), (2, 7))
-    prior = PriorSegment(thresholds=(0.5,)).fit(make_split(answers))
+    prior = PriorSegment().fit(make_split(answers))
 
     def recall(fraction, length):
         start = round(fraction * (20 - length))
         hits = 0
         for low, high in answers:
             shared = max(0, min(start + length, high) - max(start, low))
-            hits += shared / (length + high - low - shared) > 0.5
+            tiou = shared / (length + high - low - shared)
+            hits += sum(tiou > threshold for threshold in (0.5, 0.6, 0.7, 0.8, 0.9))
         return hits
 
     best = max(recall(i / 20, length) for i in range(21) for length in range(1, 14))
-    assert recall(prior.start_fraction_, prior.num_steps_) == best == 4
+    assert recall(prior.start_fraction_, prior.num_steps_) == best
 
 
 def test_place_steps():
@@ -113,26 +120,18 @@ def test_strongest_cuts_returns_fewer_where_no_more_fit():
     assert strongest_cuts(torch.randn(1, 2), 3, 4).tolist() == []
 
 
-def test_cut_detector_picks_by_length_or_by_centre(make_query, make_split):
+def test_cut_detector_picks_by_length(make_query, make_split):
     # Median training length 9: round(34 / 9) - 1 = 3 cuts.
     split = make_split(((0, 9), (3, 12), (5, 20)))
     reference = Reference(pieces(6, 9, 7, 12), 0.5, torch.zeros(0, 2), (), "r")
-    by_length = CutDetector().fit(split)
-    assert by_length.typical_steps_ == 9
-    answers = by_length.localize(make_query(), reference, top_n=9)
+    system = CutDetector().fit(split)
+    assert system.typical_steps_ == 9
+    answers = system.localize(make_query(), reference, top_n=9)
     # |log(9/9)|, |log(7/9)| = .25, |log(12/9)| = .29, |log(6/9)| = .41
     assert steps_of(answers) == [[6, 15], [15, 22], [22, 34], [0, 6]]
-    by_centre = CutDetector(pick="centre").fit(split)
-    assert steps_of(by_centre.localize(make_query(), reference)) == [[15, 22]]
 
 
 def test_cut_detector_answers_a_short_reference_whole(make_query, make_split):
     system = CutDetector().fit(make_split(((0, 9), (3, 12))))
     reference = Reference(pieces(5, 5), 0.5, torch.zeros(0, 2), (), "r")
     assert steps_of(system.localize(make_query(), reference, 3)) == [[0, 10]]
-
-
-@pytest.mark.parametrize("settings", [{"pick": "best"}, {"context": 0}])
-def test_cut_detector_refuses_impossible_settings(settings):
-    with pytest.raises(SettingsError, match="got"):
-        CutDetector(**settings)

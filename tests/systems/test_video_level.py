@@ -4,11 +4,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vreloc_pyg.datasets.augmentation import Augmentation
 from vreloc_pyg.datasets.sampling import TrainingPool
-from vreloc_pyg.errors import SettingsError
-from vreloc_pyg.systems.catalog import RIVALS, VIDEO_LEVEL, video_level
+from vreloc_pyg.systems import video_level
+from vreloc_pyg.systems.spec import Traits
 from vreloc_pyg.systems.video_level import (
+    VIDEO_LEVEL,
     VideoLevelExample,
     VideoLevelSettings,
     distance_hinge,
@@ -123,7 +123,7 @@ def test_distance_hinge_equals_explicit_loops(dtype):
 
 def test_the_loss_is_the_mean_over_examples_alone():
     """Each example's share is the same in any batch, padded or not; one without a negative counts with 0."""
-    network = VIDEO_LEVEL.build(4, SMALL)
+    network = VIDEO_LEVEL.build(Traits(4), SMALL)
     examples = [
         example(),
         example(9, 30, [(2, 5), (9, 29)], 0.9, 0.1),
@@ -148,7 +148,7 @@ def test_the_loss_is_the_mean_over_examples_alone():
 
 
 def test_nothing_to_learn_from_references_without_a_negative():
-    network = VIDEO_LEVEL.build(4, SMALL)
+    network = VIDEO_LEVEL.build(Traits(4), SMALL)
     loss = video_level_loss(network, [example(3, 1, [(0, 1)])] * 2)
     loss.backward()
     assert float(loss.detach()) == 0
@@ -157,7 +157,7 @@ def test_nothing_to_learn_from_references_without_a_negative():
 
 @pytest.mark.parametrize(("query_steps", "reference_steps"), [(4, 12), (20, 3), (1, 1), (6, 5)])
 def test_the_search_equals_a_run_of_each_segment(query_steps, reference_steps, monkeypatch):
-    network = VIDEO_LEVEL.build(4, {**SMALL, "dropout": 0.4}).eval()
+    network = VIDEO_LEVEL.build(Traits(4), {**SMALL, "dropout": 0.4}).eval()
     query, reference = torch.randn(query_steps, 4), torch.randn(reference_steps, 4)
     with torch.no_grad():
         ranked = network.rank(query, reference, NONE)
@@ -171,7 +171,7 @@ def test_the_search_equals_a_run_of_each_segment(query_steps, reference_steps, m
 
 
 def test_of_equal_segments_the_shortest_then_earliest_wins():
-    network = VIDEO_LEVEL.build(4, SMALL).eval()
+    network = VIDEO_LEVEL.build(Traits(4), SMALL).eval()
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.zero_()
@@ -181,55 +181,25 @@ def test_of_equal_segments_the_shortest_then_earliest_wins():
 
 
 def test_finds_the_clip_that_the_query_is_a_copy_of():
-    network = VIDEO_LEVEL.build(4, SMALL).eval()
+    network = VIDEO_LEVEL.build(Traits(4), SMALL).eval()
     reference = torch.randn(30, 4)
     ranked = network.rank(reference[11:15], reference, NONE)
     assert ranked.windows[ranked.scores.argmax()].tolist() == [11, 15]
 
 
-def test_padding_does_not_change_an_embedding():
-    network = VIDEO_LEVEL.build(4, SMALL).eval()
-    clips = [torch.randn(n, 4) for n in (3, 9, 1)]
-    together = network.embed(clips)
-    torch.testing.assert_close(together, torch.cat([network.embed([clip]) for clip in clips]))
-    torch.testing.assert_close(together.norm(dim=1), torch.ones(3))
+def test_draws_and_lengths_of_a_task(small_splits):
+    pool, rng = TrainingPool(small_splits["train"], crop=0.5), np.random.default_rng(3)
+    drawn = [draw_video_level(pool, rng, None) for _ in range(5)]
+    shares = [share for one in drawn for share in (one.positive, one.negative)]
+    assert 0 <= min(shares) < max(shares) < 1
+    assert VIDEO_LEVEL.settings_for(Traits(4, longest=200)) == VideoLevelSettings(longest=200)
 
 
-@pytest.mark.parametrize("augmentation", [None, Augmentation(feature_dropout=0.3, scale=0.2)])
-def test_an_example_is_a_function_of_the_random_state(small_splits, augmentation):
-    pool = TrainingPool(small_splits["train"], crop=0.5)
-    first, again, other = (
-        draw_video_level(pool, np.random.default_rng(seed), augmentation) for seed in (3, 3, 4)
-    )
-    for one, same in zip(first, again, strict=True):
-        assert torch.equal(torch.as_tensor(one), torch.as_tensor(same))
-    assert first.positive != other.positive
-    assert 0 <= first.positive < 1
-    assert 0 <= first.negative < 1
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"hidden_channels": 0}, {"longest": 0}, {"dropout": 1.0}, {"margin": -0.1}, {"positive_overlap": 1.0},
-        {"negative_overlap": 0.9}, {"negative_overlap": -0.1},
-    ],
-)  # fmt: skip
-def test_impossible_settings(changed):
-    with pytest.raises(SettingsError, match="Expected"):
-        VIDEO_LEVEL.build(4, changed)
-
-
-def test_is_known_by_name():
-    assert RIVALS["video-level"] is VIDEO_LEVEL
-    assert VIDEO_LEVEL.build(4).settings == VideoLevelSettings()
-
-
-@pytest.mark.slow
+@pytest.mark.learns
 def test_learns_eight_pairs_by_heart(eight_pairs, steps_until_learned):
     """Triplets leave segments between both overlaps alone: they are brought together, to be a hit at .7."""
     settings = {"hidden_channels": 64, "dropout": 0.0, "longest": 32, "margin": 0.5, "negative_overlap": 0.7}
-    network = VIDEO_LEVEL.build(8, settings)
+    network = VIDEO_LEVEL.build(Traits(8), settings)
     rng = np.random.default_rng(0)
 
     def batch():

@@ -4,10 +4,9 @@ import pytest
 import torch
 
 from vreloc_pyg.datasets.splits import Query
-from vreloc_pyg.errors import FeatureError
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.segments import temporal_iou
-from vreloc_pyg.systems.catalog import WindowRule
+from vreloc_pyg.systems.rules.window_rule import WindowRule
 
 ALL_WINDOWS = SlidingWindows(shortest=1, longest=40, ratio=1.01, overlap=0.99)
 
@@ -45,8 +44,3 @@ def test_suppresses_near_copies(make_query, make_reference):
     free = replace(rule, nms_threshold=None).localize(make_query(), make_reference(), top_n=5)
     assert free.bounds[0].tolist() == answers.bounds[0].tolist()
     assert temporal_iou(free.bounds, free.bounds).fill_diagonal_(0).max() > 0.4
-
-
-def test_refuses_features_of_another_width(make_query, make_reference):
-    with pytest.raises(FeatureError, match=r"reference 'r' with F = 4 \(got F = 3\)"):
-        WindowRule().localize(make_query(width=4), make_reference())

@@ -1,3 +1,4 @@
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -8,14 +9,13 @@ from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.nn.actionness_classifier import ActionnessSettings
 from vreloc_pyg.training.actionness import (
     IGNORED,
-    ActionnessData,
     ActionnessTraining,
-    CropDataset,
+    LabelledReferences,
     actionness_labels,
     train_actionness,
 )
 
-SMALL = ActionnessTraining(batch_size=4, crop=24, epochs=3, steps_per_epoch=10, learning_rate=1e-2)
+SMALL = ActionnessTraining(batch_size=4, crop_steps=24, epochs=3, steps_per_epoch=10, learning_rate=1e-2)
 
 
 def reference(segments, labels, num_steps=20, features=None):
@@ -55,6 +55,7 @@ def toy(classes, seed, num_videos=4):
     return RelocalizationSplit("toy", queries, references, pairs)
 
 
+@pytest.mark.learns
 def test_it_learns_what_any_action_looks_like(tmp_path):
     train, validation = toy(["a", "b"], 0), toy(["c", "d"], 1)
     network = ActionnessSettings(4, hidden_channels=8)
@@ -67,63 +68,58 @@ def test_it_learns_what_any_action_looks_like(tmp_path):
     assert not classifier.training
 
 
+def start_actionness(folder, epochs, seed=0, **options):
+    """A run of a second, with dropout and augmentation."""
+    settings = ActionnessTraining(batch_size=2, crop_steps=16, epochs=epochs, steps_per_epoch=2, seed=seed)
+    network, change = ActionnessSettings(4, hidden_channels=4), Augmentation(scale=0.2)
+    splits = toy(["a", "b"], 0), toy(["c", "d"], 1)
+    return train_actionness(*splits, folder, network, settings, change, progress=False, **options)
+
+
 def test_the_seed_decides_the_run(tmp_path):
-    train, validation = toy(["a", "b"], 0), toy(["c", "d"], 1)
-
-    def weights(seed, name):
-        settings = ActionnessTraining(batch_size=2, crop=16, epochs=2, steps_per_epoch=2, seed=seed)
-        network = ActionnessSettings(4, hidden_channels=4)
-        classifier, _ = train_actionness(
-            train, validation, tmp_path / name, network, settings, progress=False
-        )
-        return torch.cat([parameter.flatten() for parameter in classifier.parameters()])
-
-    first = weights(0, "first")
-    assert torch.equal(first, weights(0, "again"))
-    assert not torch.equal(first, weights(1, "other"))
+    runs = [start_actionness(tmp_path / str(number), 2, seed)[0] for number, seed in enumerate((0, 0, 1))]
+    first, again, other = (torch.cat([parameter.flatten() for parameter in run.parameters()]) for run in runs)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
 
 
-def test_crops_are_a_function_of_seed_epoch_and_index():
+def test_crops_are_a_function_of_the_random_state():
     references = [reference([[4, 9]], ["run"], 20, torch.randn(20, 2)), reference([[1, 3]], ["run"], 8)]
-    labels = [actionness_labels(one, ["run"]) for one in references]
-    crops = CropDataset(references, labels, SMALL)
-    assert len(crops) == 40
-    features, targets = crops[3]
-    assert features.shape == (24, 2)
-    assert targets.shape == (24,)
-    assert torch.equal(crops[3][0], features)
-    assert any(
-        not torch.equal(crops[3][0], CropDataset(references, labels, SMALL, epoch=e)[3][0]) for e in (1, 2, 3)
-    )
-    assert (targets[20:] == IGNORED).all()  # padding teaches nothing
-    assert (features[20:] == 0).all()
-    changed = CropDataset(references, labels, SMALL, Augmentation(scale=0.5))
-    assert any(not torch.equal(changed[i][0], crops[i][0]) for i in range(5))
+    query = Query(torch.zeros(3, 2), 1.0, "run", "q")
+    labelled = LabelledReferences(RelocalizationSplit("x", [query], references, [(0, 0)]), SMALL)
+
+    def crop(seed, num_steps=24, augmentation=None):
+        return labelled.draw(np.random.default_rng(seed), num_steps, augmentation)
+
+    assert str(crop(3)) == str(crop(3))
+    starts = set()
+    for seed in range(30):
+        features, labels = crop(seed)
+        assert (features.shape, labels.shape) == ((24, 2), (24,))
+        found = 20 if features.any() else 8
+        assert torch.equal(features[:found], references[found == 8].features)
+        assert torch.equal(labels[:found], labelled.labels[found == 8])
+        assert (features[found:] == 0).all()
+        assert (labels[found:] == IGNORED).all()  # padding teaches nothing
+        short = crop(seed, 6).features
+        starts |= {n for n in range(15) if torch.equal(short, references[0].features[n : n + 6])}
+    assert len(starts) > 5
+    changed = [crop(seed, augmentation=Augmentation(scale=0.5)).features for seed in range(5)]
+    assert any(not torch.equal(one, crop(seed).features) for seed, one in enumerate(changed))
 
 
 def test_balance_and_missing_kinds():
     train = toy(["a", "b"], 0)
-    data = ActionnessData(train, train, ActionnessTraining(border=0))
+    data = LabelledReferences(train, ActionnessTraining(border=0))
     assert data.foreground == pytest.approx(0.5)  # 30 of 60 steps
     everywhere = [reference([[0, 20]], ["run"])]
     query = Query(torch.zeros(3, 2), 1.0, "run", "q")
     split = RelocalizationSplit("x", [query], everywhere, [(0, 0)])
     with pytest.raises(DataError, match="actionness needs both"):
-        ActionnessData(split, train, SMALL)
+        LabelledReferences(split, SMALL)
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"learning_rate": 0.0},
-        {"epochs": 0},
-        {"crop": 0},
-        {"patience": 0},
-        {"border": -1},
-        {"seed": -1},
-        {"border_label": "nothing"},
-    ],
-)
-def test_impossible_settings(changed):
-    with pytest.raises(SettingsError, match="Expected"):
-        ActionnessTraining(**changed)
+@pytest.mark.parametrize(("name", "value"), [("crop_steps", 0), ("border", -1), ("border_label", "nothing")])
+def test_impossible_settings(name, value):
+    with pytest.raises(SettingsError, match=f"Expected {name} .*got .*{value}"):
+        ActionnessTraining(**{name: value})

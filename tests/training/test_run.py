@@ -1,28 +1,39 @@
 import shutil
+from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, WeightAveraging
 
+from tests.small_runs import SPLITS, small_run
+from tests.systems.test_eight_pairs import eight_episodes
+from tests.training.test_actionness import start_actionness
 from vreloc_pyg.errors import CheckpointError, DataError
-from vreloc_pyg.localization import Localizer
-from vreloc_pyg.segments import temporal_iou
-from vreloc_pyg.training import make_trainer, train
-from vreloc_pyg.training.run import MONITOR, WarmedUpAverage, merge_curves
+from vreloc_pyg.systems.judging import judge
+from vreloc_pyg.training.actionness import AUC
+from vreloc_pyg.training.data import ExampleDataset
+from vreloc_pyg.training.module import TrainingModule
+from vreloc_pyg.training.recipe import MEAN_TIOU
+from vreloc_pyg.training.run import WarmedUpAverage, merge_curves
 
-COLUMNS = [
-    "train/ranking_loss",
-    "train/regression_loss",
-    "validation/R@1(0.5)",
-    "validation/R@1(0.7)",
-    "validation/mean_tiou",
-]
+JUDGED = ["validation/R@1(0.5)", "validation/R@1(0.7)", MEAN_TIOU]
+COLUMNS = {
+    "mgffnet": ["train/ranking_loss", "train/regression_loss", *JUDGED],
+    "matching-transformer": ["train/loss", *JUDGED],
+    "actionness": ["train/loss", AUC],
+}
+#: MGFFNet, a rival, and the classifier of steps: one trainer for all.
+each_kind = pytest.mark.parametrize("name", COLUMNS)
 
 
-def run(preset, splits, folder, **options):
-    return train(preset, splits["train"], splits["validation"], folder, progress=False, **options)
+def start(name, folder, epochs=4, **options):
+    """Train, with dropout, augmentation and, but for actionness, clipping and averaged weights."""
+    if name == "actionness":
+        return start_actionness(folder, epochs, **options)
+    run = small_run(name, epochs=epochs)
+    return run.network, run.train(folder, **options)
 
 
 def curves(folder):
@@ -33,6 +44,12 @@ def saved(folder, name="last"):
     return torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)
 
 
+def assert_same_run(folder, network, expected):
+    """The curves and the network are those of ``expected``, which gives a folder and a network first."""
+    pd.testing.assert_frame_equal(curves(folder), curves(expected[0]), check_exact=True)
+    assert_same_weights(network.state_dict(), expected[1].state_dict())
+
+
 def assert_same_weights(first, second):
     assert first.keys() == second.keys()
     different = [name for name in first if not torch.equal(first[name], second[name])]
@@ -40,253 +57,204 @@ def assert_same_weights(first, second):
 
 
 @pytest.fixture(scope="module")
-def whole(small_preset, splits, tmp_path_factory):
-    """Four epochs at once, with dropout, augmentation, clipping and averaged weights."""
-    folder = tmp_path_factory.mktemp("whole")
-    preset = small_preset("recommended", epochs=4)
-    assert preset.model.dropout > 0
-    assert preset.training.ema_decay is not None
-    return preset, folder, run(preset, splits, folder)
+def whole(tmp_path_factory):
+    """Function that gives four epochs at once: their folder, the network and its judgement."""
+
+    @cache
+    def finished(name):
+        folder = tmp_path_factory.mktemp("whole")
+        return folder, *start(name, folder)
+
+    return finished
 
 
-def test_a_run_leaves_checkpoints_and_curves(whole):
-    preset, folder, model = whole
+@each_kind
+def test_a_run_leaves_checkpoints_and_curves(whole, name):
+    folder, network, _ = whole(name)
     assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
     log = pd.read_csv(folder / "metrics.csv")
-    assert set(log) == {"epoch", "step", *COLUMNS}
-    for name in COLUMNS:
-        values = log[["epoch", name]].dropna()
+    assert set(log) == {"epoch", "step", *COLUMNS[name]}
+    for column in COLUMNS[name]:
+        values = log[["epoch", column]].dropna()
         assert values["epoch"].tolist() == [0, 1, 2, 3]
-        assert np.isfinite(values[name]).all()
-        if name.startswith("validation"):
-            assert values[name].between(0, 1).all()
-    assert not model.training
-    assert model.settings == preset.model
+        assert np.isfinite(values[column]).all()
+        if column.startswith("validation"):
+            assert values[column].between(0, 1).all()
+    assert not network.training
 
 
-def test_checkpoints_hold_plain_tensors_only(whole):
-    """So that torch.load needs no unpickling of code."""
-    _, folder, _ = whole
-    for name in ("best", "last"):
-        checkpoint = saved(folder, name)
-        assert {"state_dict", "optimizer_states", "lr_schedulers", "epoch"} <= checkpoint.keys()
-        assert len(checkpoint["optimizer_states"]) == 2
-
-
-def test_train_returns_the_best_epoch_not_the_last(whole, splits):
-    _, folder, model = whole
-    log = pd.read_csv(folder / "metrics.csv")[["epoch", MONITOR]].dropna()
+@each_kind
+def test_train_returns_the_best_epoch_not_the_last(whole, name):
+    folder, network, score = whole(name)
+    monitor = COLUMNS[name][-1]
+    log = pd.read_csv(folder / "metrics.csv")[["epoch", monitor]].dropna()
     best = saved(folder, "best")
-    best_epoch = int(log["epoch"][log[MONITOR].idxmax()])
-    assert best["epoch"] == best_epoch
-    assert_same_weights(
-        {f"model.{key}": value for key, value in model.state_dict().items()}, best["state_dict"]
-    )
+    assert best["epoch"] == int(log["epoch"][log[monitor].idxmax()])
+    assert score == pytest.approx(log[monitor].max(), abs=1e-6)
+    assert_same_weights({f"network.{key}": v for key, v in network.state_dict().items()}, best["state_dict"])
+    if name != "actionness":
+        with torch.no_grad():
+            judged = [judge(network, pair)[MEAN_TIOU].item() for pair in small_run(name).recipe.validation]
+        assert np.mean(judged) == pytest.approx(score, abs=1e-6)
 
 
-def test_the_best_checkpoint_is_kept_when_later_epochs_are_worse(small_preset, splits, tmp_path, monkeypatch):
-    """A learning rate that ruins the network after the first epoch."""
-    preset = small_preset("paper", epochs=3, learning_rate=1e-4)
-    judged = iter([0.1, 0.9, 0.4])
-    seen = []
+def test_the_best_is_kept_and_training_stops_when_later_epochs_are_worse(tmp_path, monkeypatch):
+    judged, seen = iter([0.3, 0.4, 0.2, 0.1, 0.5, 0.6]), []
 
     def validation_step(module, batch, batch_idx):
-        if batch_idx == 0:
-            seen.append(({k: v.clone() for k, v in module.model.state_dict().items()}, next(judged)))
-        module.log(MONITOR, torch.tensor(seen[-1][1]), batch_size=1)
+        seen.append({name: value.clone() for name, value in module.network.state_dict().items()})
+        module.log(MEAN_TIOU, torch.tensor(next(judged)), batch_size=1)
 
-    monkeypatch.setattr("vreloc_pyg.training.module.RelocalizationModule.validation_step", validation_step)
-    model = run(preset, splits, tmp_path)
-    assert_same_weights(model.state_dict(), seen[1][0])
-    assert not torch.equal(model.score_head.mlp[0].weight, seen[2][0]["score_head.mlp.0.weight"])
+    monkeypatch.setattr(TrainingModule, "validation_step", validation_step)
+    run = small_run("mgffnet-paper", epochs=6, patience=2, validation_pairs=1, learning_rate=1e-4)
+    assert run.train(tmp_path) == pytest.approx(0.4)
+    assert curves(tmp_path)[MEAN_TIOU].dropna().tolist() == pytest.approx([0.3, 0.4, 0.2, 0.1])
+    assert_same_weights(run.network.state_dict(), seen[1])
+    weight = "model.score_head.mlp.0.weight"
+    assert not torch.equal(seen[1][weight], seen[3][weight])
 
 
-def test_resuming_is_as_if_it_had_not_been_interrupted(whole, splits, tmp_path, small_preset, monkeypatch):
-    """Two epochs, then on to four: the same curve and bit-identical weights, averages and optimisers."""
-    preset, folder, model = whole
+@each_kind
+def test_resuming_is_as_if_it_had_not_been_interrupted(whole, tmp_path, name, monkeypatch):
+    """Two epochs, then on to four: the same curve and bit-identical weights, averages and optimiser."""
+    folder, _, score = whole(name)
+    real, steps = TrainingModule.training_step, []
 
-    class Interrupted(Exception):
-        pass
-
-    real = torch.nn.utils.clip_grad_norm_
-    calls = []
-
-    def clip(*arguments):
-        calls.append(1)
-        if len(calls) == 2 * 2 * 2 + 1:  # the third epoch's first step; two optimisers, two steps an epoch
-            raise Interrupted
-        return real(*arguments)
+    def interrupted(module, batch, batch_idx):
+        steps.append(batch_idx)
+        if len(steps) == 2 * 2 + 1:  # the third epoch's first step
+            raise RuntimeError("out of memory")
+        return real(module, batch, batch_idx)
 
     with monkeypatch.context() as patched:
-        patched.setattr(torch.nn.utils, "clip_grad_norm_", clip)
-        with pytest.raises(Interrupted):
-            run(preset, splits, tmp_path)
+        patched.setattr(TrainingModule, "training_step", interrupted)
+        with pytest.raises(RuntimeError, match="out of memory"):
+            start(name, tmp_path)
     assert saved(tmp_path)["epoch"] == 1
     torch.rand(17)  # another state of the generator than at the interruption
-    resumed = run(preset, splits, tmp_path, resume=True)
-    pd.testing.assert_frame_equal(curves(tmp_path), curves(folder), check_exact=True)
-    assert_same_weights(resumed.state_dict(), model.state_dict())
+    resumed, again = start(name, tmp_path, resume=True)
+    assert again == score
+    assert_same_run(tmp_path, resumed, whole(name))
     first, second = saved(folder), saved(tmp_path)
     assert_same_weights(first["state_dict"], second["state_dict"])
-    for one, other in zip(first["optimizer_states"], second["optimizer_states"], strict=True):
-        for number, state in one["state"].items():
-            assert all(torch.equal(state[key], other["state"][number][key]) for key in state)
+    (one,), (other,) = first["optimizer_states"], second["optimizer_states"]
+    assert len(one["state"]) > 0
+    for number, state in one["state"].items():
+        assert all(torch.equal(state[key], other["state"][number][key]) for key in state)
     assert first["lr_schedulers"] == second["lr_schedulers"]
-    assert first["global_step"] == second["global_step"]
+    assert [schedule["last_epoch"] for schedule in first["lr_schedulers"]] == [8] * (name == "mgffnet")
+    assert first["global_step"] == second["global_step"] == 8
 
 
-def test_a_finished_run_goes_on_to_more_epochs(small_preset, splits, tmp_path):
-    """With the constant schedule, two epochs and then two more are four."""
-    whole, part = tmp_path / "whole", tmp_path / "part"
-    expected = run(small_preset("paper", epochs=4), splits, whole)
-    run(small_preset("paper", epochs=2), splits, part)
-    resumed = run(small_preset("paper", epochs=4), splits, part, resume=True)
-    pd.testing.assert_frame_equal(curves(part), curves(whole), check_exact=True)
-    assert_same_weights(resumed.state_dict(), expected.state_dict())
-
-
-def test_resuming_a_finished_run_changes_nothing(small_preset, splits, tmp_path):
-    preset = small_preset("recommended")
-    model = run(preset, splits, tmp_path)
-    before = curves(tmp_path)
-    again = run(preset, splits, tmp_path, resume=True)
-    assert_same_weights(again.state_dict(), model.state_dict())
-    pd.testing.assert_frame_equal(curves(tmp_path), before, check_exact=True)
-
-
-def test_a_new_run_in_the_same_folder_starts_anew(whole, splits, tmp_path):
-    preset, folder, model = whole
-    shutil.copytree(folder, tmp_path / "copy")
-    again = run(preset, splits, tmp_path / "copy")
-    assert_same_weights(again.state_dict(), model.state_dict())
-    pd.testing.assert_frame_equal(curves(tmp_path / "copy"), curves(folder), check_exact=True)
-    names = sorted(path.name for path in (tmp_path / "copy" / "checkpoints").iterdir())
-    assert names == ["best.ckpt", "last.ckpt"]
-
-
-def test_another_seed_gives_another_curve(whole, small_preset, splits, tmp_path):
-    _, folder, _ = whole
-    run(small_preset("recommended", epochs=1, seed=1), splits, tmp_path)
-    losses = [pd.read_csv(where / "metrics.csv")["train/ranking_loss"][0] for where in (folder, tmp_path)]
-    assert losses[0] != losses[1]
-
-
-@pytest.mark.parametrize("name", ["paper", "recommended"])
-def test_edges_give_the_losses_of_the_closed_form(small_preset, splits, tmp_path, name):
-    logs = []
-    for edges in (False, True):
-        preset = small_preset(name, epochs=2)
-        run(preset, splits, tmp_path / str(edges), edges=edges)
-        logs.append(pd.read_csv(tmp_path / str(edges) / "metrics.csv"))
-    for column in COLUMNS[:2]:
-        losses = [log[column].dropna().to_numpy() for log in logs]
-        assert len(losses[0]) == 2
-        np.testing.assert_allclose(losses[0], losses[1], atol=1e-4)
-
-
-def test_a_worker_changes_nothing(small_preset, splits, tmp_path):
-    preset = small_preset("recommended", epochs=2, steps_per_epoch=1)
-    models = [run(preset, splits, tmp_path / str(n), num_workers=n) for n in (0, 1)]
-    assert_same_weights(models[0].state_dict(), models[1].state_dict())
-    pd.testing.assert_frame_equal(curves(tmp_path / "0"), curves(tmp_path / "1"), check_exact=True)
-
-
-def test_nothing_to_resume(small_preset, splits, tmp_path):
-    with pytest.raises(CheckpointError, match=r"^Nothing to resume: .*last\.ckpt does not exist$"):
-        run(small_preset(), splits, tmp_path, resume=True)
-    assert list(tmp_path.iterdir()) == []
+def test_a_finished_run_goes_on_to_more_epochs(whole, tmp_path):
+    """With a constant schedule, two epochs and then two more are four."""
+    start("matching-transformer", tmp_path, epochs=2)
+    resumed, _ = start("matching-transformer", tmp_path, resume=True)
+    assert_same_run(tmp_path, resumed, whole("matching-transformer"))
 
 
 @pytest.fixture
-def resumable(whole, tmp_path):
-    """A copy of a finished run, to be damaged."""
-    preset, folder, _ = whole
-    shutil.copytree(folder, tmp_path / "run")
-    return preset, tmp_path / "run"
+def copied(whole, tmp_path):
+    """A copy of a finished run, to be changed."""
+    shutil.copytree(whole("mgffnet")[0], tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_starting_a_finished_run_anew_or_resuming_it_changes_nothing(whole, copied):
+    for resume in (False, True):
+        again, _ = start("mgffnet", copied, resume=resume)
+        assert_same_run(copied, again, whole("mgffnet"))
+        assert sorted(path.name for path in (copied / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
+
+
+def test_another_seed_gives_another_curve(whole, tmp_path):
+    small_run(epochs=1, seed=1).train(tmp_path)
+    losses = [curves(folder)["train/ranking_loss"].dropna()[0] for folder in (whole("mgffnet")[0], tmp_path)]
+    assert losses[0] != losses[1]
+
+
+def test_a_worker_changes_nothing(whole, tmp_path):
+    helped, _ = start("mgffnet", tmp_path, num_workers=1)
+    assert_same_run(tmp_path, helped, whole("mgffnet"))
+
+
+def test_every_epoch_draws_new_examples(tmp_path):
+    run, drawn = small_run("cgbm"), []
+
+    def draw(rng):
+        drawn.append(run.recipe.draw(rng))
+        return drawn[-1]
+
+    replace(run, recipe=replace(run.recipe, draw=draw)).train(tmp_path)
+    first, second = (ExampleDataset(run.recipe.draw, 6, 0, epoch) for epoch in (0, 1))
+    assert [str(one) for one in drawn] == [str(one[i]) for one in (first, second) for i in range(6)]
+    assert len({str(one) for one in drawn}) == 12
+
+
+@each_kind
+def test_nothing_to_resume(tmp_path, name):
+    with pytest.raises(CheckpointError, match=r"^Nothing to resume: .*last\.ckpt does not exist$"):
+        start(name, tmp_path, resume=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("kept", [0, 1, 100, 0.5, 0.99])
-def test_truncated_checkpoints_are_refused(resumable, splits, kept):
-    preset, folder = resumable
-    last = folder / "checkpoints" / "last.ckpt"
+def test_truncated_checkpoints_are_refused(copied, kept):
+    last = copied / "checkpoints" / "last.ckpt"
     content = last.read_bytes()
     last.write_bytes(content[: kept if isinstance(kept, int) else int(kept * len(content))])
-    with pytest.raises(CheckpointError, match=r"^Cannot resume from .*last\.ckpt: "):
-        run(preset, splits, folder, resume=True)
+    with pytest.raises(CheckpointError, match=r"^Cannot resume from .*last\.ckpt: it is truncated"):
+        start("mgffnet", copied, resume=True)
 
 
-def test_files_that_are_no_checkpoints_are_refused(resumable, splits):
-    preset, folder = resumable
-    (folder / "checkpoints" / "last.ckpt").write_text("no checkpoint\n")
-    with pytest.raises(CheckpointError, match=r"^Cannot resume from .*last\.ckpt: "):
-        run(preset, splits, folder, resume=True)
+@pytest.mark.parametrize("content", ["no checkpoint\n", {}, {"state_dict": {}}, [1, 2], torch.zeros(2)])
+def test_files_of_something_else_are_refused(copied, content):
+    last = copied / "checkpoints" / "last.ckpt"
+    if isinstance(content, str):
+        last.write_text(content)
+    else:
+        torch.save(content, last)
+    with pytest.raises(CheckpointError, match=r"^Cannot resume from .*last\.ckpt: it is .*no checkpoint"):
+        start("mgffnet", copied, resume=True)
 
 
-@pytest.mark.parametrize("content", [{}, {"state_dict": {}}, [1, 2], torch.zeros(2)])
-def test_checkpoints_of_something_else_are_refused(resumable, splits, content):
-    preset, folder = resumable
-    torch.save(content, folder / "checkpoints" / "last.ckpt")
-    with pytest.raises(CheckpointError, match=r"^Cannot resume from .*last\.ckpt: "):
-        run(preset, splits, folder, resume=True)
+@pytest.mark.parametrize(
+    ("name", "model"), [("mgffnet", {"hidden_channels": 4}), ("mgffnet", {"num_layers": 1}), ("cgbm", {})]
+)
+def test_checkpoints_of_another_model_are_refused(copied, name, model):
+    with pytest.raises(CheckpointError, match=r"^Cannot resume from .*last\.ckpt: it is of another model"):
+        small_run(name, model, epochs=4).train(copied, resume=True)
 
 
-@pytest.mark.parametrize("model", [{"hidden_channels": 4}, {"num_layers": 1}])
-def test_checkpoints_of_another_model_are_refused(resumable, small_preset, splits, model):
-    _, folder = resumable
-    with pytest.raises(CheckpointError, match=r"^Cannot resume from .*last\.ckpt: "):
-        run(small_preset("recommended", model, epochs=4), splits, folder, resume=True)
+@pytest.mark.parametrize("name", ["mgffnet", "aft-srm"])
+def test_every_step_is_clipped(tmp_path, monkeypatch, name):
+    """MGFFNet's two groups each, the two of a rival together."""
+    seen, step = [], torch.optim.AdamW.step
+
+    def spy(self, closure=None, **options):
+        found = step(self, closure, **options)
+        norms = {}
+        for group in self.param_groups:
+            parts = norms.setdefault(group["clipped_with"], [])
+            parts.extend(p.grad.norm() for p in group["params"] if p.grad is not None)
+        seen.append({word: float(torch.stack(parts).norm()) for word, parts in norms.items() if parts})
+        return found
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", spy)
+    small_run(name, gradient_clip=1e-3).train(tmp_path)
+    assert len(seen) == 4
+    assert set(seen[0]) == ({"ranking", "regression"} if name == "mgffnet" else {""})
+    for norms in seen:  # all would be greater by far
+        assert list(norms.values()) == pytest.approx([1e-3] * len(norms), rel=1e-3)
 
 
-def test_a_failure_in_training_is_not_blamed_on_a_checkpoint(small_preset, splits, tmp_path, monkeypatch):
-    def training_step(*_):
-        raise RuntimeError("out of memory")
-
-    monkeypatch.setattr("vreloc_pyg.training.module.RelocalizationModule.training_step", training_step)
-    with pytest.raises(RuntimeError, match="out of memory"):
-        run(small_preset(), splits, tmp_path)
-
-
-def test_early_stopping_stops(small_preset, splits, tmp_path, monkeypatch):
-    judged = iter([0.3, 0.4, 0.2, 0.1, 0.5, 0.6])
-
-    def validation_step(module, batch, batch_idx):
-        module.log(MONITOR, torch.tensor(next(judged)), batch_size=1)
-
-    monkeypatch.setattr("vreloc_pyg.training.module.RelocalizationModule.validation_step", validation_step)
-    preset = small_preset("paper", epochs=6, patience=2, validation_pairs=1)
-    run(preset, splits, tmp_path)
-    values = pd.read_csv(tmp_path / "metrics.csv")[MONITOR].dropna().tolist()
-    assert values == pytest.approx([0.3, 0.4, 0.2, 0.1])
-    assert saved(tmp_path, "best")["epoch"] == 1
-
-
-def test_validation_pairs_limit_what_is_judged(small_preset, splits, tmp_path):
-    run(small_preset("paper", epochs=1, steps_per_epoch=1, validation_pairs=1), splits, tmp_path)
-    value = pd.read_csv(tmp_path / "metrics.csv")["validation/R@1(0.5)"].dropna().item()
-    assert value in (0, 1)
-
-
-def test_event_files_for_tensorboard_on_request(small_preset, splits, tmp_path):
-    preset = small_preset("paper", epochs=1, steps_per_epoch=1)
-    run(preset, splits, tmp_path / "with", tensorboard=True)
-    run(preset, splits, tmp_path / "without")
-    (events,) = (tmp_path / "with" / "tensorboard").glob("events.out.tfevents*")
+def test_event_files_for_tensorboard_on_request(whole, tmp_path):
+    run = small_run("mgffnet-paper", epochs=1, steps_per_epoch=1)
+    run.train(tmp_path, tensorboard=True)
+    (events,) = (tmp_path / "tensorboard").glob("events.out.tfevents*")
     assert events.stat().st_size > 0
-    assert not (tmp_path / "without" / "tensorboard").exists()
-    assert (tmp_path / "with" / "metrics.csv").exists()
-
-
-def test_the_trained_model_is_the_one_that_was_judged(whole, splits):
-    """Mean tIoU of a localizer with the returned model is the best of the curve."""
-    preset, folder, model = whole
-    localizer = Localizer(model, preset.pairing, preset.proposals, preset.refine)
-    split = splits["validation"]
-    overlaps = []
-    for query, reference in (split[index] for index in range(len(split))):
-        answer = localizer.localize(query, reference).bounds
-        overlaps.append(temporal_iou(answer, reference.segments_of(query.label)).max().item())
-    best = pd.read_csv(folder / "metrics.csv")[MONITOR].max()
-    assert np.mean(overlaps) == pytest.approx(best, abs=1e-6)
+    assert (tmp_path / "metrics.csv").exists()
+    assert not (whole("mgffnet")[0] / "tensorboard").exists()
 
 
 def test_averaging_follows_the_weights_with_a_decay_that_warms_up():
@@ -303,35 +271,16 @@ def test_averaging_follows_the_weights_with_a_decay_that_warms_up():
     assert average(torch.zeros(1), torch.ones(1), 10_000).item() == pytest.approx(0.1)
 
 
-def test_averaged_weights_are_judged_and_saved(small_preset, splits, tmp_path):
-    preset = small_preset("recommended", {"dropout": 0.0}, epochs=1, steps_per_epoch=3)
-    averaged = run(preset, splits, tmp_path / "averaged")
-    plain_preset = small_preset("recommended", {"dropout": 0.0}, epochs=1, steps_per_epoch=3, ema_decay=None)
-    plain = run(plain_preset, splits, tmp_path / "plain")
-    losses = [
-        curves(tmp_path / name)["train/ranking_loss"].dropna().tolist() for name in ("averaged", "plain")
-    ]
+def test_averaged_weights_are_judged_and_saved(tmp_path):
+    weights, losses = [], []
+    for decay in (0.998, None):
+        run = small_run("mgffnet", {"dropout": 0.0}, epochs=1, steps_per_epoch=3, ema_decay=decay)
+        run.train(tmp_path / str(decay))
+        losses.append(curves(tmp_path / str(decay))["train/ranking_loss"].dropna().tolist())
+        weights.append(run.network.model.score_head.mlp[0].weight)
     assert losses[0] == losses[1]
-    own, other = averaged.score_head.mlp[0].weight, plain.score_head.mlp[0].weight
-    assert not torch.equal(own, other)
-    torch.testing.assert_close(own, other, atol=0.05, rtol=0)
-
-
-@pytest.mark.parametrize(
-    ("training", "kinds"),
-    [
-        ({}, {ModelCheckpoint}),
-        ({"patience": 3}, {ModelCheckpoint, EarlyStopping}),
-        ({"ema_decay": 0.9}, {ModelCheckpoint, WeightAveraging}),
-    ],
-)
-def test_the_trainer_has_the_callbacks_of_the_settings(small_preset, tmp_path, training, kinds):
-    settings = small_preset("paper", **training).training
-    trainer = make_trainer(settings, tmp_path, progress=False)
-    known = {ModelCheckpoint, EarlyStopping, WeightAveraging}
-    assert {type(callback) for callback in trainer.callbacks} & known == kinds
-    assert trainer.max_epochs == settings.epochs
-    assert trainer.reload_dataloaders_every_n_epochs == 1
+    assert not torch.equal(*weights)
+    torch.testing.assert_close(*weights, atol=0.05, rtol=0)
 
 
 def write_part(folder, version, epochs, losses):
@@ -348,26 +297,21 @@ def test_merged_curves_drop_what_came_after_the_last_checkpoint(tmp_path):
     merged = pd.read_csv(tmp_path / "metrics.csv")
     assert merged["epoch"].tolist() == [0, 0, 1, 1, 2, 2, 3, 4]
     assert merged["loss"].tolist() == [9, 8, 7, 6, 5, 4, 3, 2]
-
-
-def test_merged_curves_are_in_order_of_their_starts(tmp_path):
-    for version in range(11):
-        write_part(tmp_path, version, [version], [float(version)])
-    merged = pd.read_csv(merge_curves(tmp_path))
-    assert merged["loss"].tolist() == list(range(11))
-
-
-def test_there_must_be_curves_to_merge(tmp_path):
+    for version in range(3, 12):  # the tenth comes after the ninth, not after the first
+        write_part(tmp_path, version, [version + 2], [float(version)])
+    assert pd.read_csv(merge_curves(tmp_path))["loss"].tolist()[-9:] == list(range(3, 12))
     with pytest.raises(DataError, match="Found no training curves"):
-        merge_curves(tmp_path)
+        merge_curves(tmp_path / "curves")
 
 
-def test_it_learns(small_preset, splits, tmp_path):
-    preset = small_preset(
-        "recommended", epochs=4, steps_per_epoch=6, learning_rate=1e-2, regression_learning_rate=1e-2
-    )
-    run(preset, splits, tmp_path)
+@pytest.mark.learns
+def test_it_learns(tmp_path):
+    """The same eight episodes in every step: otherwise losses differ more by what is drawn than by epoch."""
+    rates = {"learning_rate": 1e-2, "regression_learning_rate": 1e-2}
+    run = small_run(epochs=3, steps_per_epoch=8, batch_size=8, **rates)
+    draw = eight_episodes(SPLITS["train"], run.network.settings)
+    replace(run, recipe=replace(run.recipe, draw=draw)).train(tmp_path)
     log = pd.read_csv(tmp_path / "metrics.csv")
-    for name in COLUMNS[:2]:
-        losses = log[name].dropna().tolist()
-        assert losses[-1] < 0.9 * losses[0], name
+    for column in COLUMNS["mgffnet"][:2]:
+        losses = log[column].dropna().tolist()
+        assert losses[-1] < 0.9 * losses[0], column

@@ -11,7 +11,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from vreloc_pyg.datasets.tasks import Benchmark
+from vreloc_pyg.datasets.augmentation import usual_changes
+from vreloc_pyg.datasets.tasks import TaskData
 from vreloc_pyg.nn.actionness_classifier import ActionnessSettings
 from vreloc_pyg.proposals.actionness_proposals import ActionnessProposals
 from vreloc_pyg.proposals.lists import VideoProposals, write_proposal_list
@@ -24,38 +25,37 @@ from vreloc_pyg.training.actionness import ActionnessTraining, train_actionness
 
 
 def train_proposals(
-    benchmark: Benchmark,
+    data: TaskData,
     output: str | Path,
     network: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
     grouping: Mapping[str, Any] | None = None,
+    resume: bool = False,
     progress: bool = True,
 ) -> tuple[ActionnessProposals, float]:
-    """Train the actionness classifier of a benchmark and save its proposals into ``output``.
+    """Train the actionness classifier of a task and save its proposals, checkpoints and curves.
 
-    Args:
-        benchmark: its training classes are learnt, its validation classes choose.
-        output: folder for the proposals, checkpoints and curves.
-        network, training, grouping: settings to replace in
-            :class:`~vreloc_pyg.nn.actionness_classifier.ActionnessSettings`,
-            :class:`~vreloc_pyg.training.actionness.ActionnessTraining` and
-            :class:`~vreloc_pyg.proposals.tag.TAGSettings`.
-        progress: show a progress bar.
+    Training classes are learnt, validation classes choose. ``network``, ``training`` and ``grouping`` are
+    settings to replace in :class:`.ActionnessSettings`, :class:`.ActionnessTraining` and
+    :class:`.TAGSettings`; ``resume`` goes on from the last checkpoint in ``output``.
 
     Returns:
         The proposals, and the area under the ROC curve on the validation classes.
     """
-    train_split, validation = benchmark.splits["train"], benchmark.splits["validation"]
+    train_split, validation = data.splits["train"], data.splits["validation"]
     width = train_split.num_features
+    run = settings_from_dict(ActionnessTraining, training or {})
     classifier, auc = train_actionness(
         train_split,
         validation,
         output,
         settings_from_dict(ActionnessSettings, {"in_channels": width, **(network or {})}),
-        settings_from_dict(ActionnessTraining, training or {}),
+        run,
+        usual_changes(width, data.skeleton) if run.augment else None,
+        resume=resume,
         progress=progress,
     )
-    metadata = None if benchmark.features is None else benchmark.features.to_dict()
+    metadata = None if data.features is None else data.features.to_dict()
     about = {"classes": list(train_split.classes), "features": metadata, "validation_auc": auc}
     groups = settings_from_dict(TAGSettings, grouping or {})
     found = ActionnessProposals(classifier, groups, about=about)
@@ -63,33 +63,29 @@ def train_proposals(
     return found, auc
 
 
-def write_proposals(benchmark: Benchmark, output: str | Path, split: str = "all") -> pd.DataFrame:
+def write_proposals(data: TaskData, output: str | Path, split: str = "all") -> pd.DataFrame:
     """Write the candidates of references as a list in SSN's layout; return their recall.
 
     The list is by whole videos, in milliseconds: what was proposed in parts of a video is moved to its place
-    in it. Recall is that of the test split, or of the one chosen, for instances of its own classes.
-
-    Args:
-        benchmark: with its proposals.
-        output: the list.
-        split: ``"all"``, or whose references.
+    in it. Recall is that of the test split, or of the one chosen, for instances of its own classes. ``split``
+    is ``"all"``, or whose references are listed.
     """
     bounds: dict[str, list[Tensor]] = {}
     instances: dict[str, dict[tuple[float, float, str], None]] = {}
     lasting: dict[str, float] = {}
-    judged = benchmark.splits["test" if split == "all" else split]
+    judged = data.splits["test" if split == "all" else split]
     found: dict[str, Tensor] = {}
     wanted: dict[str, Tensor] = {}
-    for name in benchmark.splits if split == "all" else (split,):
-        for reference in benchmark.splits[name].references:
+    for name in data.splits if split == "all" else (split,):
+        for reference in data.splits[name].references:
             video, offset = origin(reference), reference.offset_s
-            windows = steps_to_seconds(benchmark.proposals.propose(reference), reference.seconds_per_step)
+            windows = steps_to_seconds(data.proposals.propose(reference), reference.seconds_per_step)
             bounds.setdefault(video, []).append(1000 * (windows + offset))
             ours = 1000 * (reference.segments + offset)
             spans = zip(ours.tolist(), reference.labels, strict=True)
             instances.setdefault(video, {}).update({(*span, label): None for span, label in spans})
             lasting[video] = max(lasting.get(video, 0.0), 1000 * (offset + reference.duration_s))
-            if benchmark.splits[name] is judged:
+            if data.splits[name] is judged:
                 found[reference.video_id] = windows
                 chosen = [i for i, label in enumerate(reference.labels) if label in judged.classes]
                 wanted[reference.video_id] = reference.segments[chosen]

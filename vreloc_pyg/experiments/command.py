@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from vreloc_pyg.evaluation import difference_table, format_intervals, result_table, to_markdown
+from vreloc_pyg.datasets.tasks import TASKS
+from vreloc_pyg.evaluation import difference_table, format_intervals, recall, result_table, to_markdown
 from vreloc_pyg.evaluation.bootstrap import Level
 from vreloc_pyg.experiments.ablation import BASE, choose_changes, other_proposals, run_ablation
 from vreloc_pyg.experiments.compare import print_table
@@ -19,93 +20,57 @@ from vreloc_pyg.experiments.run import mean_recall, run_benchmark, spread_pairs
 from vreloc_pyg.files import write_text
 from vreloc_pyg.report.benchmark_report import write_report
 from vreloc_pyg.report.readme import readme_table, replace_between_markers
-from vreloc_pyg.systems.known import VARIANTS
+from vreloc_pyg.systems.catalog import find_system
+from vreloc_pyg.systems.mgffnet.presets import RECOMMENDED
 
-SELECTION = (
-    "Every class is a test class of exactly one fold, with one seed a fold; validation classes choose the "
-    "checkpoint. The recommended settings were chosen on validation classes of some fold: no model was "
-    "trained or selected on its own test classes, but over all folds every class has informed the settings."
-)
-#: What a reader must know about a data set to read its table.
-NOTES = {
-    "penn_action": (
-        "Features are 2-D poses, not C3D: not comparable with published numbers.",
-        "References are composed of clips, and in slow actions the cross-fades are the fastest motion: part "
-        "of what is learned at high tIoU is where clips were joined. The row *cut detector* shows what joins "
-        "alone are worth, the row *query of another class* that the answers depend on the query.",
-        SELECTION,
-    ),
-    "utkinect": (
-        "Features are 3-D poses, not C3D: not comparable with published numbers.",
-        "References are untrimmed recordings: nothing was joined.",
-        SELECTION,
-    ),
-    "synthetic": ("Data are generated: the table shows that systems work, not how well they would do.",),
-}
-#: Rows of a report that are left out of the short table of a README, and its thresholds.
-NOT_IN_README = (
-    "whole reference",
-    "centred 50%",
-    "centred 20 steps",
-    "frame-level (sdtw)",
-    "frame-level (slope)",
-)
-README_THRESHOLDS = (0.5, 0.7, 0.9)
+#: Columns of the short table of a README.
+README_METRICS = tuple(map(recall, (0.5, 0.7, 0.9)))
 
 
 def benchmark_systems(plan: BenchmarkPlan, output: str | Path, readme: str | Path | None = None) -> None:
-    """Run systems on folds of a data set and write the report into ``output``.
+    """Run systems on folds of a data set and write models, answers and the report into ``output``.
 
-    Args:
-        plan: what to run.
-        output: folder of models, answers and tables.
-        readme: file whose table of this data set is replaced, see
-            :func:`vreloc_pyg.report.readme.replace_between_markers`.
+    In the file ``readme``, the table of this data set is replaced, see
+    :func:`vreloc_pyg.report.readme.replace_between_markers`.
 
     Raises:
         DataError: if the folder holds answers of other settings, or the file lacks the markers.
     """
     frame = run_benchmark(plan, output)
     splits = {fold: spread_pairs(plan.load(fold).splits["test"], plan.num_pairs) for fold in plan.folds}
+    systems = [find_system(name) for name in plan.systems]
     rows = frame.drop_duplicates("system").set_index("system")["parameters"]
-    ours = VARIANTS["mgffnet"].row
     write_report(
         frame,
         output,
         name=plan.data,
-        ours=ours if ours in rows.index else str(rows.index[-1]),
+        published={one.row: one.published for one in systems if one.published is not None},
         command=shlex.join(["vreloc", "benchmark", *plan.words(), "--output", str(output)]),
         parameters={str(system): int(count) for system, count in rows.items() if count},
         candidate_recall=mean_recall(plan, output),
-        notes=NOTES.get(plan.data, ()),
+        notes=TASKS[plan.data].caveats,
         splits=splits,
     )
     results = pd.read_csv(Path(output) / "results.csv")
     if readme is not None:
-        shown = [name for name in results["system"] if name not in NOT_IN_README]
-        table = readme_table(results, shown, README_THRESHOLDS)
+        left_out = {system.row for system in systems if not system.in_readme}
+        shown = [row for row in results["system"] if row not in left_out]
+        table = readme_table(results, shown, README_METRICS)
         text = Path(readme).read_text(encoding="utf-8")
         write_text(readme, replace_between_markers(text, plan.data, table))
     print_table(results, ("R@1(0.5)", "R@1(0.7)", "mean tIoU"))
 
 
 def ablate_settings(
-    plan: BenchmarkPlan,
-    changes: Sequence[str],
-    output: str | Path,
-    sources: Mapping[str, str] | None = None,
+    plan: BenchmarkPlan, changes: Sequence[str], output: str | Path, sources: Mapping[str, str] | None = None
 ) -> None:
-    """Run an ablation of the recommended settings and write its tables into ``output``.
+    """Run an ablation and write models, answers, ``ablation.md`` and ``ablation.csv`` into ``output``.
 
-    Args:
-        plan: data, folds, seed and settings of the runs.
-        changes: see :func:`.ablation.choose_changes`.
-        output: folder of models, answers, ``ablation.md`` and ``ablation.csv``.
-        sources: see :func:`.ablation.other_proposals`.
+    ``changes`` are as of :func:`.ablation.choose_changes`, ``sources`` of :func:`.ablation.other_proposals`.
     """
     sources = sources or {}
     rows = (*choose_changes(changes), *other_proposals(sources))
-    own = plan.training.get("mgffnet")  # the one system there is: its settings stand without its name
+    own = plan.training.get(RECOMMENDED.name)  # the one system there is: its settings stand without its name
     command = ["vreloc", "ablate", *replace(plan, training={}).words(), "--changes", shown_words(changes)]
     command += ["--training", json.dumps(dict(own))] if own else []
     command += ["--sources", json.dumps(dict(sources))] if sources else []
@@ -113,7 +78,7 @@ def ablate_settings(
     frame = run_ablation(plan, rows, output)
     level: Level = "folds" if len(plan.folds) > 1 else "queries"
     results = result_table(frame, level=level)
-    results.insert(1, "parameters", frame.groupby("system", sort=False)["parameters"].first().to_numpy())
+    results.insert(2, "parameters", frame.groupby("system", sort=False)["parameters"].first().to_numpy())
     shown = ["system", "parameters", *(f"R@1({t:g})" for t in (0.5, 0.7, 0.9)), "R@1 avg", "mean tIoU"]
     parts = [
         f"# MGFFNet on {plan.data}: one setting changed at a time",

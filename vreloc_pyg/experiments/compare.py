@@ -1,4 +1,4 @@
-"""Evaluating systems on a benchmark, beside the rules."""
+"""Evaluating trained systems on a task, beside the rules."""
 
 from __future__ import annotations
 
@@ -9,29 +9,25 @@ import pandas as pd
 import torch
 
 from vreloc_pyg.datasets.splits import RelocalizationSplit
-from vreloc_pyg.datasets.tasks import Benchmark
-from vreloc_pyg.evaluation import (
-    THRESHOLDS,
+from vreloc_pyg.datasets.tasks import TaskData
+from vreloc_pyg.evaluation import evaluate
+from vreloc_pyg.evaluation.hits import THRESHOLDS, best_tiou, passes
+from vreloc_pyg.evaluation.metrics import METRICS, Metric, thresholds_of
+from vreloc_pyg.evaluation.tables import (
     difference_table,
-    evaluate,
     format_intervals,
     result_table,
     save_table,
     to_markdown,
 )
-from vreloc_pyg.evaluation.recall import best_tiou, passes
 from vreloc_pyg.features.metadata import check_metadata
 from vreloc_pyg.files import write_text
-from vreloc_pyg.localization import Localizer, RankingLocalizer
+from vreloc_pyg.localization.localizer import Localizer
 from vreloc_pyg.proposals.source import ProposalSource
 from vreloc_pyg.segments import steps_to_seconds
-from vreloc_pyg.systems.catalog import STRONGEST_RULE, LocalizerProtocol, standard_rules
-
-
-def benchmark_rules(benchmark: Benchmark) -> list[LocalizerProtocol]:
-    """The systems without a network, fitted on the benchmark's training split."""
-    mirror = None if benchmark.skeleton is None else benchmark.skeleton.mirror_features()
-    return standard_rules(benchmark.splits["train"], benchmark.proposals, mirror)
+from vreloc_pyg.systems.catalog import fitted_rules
+from vreloc_pyg.systems.protocol import LocalizerProtocol
+from vreloc_pyg.systems.rules.window_rule import BEST_WINDOW_RULE
 
 
 def candidate_recall(
@@ -46,52 +42,39 @@ def candidate_recall(
     return {f"{threshold:g}": value for threshold, value in zip(thresholds, recall.tolist(), strict=True)}
 
 
-def load_localizer(checkpoint: str | Path, benchmark: Benchmark) -> RankingLocalizer:
-    """A trained model for a benchmark; its own proposals, unless the benchmark was given some.
+def load_localizer(checkpoint: str | Path, data: TaskData) -> Localizer:
+    """A trained model for a task; its own proposals, unless the task was given some.
 
-    Raises:
-        FeatureError: if it was trained on features made in another way than the benchmark's.
-        CheckpointError: if it cannot be read, or holds no proposals and none were given.
+    Raises :class:`FeatureError` if it was trained on features made in another way than the task's.
     """
-    given = benchmark.proposals if benchmark.proposals_given else None
-    localizer = Localizer.from_pretrained(checkpoint, given)
-    if localizer.features is not None and benchmark.features is not None:
-        check_metadata(localizer.features, benchmark.features, f"the features of {benchmark.name}")
+    localizer = Localizer.from_pretrained(checkpoint, data.proposals if data.proposals_given else None)
+    if localizer.features is not None and data.features is not None:
+        check_metadata(localizer.features, data.features, f"the features of {data.name}")
     return localizer
 
 
-def evaluate_benchmark(
-    benchmark: Benchmark,
+def evaluate_task(
+    data: TaskData,
     localizers: Sequence[LocalizerProtocol],
     output: str | Path,
     split: str = "test",
-    thresholds: Sequence[float] = THRESHOLDS,
+    metrics: Sequence[Metric] = METRICS,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Evaluate systems beside the rules; write ``per_query.csv``, ``results`` and ``differences`` tables.
+    """Evaluate learned systems beside the rules on a split of a task; return the table of results.
 
-    Args:
-        benchmark: whose ``split`` is answered.
-        localizers: the learned systems; the rules are added.
-        output: folder for the tables.
-        split: ``"validation"`` or ``"test"``.
-        thresholds: tIoU thresholds.
-        progress: show progress bars.
-
-    Returns:
-        The table of results.
+    ``per_query.csv`` and the tables ``results`` and ``differences`` are written into ``output``.
     """
     output = Path(output)
-    pairs = benchmark.splits[split]
-    recall = candidate_recall(pairs, benchmark.proposals, thresholds)
+    pairs = data.splits[split]
+    recall = candidate_recall(pairs, data.proposals, thresholds_of(metrics) or THRESHOLDS)
     print("Recall of the candidate windows, % of queries: ", end="")
     print(", ".join(f"{value:.1f} at {threshold}" for threshold, value in recall.items()))
-    rules = benchmark_rules(benchmark)
-    frame = evaluate([*rules, *localizers], pairs, thresholds, progress)
+    frame = evaluate([*fitted_rules(data), *localizers], pairs, metrics, progress)
     write_text(output / "per_query.csv", frame.to_csv(index=False))
-    table = result_table(frame, thresholds)
+    table = result_table(frame, metrics)
     save_table(table, output / "results")
-    save_table(difference_table(frame, STRONGEST_RULE, thresholds), output / "differences")
+    save_table(difference_table(frame, BEST_WINDOW_RULE.row, metrics), output / "differences")
     return table
 
 

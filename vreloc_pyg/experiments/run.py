@@ -3,53 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
-from vreloc_pyg.datasets.splits import Query, Reference, RelocalizationSplit
-from vreloc_pyg.datasets.tasks import Benchmark
+from vreloc_pyg.datasets.splits import RelocalizationSplit
+from vreloc_pyg.datasets.tasks import TaskData
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.evaluation import evaluate
-from vreloc_pyg.evaluation.comparison import CURVE
-from vreloc_pyg.experiments.compare import benchmark_rules, candidate_recall
-from vreloc_pyg.experiments.plan import RULES, TRAINING_FREE, WRONG_QUERY, BenchmarkPlan
+from vreloc_pyg.evaluation.metrics import with_curve
+from vreloc_pyg.experiments.compare import candidate_recall
+from vreloc_pyg.experiments.plan import BenchmarkPlan
 from vreloc_pyg.experiments.train import train_system
 from vreloc_pyg.files import write_json, write_text
-from vreloc_pyg.localization import Localizer, RankingLocalizer
-from vreloc_pyg.segments import Segments
-from vreloc_pyg.systems.catalog import LocalizerProtocol
+from vreloc_pyg.localization.localizer import Localizer
+from vreloc_pyg.systems.catalog import find_system
+from vreloc_pyg.systems.protocol import LocalizerProtocol
+from vreloc_pyg.systems.spec import Control, LearnedSystem, Rule
 
-#: The system whose model :class:`WrongQuery` asks.
-OURS = "mgffnet"
-
-
-class WrongQuery:
-    """A trained localizer that is asked with a query of another class.
-
-    What it still finds, it finds by where actions begin and end, not by which action is meant.
-
-    Args:
-        localizer: the system.
-        split: whose queries are exchanged.
-    """
-
-    def __init__(self, localizer: RankingLocalizer, split: RelocalizationSplit) -> None:
-        self.localizer = localizer
-        self.name = f"{localizer.name}, query of another class"
-        half = len(split.queries) // 2
-        turned = [*split.queries[half:], *split.queries[:half]]
-        # By their features, since several queries may be cut from one video.
-        self.other = {
-            id(query.features): next(other for other in [*turned[i:], *turned] if other.label != query.label)
-            for i, query in enumerate(split.queries)
-        }
-
-    def localize(self, query: Query, reference: Reference, top_n: int = 1) -> Segments:
-        """Its answer to another question."""
-        return self.localizer.localize(self.other[id(query.features)], reference, top_n)
+RECALL_NAME = "candidate_recall.json"
 
 
 def run_benchmark(
@@ -61,35 +36,46 @@ def run_benchmark(
     ``SYSTEM.settings.json`` what decided both. A run that was interrupted goes on from its last checkpoint;
     several processes may work on different folds or systems.
 
-    Args:
-        plan: what to run.
-        output: folder of the results.
-        say: told what is begun.
-        progress: show progress bars.
-
-    Raises:
-        DataError: if the folder holds answers of other settings.
+    ``say`` is told what is begun. If the folder holds answers of other settings, or the data cannot provide
+    what a control asks, that is a :class:`DataError` before anything is trained.
     """
     output = Path(output)
+    missing = {
+        fold: [name for name in plan.systems if not _done(name, plan, fold, _folder(output, fold))]
+        for fold in plan.folds
+    }
+    for fold, names in missing.items():
+        for control in (system for system in map(find_system, names) if isinstance(system, Control)):
+            control.ask(spread_pairs(plan.load(fold).splits["test"], plan.num_pairs))
     frames = []
     for fold in plan.folds:
-        folder = output / "runs" / f"fold{fold}"
-        missing = [name for name in plan.systems if not _done(name, plan, fold, folder)]
-        benchmark = plan.load(fold) if missing else None
-        for name in missing:
-            assert benchmark is not None
-            say(f"{plan.data}, fold {fold}: {name}")
-            _run_system(name, plan, benchmark, fold, folder, progress)
+        folder = _folder(output, fold)
+        if missing[fold]:
+            data = plan.load(fold)
+            pairs = spread_pairs(data.splits["test"], plan.num_pairs)
+            if not (folder / RECALL_NAME).exists():
+                write_json(folder / RECALL_NAME, candidate_recall(pairs, data.proposals))
+            for name in missing[fold]:
+                say(f"{plan.data}, fold {fold}: {name}")
+                _run_system(name, plan, data, fold, folder, progress)
         frames += [read_answers(folder / f"{name}.csv") for name in plan.systems]
     return pd.concat(frames, ignore_index=True)
 
 
-def _done(name: str, plan: BenchmarkPlan, fold: int, folder: Path) -> bool:
-    """Whether answers of these very settings are there.
+def _folder(output: Path, fold: int) -> Path:
+    return output / "runs" / f"fold{fold}"
 
-    Raises:
-        DataError: if there are some of others.
-    """
+
+def _trained_as(name: str) -> str | None:
+    """The system whose model answers; ``None`` for a rule."""
+    system = find_system(name)
+    if isinstance(system, Control):
+        return system.of
+    return system.name if isinstance(system, LearnedSystem) else None
+
+
+def _done(name: str, plan: BenchmarkPlan, fold: int, folder: Path) -> bool:
+    """Whether answers of these very settings are there; :class:`DataError` if there are some of others."""
     kept = folder / f"{name}.settings.json"
     if not kept.exists():
         return False
@@ -99,53 +85,48 @@ def _done(name: str, plan: BenchmarkPlan, fold: int, folder: Path) -> bool:
 
 
 def _settings(name: str, plan: BenchmarkPlan, fold: int) -> dict[str, object]:
-    learned = name not in (RULES, *TRAINING_FREE)
-    trained = OURS if name == WRONG_QUERY else name
-    training = plan.training_of(trained, fold) if learned else None
+    trained = _trained_as(name)
+    training = None if trained is None else plan.training_of(trained, fold)
     about = {"data": plan.data, "seed": plan.seed, "num_pairs": plan.num_pairs, "training": training}
-    sources = {"features": plan.features, "proposals": plan.proposals, "model": plan.model.get(trained)}
+    model = None if trained is None else plan.model.get(trained)
+    sources = {"features": plan.features, "proposals": plan.proposals, "model": model}
     return {**about, **{name: value for name, value in sources.items() if value is not None}}
 
 
 def _run_system(
-    name: str, plan: BenchmarkPlan, benchmark: Benchmark, fold: int, folder: Path, progress: bool
+    name: str, plan: BenchmarkPlan, data: TaskData, fold: int, folder: Path, progress: bool
 ) -> None:
-    pairs = spread_pairs(benchmark.splits["test"], plan.num_pairs)
+    system = find_system(name)
+    pairs = spread_pairs(data.splits["test"], plan.num_pairs)
     write_json(folder / f"{name}.settings.json", _settings(name, plan, fold))
-    systems: Sequence[LocalizerProtocol]
-    if name == RULES:
-        systems = benchmark_rules(benchmark)
-        write_json(folder / "candidate_recall.json", candidate_recall(pairs, benchmark.proposals))
-    elif name in TRAINING_FREE:
-        systems = [TRAINING_FREE[name]]
-    elif name == WRONG_QUERY:
-        systems = [WrongQuery(_trained(OURS, plan, benchmark, fold, folder, progress), pairs)]
+    localizer: LocalizerProtocol
+    parameters = 0
+    if isinstance(system, Rule):
+        localizer = system.fit(data)
     else:
-        systems = [_trained(name, plan, benchmark, fold, folder, progress)]
-    frame = evaluate(systems, pairs, CURVE, progress).assign(fold=fold)
-    sizes = {system.name: getattr(system, "num_parameters", 0) for system in systems}
-    frame["parameters"] = frame["system"].map(sizes)
+        trained = _trained(_trained_as(name) or name, plan, data, fold, folder, progress)
+        if isinstance(system, Control):
+            trained = copy(trained)
+            trained.system, trained.name = system, system.row
+        else:
+            parameters = trained.num_parameters
+        localizer = trained
+    asked = system.ask(pairs) if isinstance(system, Control) else None
+    frame = evaluate([localizer], pairs, with_curve(), progress, ask=asked)
+    frame = frame.assign(fold=fold, parameters=parameters)
     write_text(folder / f"{name}.csv", frame.to_csv(index=False))
 
 
 def _trained(
-    name: str, plan: BenchmarkPlan, benchmark: Benchmark, fold: int, folder: Path, progress: bool
-) -> RankingLocalizer:
+    name: str, plan: BenchmarkPlan, data: TaskData, fold: int, folder: Path, progress: bool
+) -> Localizer:
     """The model of a system, trained unless it is there already."""
     place = folder / name
     if not (place / "model").exists():
-        resume = (place / "checkpoints" / "last.ckpt").exists()
-        train_system(
-            name,
-            benchmark,
-            place,
-            model=plan.model.get(name),
-            training=plan.training_of(name, fold),
-            resume=resume,
-            progress=progress,
-            calibrated=False,
-        )
-    return Localizer.from_pretrained(place / "model", benchmark.proposals)
+        settings = plan.model.get(name), plan.training_of(name, fold)
+        begun = (place / "checkpoints" / "last.ckpt").exists()
+        train_system(name, data, place, *settings, calibrated=False, resume=begun, progress=progress)
+    return Localizer.from_pretrained(place / "model", data.proposals)
 
 
 def spread_pairs(split: RelocalizationSplit, count: int | None) -> RelocalizationSplit:
@@ -156,21 +137,15 @@ def spread_pairs(split: RelocalizationSplit, count: int | None) -> Relocalizatio
 
 
 def read_answers(path: str | Path) -> pd.DataFrame:
-    """Kept answers; identifiers stay text.
-
-    Raises:
-        DataError: if the file cannot be read.
-    """
+    """Kept answers; identifiers stay text."""
     try:
         return pd.read_csv(path, dtype={"query_id": str, "reference_id": str, "label": str})
     except (OSError, ValueError) as error:
         raise DataError(f"Cannot read the answers {path}: {error}; remove it to make it anew") from None
 
 
-def mean_recall(plan: BenchmarkPlan, output: str | Path) -> dict[str, float] | None:
-    """Recall of the candidate windows in percent, averaged over folds; ``None`` where no rules were run."""
-    files = [Path(output) / "runs" / f"fold{fold}" / "candidate_recall.json" for fold in plan.folds]
-    if not all(file.exists() for file in files):
-        return None
+def mean_recall(plan: BenchmarkPlan, output: str | Path) -> dict[str, float]:
+    """Recall of the candidate windows in percent, averaged over folds."""
+    files = [_folder(Path(output), fold) / RECALL_NAME for fold in plan.folds]
     table = pd.DataFrame([json.loads(file.read_text()) for file in files])
     return {str(threshold): float(value) for threshold, value in table.mean().items()}

@@ -1,7 +1,5 @@
 """Answers in seconds."""
 
-from vreloc_pyg.localization.base import RankingLocalizer
-from vreloc_pyg.localization.localizer import Localizer
-from vreloc_pyg.localization.rival import RivalLocalizer
+import lazy_loader
 
-__all__ = ["Localizer", "RankingLocalizer", "RivalLocalizer"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

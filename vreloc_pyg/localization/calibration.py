@@ -10,11 +10,12 @@ import numpy as np
 
 from vreloc_pyg.datasets.splits import Query, Reference, RelocalizationSplit
 from vreloc_pyg.errors import DataError
+from vreloc_pyg.settings import CheckedSettings
 from vreloc_pyg.systems.protocol import LocalizerProtocol
 
 
 @dataclass(frozen=True)
-class Calibration:
+class Calibration(CheckedSettings):
     """Probability that the action is in a reference, by the best score there.
 
     .. math:: P = \\sigma(a\\,s + b)
@@ -22,10 +23,8 @@ class Calibration:
     (Platt, "Probabilistic outputs for support vector machines", 1999.)
 
     Args:
-        slope: a.
-        intercept: b.
-        num_present: answers with the action that decided it.
-        num_absent: answers without.
+        slope, intercept: a and b.
+        num_present, num_absent: answers with and without the action that decided them.
     """
 
     slope: float
@@ -43,9 +42,6 @@ def fit_calibration(present: Sequence[float], absent: Sequence[float]) -> Calibr
     """Logistic regression of best scores, with and without the action in the reference.
 
     Both kinds weigh the same, so that .5 is where they balance, however many there are of each.
-
-    Raises:
-        DataError: if there is none of a kind.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -65,8 +61,7 @@ def calibrate(
 ) -> Calibration | None:
     """Fit on the pairs of a split, each query asked of its reference and of one without its action.
 
-    Returns:
-        ``None`` where no reference lacks the action of any query.
+    ``None`` where no reference lacks the action of any query.
     """
     rng = np.random.default_rng([seed, 7])
     chosen = rng.permutation(len(split))[:max_pairs]

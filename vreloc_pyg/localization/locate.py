@@ -1,52 +1,39 @@
-"""From two video files to an answer."""
+"""From a query and a reference, videos or their features, to an answer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from vreloc_pyg.datasets.splits import Query, Reference
-from vreloc_pyg.errors import SettingsError, VideoError
-from vreloc_pyg.features.metadata import check_metadata
+from vreloc_pyg.errors import FeatureError, VideoError
+from vreloc_pyg.features.store import FeatureStore
 from vreloc_pyg.files import user_cache
-from vreloc_pyg.localization.calibration import Calibration
-from vreloc_pyg.proposals.sliding_window import SlidingWindows
+from vreloc_pyg.localization.localizer import Localizer
+from vreloc_pyg.localization.sources import Sources
+from vreloc_pyg.localization.training_free import training_free
 from vreloc_pyg.segments import Segments, clip_segments
-from vreloc_pyg.systems.rules.window_rule import WindowRule
-from vreloc_pyg.video.decoding import probe
-from vreloc_pyg.video.extract import FeatureCache, extract_video
-from vreloc_pyg.video.extractor import VideoExtractor, load_extractor
-
-if TYPE_CHECKING:
-    from vreloc_pyg.localization.base import RankingLocalizer
-
-#: Of the training-free system on I3D features: best scores of 16 queries whose reference shows their action
-#: and 12 whose does not, joined from four clips, lie in [-.62, -.39] and [-1.05, -.81].
-TRAINING_FREE = Calibration(slope=40.0, intercept=28.6, num_present=16, num_absent=12)
-
+from vreloc_pyg.systems.protocol import check_top_n
+from vreloc_pyg.video.extraction import FeatureCache
+from vreloc_pyg.video.extractor import VideoExtractor
+from vreloc_pyg.video.extractors import load_extractor
 
 #: Candidate windows that an answer keeps for pictures, and the largest tIoU two of them may have: with more
 #: overlap they would be near-copies of the best.
 KEPT_PROPOSALS, PROPOSALS_NMS = 100, 0.8
 
 
-def training_free() -> WindowRule:
-    """The window rule on features of a network, used where there is no trained model."""
-    windows = SlidingWindows(shortest=3, longest=400, ratio=1.2, overlap=0.8)
-    return WindowRule(windows, 0.25, normalize=True, search_steps=4, name="window rule (no training)")
-
-
 @dataclass(frozen=True)
 class VideoAnswer:
-    """The segments of a reference video that show a query's action.
+    """The segments of a reference that show a query's action.
 
     Args:
-        query, reference: the files.
+        query, reference: the files, or names in a feature store.
         query_range: the part of the query that was looked for, in seconds.
         system: what answered.
         segments: in seconds of the reference, best first, with scores.
@@ -102,9 +89,12 @@ class VideoAnswer:
 def locate(
     query: str | Path,
     reference: str | Path,
-    localizer: RankingLocalizer | None = None,
+    localizer: Localizer | None = None,
     *,
-    extractor: VideoExtractor | None = None,
+    store: FeatureStore | None = None,
+    seconds_per_step: float | None = None,
+    extractor: VideoExtractor | str | None = None,
+    weights: str | Path | None = None,
     start_s: float = 0.0,
     end_s: float | None = None,
     top_n: int = 5,
@@ -112,13 +102,15 @@ def locate(
     cache: str | Path | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> VideoAnswer:
-    """Find the segments of a reference video that show the action of a query video.
+    """Find the segments of a reference that show the action of a query.
 
     Args:
-        query: the video of the action.
-        reference: the video to search.
+        query: what shows the action: a video, a ``.npy`` file ``[num_steps, F]``, or a name in ``store``.
+        reference: what is searched, likewise.
         localizer: a trained model; by default :func:`training_free`.
-        extractor: by default the one the model was trained with, or I3D.
+        store: features of videos by name.
+        seconds_per_step: duration of a step of features that do not say so.
+        extractor, weights: of features of videos, see :func:`choose_extractor`.
         start_s, end_s: the part of the query that shows the action, in seconds; by default all of it.
         top_n: number of segments at most.
         min_score: leave out segments with lower scores.
@@ -128,36 +120,40 @@ def locate(
     Raises:
         VideoError: if a file cannot be read, the range does not lie in the query, or the query is longer than
             the reference.
-        FeatureError: if the model was trained on features made in another way.
+        DataError: if there is nothing of a name, or nobody says how long steps last.
+        FeatureError: if features were made in another way than the model's, or than each other.
         WeightsError: if the extractor's weights are missing.
     """
-    if top_n < 1:
-        raise SettingsError(f"Expected top_n >= 1 (got {top_n})")
+    check_top_n(top_n)
     trained_on = None if localizer is None else localizer.features
-    if extractor is None:
-        name = "i3d" if trained_on is None else trained_on.extractor or "i3d"
-        extractor = load_extractor(name, frame_rate=None if trained_on is None else trained_on.frame_rate)
-    if trained_on is not None:
-        check_metadata(trained_on, extractor.metadata, f"features of {extractor.name}")
     kept = FeatureCache(user_cache() / "features" if cache is None else Path(cache))
-    searchable_s = probe(reference).duration_s  # before minutes are spent on features of the other file
-    clip = extract_video(query, extractor, start_s, end_s, kept, progress=progress)
+
+    def network() -> VideoExtractor:
+        if isinstance(extractor, VideoExtractor):
+            return extractor
+        return choose_extractor(localizer, extractor, weights)
+
+    sources = Sources(network, kept, trained_on, store, seconds_per_step, progress)
+    searchable_s = sources.lasting(reference)  # before minutes are spent on features of the other file
+    sources.lasting(query)
+    clip = sources.read(query, start_s, end_s)
     if searchable_s is not None:
-        _check_length(clip.duration_s, searchable_s, extractor.seconds_per_step)
-    video = extract_video(reference, extractor, cache=kept, progress=progress)
-    _check_length(clip.duration_s, video.duration_s, extractor.seconds_per_step)
-    system = training_free() if localizer is None else localizer
-    step = extractor.seconds_per_step
+        _check_length(clip.duration_s, searchable_s, clip.seconds_per_step)
+    video = sources.read(reference)
+    step = video.seconds_per_step
+    if abs(clip.seconds_per_step - step) > 0.01 * step:
+        raise FeatureError(
+            f"Steps last {clip.seconds_per_step:g} s in the query and {step:g} s in the reference"
+        )
+    _check_length(clip.duration_s, video.duration_s, step)
+    made_with = sources.made_with(reference)
+    system = training_free(made_with.extractor) if localizer is None else localizer
     wanted = Query(clip.features, step, "", Path(query).stem)
     searched = Reference(video.features, step, torch.empty(0, 2), (), Path(reference).stem)
     ranking = system.rank(wanted, searched)
-    best = ranking.segments.top(top_n, system.nms_threshold)
-    if isinstance(system, WindowRule):
-        best = system.refined(wanted, searched, best)
+    best = system.best(ranking, wanted, searched, top_n)
     assert best.scores is not None
-    calibration = localizer.calibration if localizer is not None else None
-    if localizer is None and extractor.name == "i3d":
-        calibration = TRAINING_FREE
+    calibration = system.calibration
     proposals = ranking.segments.top(KEPT_PROPOSALS, PROPOSALS_NMS)
     probability = None if calibration is None else calibration.probability(float(best.scores[0]))
     bounds = clip_segments(best.bounds, video.duration_s, min(step, video.duration_s))
@@ -175,7 +171,7 @@ def locate(
         step,
         video.duration_s,
         {
-            "extractor": extractor.metadata.to_dict(),
+            "extractor": made_with.to_dict(),
             "top_n": top_n,
             "min_score": min_score,
             "candidates": len(ranking.windows),
@@ -185,6 +181,23 @@ def locate(
         Segments(
             clip_segments(proposals.bounds, video.duration_s, min(step, video.duration_s)), proposals.scores
         ),
+    )
+
+
+def choose_extractor(
+    localizer: Localizer | None, name: str | None = None, weights: str | Path | None = None
+) -> VideoExtractor:
+    """The network that makes features for a model, or for the rule that needs no training.
+
+    Args:
+        localizer: the model, whose own extractor and frame rate are the default; without one it is I3D.
+        name: of another extractor.
+        weights: its weights, where they are not in their usual place.
+    """
+    trained_on = None if localizer is None else localizer.features
+    usual = None if trained_on is None else trained_on.extractor
+    return load_extractor(
+        name or usual or "i3d", weights, None if trained_on is None else trained_on.frame_rate
     )
 
 

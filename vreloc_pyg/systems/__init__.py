@@ -1,1 +1,5 @@
 """Every system of the tables, from chance to MGFFNet: a file or a folder each."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

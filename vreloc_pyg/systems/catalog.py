@@ -1,75 +1,95 @@
-"""Systems to compare with: every one answers ``localize(query, reference, top_n)``."""
+"""Every system by name, in the order of tables. Knowing the names imports nothing."""
 
-from vreloc_pyg.datasets.splits import RelocalizationSplit
-from vreloc_pyg.proposals.source import ProposalSource
-from vreloc_pyg.systems.aft_srm.aft_srm import AFT_SRM
-from vreloc_pyg.systems.cross_gated.cross_gated import CROSS_GATED
-from vreloc_pyg.systems.matching_transformer.matching_transformer import MATCHING_TRANSFORMER
-from vreloc_pyg.systems.protocol import LocalizerProtocol
-from vreloc_pyg.systems.rules.chance import Chance
-from vreloc_pyg.systems.rules.frame_level import FrameLevel
-from vreloc_pyg.systems.rules.query_blind import CentredSegment, CutDetector, PriorSegment, WholeReference
-from vreloc_pyg.systems.rules.window_rule import WindowRule
-from vreloc_pyg.systems.spec import Rival
-from vreloc_pyg.systems.sst import SST_RIVAL, SST_TRIPLET
-from vreloc_pyg.systems.video_level import VIDEO_LEVEL
+from __future__ import annotations
 
-#: Name of the best training-free system of :func:`standard_rules`.
-STRONGEST_RULE = "window rule, length and mirror"
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-#: Learned systems beside MGFFNet, by name; a new one is a line here.
-RIVALS: dict[str, Rival] = {
-    rival.name: rival
-    for rival in (
-        VIDEO_LEVEL,
-        SST_RIVAL,
-        SST_TRIPLET,
-        CROSS_GATED,
-        AFT_SRM,
-        MATCHING_TRANSFORMER,
-    )
+from vreloc_pyg.errors import SettingsError
+
+if TYPE_CHECKING:
+    from vreloc_pyg.datasets.tasks import TaskData
+    from vreloc_pyg.systems.protocol import LocalizerProtocol
+    from vreloc_pyg.systems.spec import LearnedSystem, System
+
+#: Name of each system, and where its spec is in this package, or the spec itself; a new one is a line here.
+SYSTEMS: dict[str, str | System] = {
+    "chance": ".rules.chance:CHANCE",
+    "whole-reference": ".rules.query_blind:WHOLE_REFERENCE",
+    "centred-half": ".rules.query_blind:CENTRED_HALF",
+    "centred-steps": ".rules.query_blind:CENTRED_STEPS",
+    "prior-segment": ".rules.query_blind:PRIOR_SEGMENT",
+    "cut-detector": ".rules.query_blind:CUT_DETECTOR",
+    "window-rule": ".rules.window_rule:WINDOW_RULE",
+    "window-rule-best": ".rules.window_rule:BEST_WINDOW_RULE",
+    "frame-level": ".rules.frame_level:FRAME_LEVEL",
+    "frame-level-strict": ".rules.frame_level:STRICT",
+    "frame-level-sdtw": ".rules.frame_level:SDTW",
+    "frame-level-slope": ".rules.frame_level:SLOPE",
+    "video-level": ".video_level:VIDEO_LEVEL",
+    "sst": ".sst:SST_RIVAL",
+    "cgbm": ".cross_gated.cross_gated:CROSS_GATED",
+    "aft-srm": ".aft_srm.aft_srm:AFT_SRM",
+    "matching-transformer": ".matching_transformer.matching_transformer:MATCHING_TRANSFORMER",
+    "mgffnet": ".mgffnet.presets:RECOMMENDED",
+    "mgffnet-cnn": ".mgffnet.presets:CNN",
+    "mgffnet-binary": ".mgffnet.presets:BINARY",
+    "mgffnet-exponential": ".mgffnet.presets:EXPONENTIAL",
+    "mgffnet-laplacian": ".mgffnet.presets:LAPLACIAN",
+    "mgffnet-paper": ".mgffnet.presets:PAPER",
+    "wrong-query": ".mgffnet.presets:WRONG_QUERY",
 }
 
 
-def standard_rules(
-    train: RelocalizationSplit,
-    windows: ProposalSource,
-    mirror: tuple[tuple[int, ...], tuple[float, ...]] | None = None,
-) -> list[LocalizerProtocol]:
-    """Every system without a network, fitted on a training split: a learned row stands beside these.
+def find_system(name: str) -> System:
+    """The spec of a system; :class:`SettingsError`, with the known names, for another name."""
+    if name not in SYSTEMS:
+        raise SettingsError(f"Unknown system {name!r}; known are {', '.join(SYSTEMS)}")
+    place = SYSTEMS[name]
+    if not isinstance(place, str):
+        return place
+    module, _, attribute = place.partition(":")
+    system: System = getattr(import_module(module, __package__), attribute)
+    return system
 
-    Chance; the query-blind rules; the plain window rule; and the best training-free rule found on
-    validation classes, which minds the length too and, where ``mirror`` is given, mirror images.
+
+def every_system() -> list[System]:
+    """All specs, in the order of tables."""
+    return [find_system(name) for name in SYSTEMS]
+
+
+def find_learned(name: str) -> LearnedSystem[Any]:
+    """The spec of a system that can be trained; :class:`SettingsError`, with those there are, for others."""
+    from vreloc_pyg.systems.spec import LearnedSystem
+
+    system = find_system(name)
+    if not isinstance(system, LearnedSystem):
+        known = ", ".join(other.name for other in every_system() if isinstance(other, LearnedSystem))
+        raise SettingsError(f"The system {name!r} is not trained; those that are: {known}")
+    return system
+
+
+def choose_systems(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of systems in the order of tables.
+
+    A name may be that of a system; of a kin (``rule``, ``rival``, ...), which stands for all of it; or
+    ``all``, every system but those that say otherwise. Another name is a :class:`SettingsError`.
     """
-    return [
-        Chance().fit(train),
-        WholeReference(),
-        CentredSegment(fraction=0.5),
-        CentredSegment(num_steps=20),
-        PriorSegment().fit(train),
-        CutDetector().fit(train),
-        WindowRule(windows),
-        WindowRule(windows, length_weight=0.25, mirror=mirror, name=STRONGEST_RULE),
-    ]
+    from vreloc_pyg.systems.protocol import KINS
+
+    for name in names:
+        if name not in ("all", *KINS):
+            find_system(name)
+    return tuple(
+        system.name
+        for system in every_system()
+        if system.name in names or system.kin in names or ("all" in names and system.in_all)
+    )
 
 
-__all__ = [
-    "AFT_SRM",
-    "CROSS_GATED",
-    "MATCHING_TRANSFORMER",
-    "RIVALS",
-    "SST_RIVAL",
-    "SST_TRIPLET",
-    "STRONGEST_RULE",
-    "VIDEO_LEVEL",
-    "CentredSegment",
-    "Chance",
-    "CutDetector",
-    "FrameLevel",
-    "LocalizerProtocol",
-    "PriorSegment",
-    "Rival",
-    "WholeReference",
-    "WindowRule",
-    "standard_rules",
-]
+def fitted_rules(data: TaskData) -> list[LocalizerProtocol]:
+    """The rules that stand beside a trained model, fitted on a task."""
+    from vreloc_pyg.systems.spec import Rule
+
+    return [system.fit(data) for system in every_system() if isinstance(system, Rule) and system.beside]

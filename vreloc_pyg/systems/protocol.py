@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 import torch
 from torch import Tensor
@@ -10,6 +10,18 @@ from torch import Tensor
 from vreloc_pyg.datasets.splits import Query, Reference, RelocalizationSplit
 from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.segments import Segments, steps_to_seconds
+
+#: What a system is to the package's own network: itself, or with one setting changed (``ablation``); a
+#: ``rule`` without a network; another trained system (``rival``); or a trained one that is asked something
+#: else, to see what its answers rest on (``control``).
+Kin = Literal["own", "ablation", "rule", "rival", "control"]
+KINS: tuple[Kin, ...] = get_args(Kin)
+
+
+def check_kin(kin: object, name: str) -> None:
+    """Raise :class:`SettingsError` unless the system of a name is of a :data:`Kin`."""
+    if kin not in KINS:
+        raise SettingsError(f"Unknown kin {kin!r} of {name!r}; known are {', '.join(KINS)}")
 
 
 class LocalizerProtocol(Protocol):
@@ -23,21 +35,18 @@ class LocalizerProtocol(Protocol):
     def name(self) -> str:
         """The system's row in a table."""
 
+    @property
+    def kin(self) -> Kin:
+        """What it is to the package's own network."""
+
     def localize(self, query: Query, reference: Reference, top_n: int = 1) -> Segments:
         """The ``top_n`` best segments of ``reference`` (fewer if there are no more), best first."""
 
 
 def answer_steps(steps: Tensor, scores: Tensor, reference: Reference, top_n: int) -> Segments:
-    """The ``top_n`` best of scored step intervals as segments in seconds.
+    """The ``top_n`` best of half-open step intervals of a reference, ``[M, 2]``, as segments in seconds.
 
-    Args:
-        steps: half-open step intervals of the reference, ``[M, 2]``.
-        scores: one per interval, higher is better, ``[M]``; equal scores keep their order.
-        reference: the video the intervals lie in.
-        top_n: number of segments wanted, at least 1.
-
-    Raises:
-        SettingsError: if ``top_n`` is below 1.
+    The higher of the scores ``[M]`` is the better; equal ones keep their order.
     """
     return Segments(steps_to_seconds(steps, reference.seconds_per_step), scores).top(check_top_n(top_n))
 
@@ -50,16 +59,11 @@ def check_top_n(top_n: int) -> int:
 
 
 def answer_lengths(split: RelocalizationSplit) -> Tensor:
-    """Length in steps of every right answer of every pair of a *training* split, ``[A]`` int64.
-
-    Raises:
-        DataError: if the split has no pairs.
-    """
+    """Length in steps of every right answer of every pair of a *training* split, ``[A]`` int64."""
     if len(split) == 0:
         raise DataError(f"Split {split.name!r} has no pairs to learn from")
-    answers = torch.cat(
-        [reference.steps_of(query.label) for query, reference in map(split.__getitem__, range(len(split)))]
-    )
+    pairs = map(split.__getitem__, range(len(split)))
+    answers = torch.cat([reference.steps_of(query.label) for query, reference in pairs])
     return answers[:, 1] - answers[:, 0]
 
 

@@ -1,185 +1,166 @@
-"""What every learned rival is: a network that ranks segments, how examples are drawn for it, and its loss.
+"""What a system is: every row of a table, from chance to MGFFNet, is a spec.
 
-A rival is one file that ends in a :class:`Rival`, and one line in ``RIVALS`` of
-:mod:`vreloc_pyg.systems.catalog`; training, checkpoints, evaluation and tables then know it
-(docs/adding_a_system.md walks through one).
+A rival is one file that ends in a :class:`LearnedSystem`, and one line in :mod:`vreloc_pyg.systems.catalog`;
+training, checkpoints, evaluation and tables then know it (CONTRIBUTING.md walks through one).
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, fields
+from functools import partial
+from typing import Any, Generic, TypeVar
 
-import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
+from torch import Tensor
 
-from vreloc_pyg.datasets.augmentation import Augmentation
+from vreloc_pyg.datasets.augmentation import usual_changes
 from vreloc_pyg.datasets.sampling import TrainingPool
+from vreloc_pyg.datasets.splits import Query, RelocalizationSplit
+from vreloc_pyg.datasets.tasks import TaskData
+from vreloc_pyg.sequences.pose import Skeleton
 from vreloc_pyg.settings import RunSettings, settings_from_dict
+from vreloc_pyg.systems.examples import draw_example
+from vreloc_pyg.systems.judging import PairDataset, judge
+from vreloc_pyg.systems.network import RankingNetwork
+from vreloc_pyg.systems.protocol import Kin, LocalizerProtocol, check_kin
+from vreloc_pyg.training.recipe import Losses, Recipe
+
+Network = TypeVar("Network", bound=RankingNetwork)
 
 
-class Ranked(NamedTuple):
-    """Segments of one reference with scores.
-
-    Args:
-        windows: half-open step intervals, ``[M, 2]`` int64.
-        scores: higher is better, ``[M]``; of equal ones the first wins.
-        answers: the segments that the windows stand for, in steps, where a system refines them,
-            ``[M, 2]`` float64; ``None``: the windows themselves.
-    """
-
-    windows: Tensor
-    scores: Tensor
-    answers: Tensor | None = None
-
-
-class RivalNetwork(nn.Module, ABC):
-    """A network that ranks segments of a reference for a query.
+@dataclass(frozen=True)
+class Traits:
+    """What settings of a system may depend on: facts of a task, none of which is an answer.
 
     Args:
         num_features: F, width of the features.
-        settings: an instance of its :attr:`Rival.settings`.
+        shortest: least length in steps of a window drawn in training.
+        longest: greatest length in steps of an answer that is considered.
+        skeleton: of pose features; ``None`` for other features.
     """
 
-    def __init__(self, num_features: int, settings: Any) -> None:
-        super().__init__()
-        self.num_features = num_features
-        self.settings = settings
+    num_features: int
+    shortest: int = 2
+    longest: int = 128
+    skeleton: Skeleton | None = None
 
-    @abstractmethod
-    def rank(self, query: Tensor, reference: Tensor, windows: Tensor) -> Ranked:
-        """Score segments of a reference; called in eval mode without gradients.
-
-        Args:
-            query: ``[q, F]``.
-            reference: ``[r, F]``.
-            windows: the benchmark's candidates, ``[M, 2]`` int64, for systems that score such.
-        """
-
-    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """Parameters for the optimiser, in groups of different learning rates; by default one group."""
-        return [{"params": list(self.parameters()), "lr": learning_rate}]
+    @classmethod
+    def of(cls, data: TaskData) -> Traits:
+        """Those of a loaded task."""
+        return cls(data.splits["train"].num_features, data.shortest, data.longest, data.skeleton)
 
 
-class Example(NamedTuple):
-    """A query, and a reference that shows its action.
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """A row of a table.
 
     Args:
-        query: features, ``[q, F]``.
-        reference: features, ``[r, F]``.
-        answers: instances of the query's class in the reference, in steps, ``[G, 2]`` int64.
-        instances: all annotated instances of the reference, ``[G', 2]`` int64.
-    """
-
-    query: Tensor
-    reference: Tensor
-    answers: Tensor
-    instances: Tensor
-
-
-def draw_example(pool: TrainingPool, rng: np.random.Generator, augmentation: Augmentation | None) -> Example:
-    """Draw a query and a reference of its class from another video.
-
-    Args:
-        pool: the training split.
-        rng: decides the draw.
-        augmentation: changes to the features; ``None`` for none. Speeds are drawn, and change velocities
-            where features hold some, but clips keep their number of steps.
-    """
-    query = pool.draw_query(rng)
-    reference = pool.draw_match(query, rng)
-    own, theirs = query.features, reference.features
-    if augmentation is not None:
-        change = augmentation.draw_episode(own.size(1), rng)
-        own, theirs = change(augmentation.draw_query(own.size(1), rng)(own)), change(theirs)
-    everything = torch.cat([reference.steps_of(label) for label in sorted(set(reference.labels))])
-    return Example(own, theirs, reference.steps_of(query.label), everything)
-
-
-class PaddedClips(NamedTuple):
-    """Clips of a batch.
-
-    Args:
-        features: zeros behind short clips, ``[B, T, F]`` with T the longest.
-        lengths: in steps, ``[B]`` int64.
-        mask: which steps exist, ``[B, T]`` bool.
-    """
-
-    features: Tensor
-    lengths: Tensor
-    mask: Tensor
-
-
-def pad_clips(clips: Sequence[Tensor]) -> PaddedClips:
-    """Clips ``[T_i, F]`` of different lengths as one tensor."""
-    lengths = torch.tensor([len(clip) for clip in clips], device=clips[0].device)
-    features = pad_sequence(list(clips), batch_first=True)
-    steps = torch.arange(features.size(1), device=features.device)
-    return PaddedClips(features, lengths, steps < lengths.unsqueeze(1))
-
-
-@dataclass(frozen=True)
-class RivalTraining(RunSettings):
-    """How a rival is trained.
-
-    Args:
-        augment: change training features at random, as the preset ``recommended`` does.
-        buckets: batches hold references of like lengths, which saves computing on padding; the order of the
-            batches stays random.
-    """
-
-    augment: bool = False
-    buckets: bool = False
-
-
-#: Indices and signs of a mirror image of features, see :class:`vreloc_pyg.graphs.pairing.Pairing`.
-Mirror = tuple[tuple[int, ...], tuple[float, ...]]
-
-
-def as_published(longest: int, mirror: Mirror | None) -> Mapping[str, Any]:
-    """For :attr:`Rival.suit` of a network that takes nothing from the data."""
-    return {}
-
-
-def cap_length(longest: int, mirror: Mirror | None) -> Mapping[str, Any]:
-    """For :attr:`Rival.suit` of a network with the setting ``longest``."""
-    return {"longest": longest}
-
-
-@dataclass(frozen=True)
-class Rival:
-    """A learned system.
-
-    Args:
-        name: its row in a table, and what ``vreloc train --system`` calls it: lower case, with hyphens.
-        network: its class; ``network(num_features, settings)`` makes one.
-        settings: frozen dataclass with a default for every setting of the network.
-        loss: of a network in training mode and a list of drawn examples; a scalar.
-        draw: draws one example. A system that needs windows, other references or random segments draws them
-            here, so that an example is a function of the random state alone.
-        training: how it is trained by default.
+        name: what commands call it: lower case, with hyphens.
+        row: what tables call it.
+        kin: what it is to the package's own network, see :data:`.Kin`.
         source: the paper.
-        suit: settings that suit a data set, by the greatest length in steps of an answer there and the mirror
-            image of its features, if there is one: a published cap on lengths is that of the paper's data.
+        published: the row of :func:`vreloc_pyg.evaluation.published_numbers` that it re-implements.
+        in_all: whether ``all`` names it too.
+        in_readme: whether the short table of the README shows it.
     """
 
     name: str
-    network: type[RivalNetwork]
-    settings: type[Any]
-    loss: Callable[[Any, Sequence[Any]], Tensor]
-    draw: Callable[[TrainingPool, np.random.Generator, Augmentation | None], Any] = draw_example
-    training: RivalTraining = field(default_factory=RivalTraining)
+    row: str
+    kin: Kin
     source: str = ""
-    suit: Callable[[int, Mirror | None], Mapping[str, Any]] = as_published
+    published: str | None = None
+    in_all: bool = True
+    in_readme: bool = True
 
-    def build(self, num_features: int, settings: Mapping[str, Any] | None = None) -> RivalNetwork:
-        """A new network.
+    def __post_init__(self) -> None:
+        check_kin(self.kin, self.name)
 
-        Raises:
-            SettingsError: for an unknown setting or an impossible value.
-        """
-        return self.network(num_features, settings_from_dict(self.settings, settings or {}))
+
+@dataclass(frozen=True, kw_only=True)
+class Rule(System):
+    """A system without a network.
+
+    Args:
+        fit: the system, fitted on a task's training split where it learns from one.
+        beside: whether it stands beside a trained model wherever one is evaluated.
+    """
+
+    kin: Kin = "rule"
+    fit: Callable[[TaskData], LocalizerProtocol]
+    beside: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control(System):
+    """A trained system that is asked something else, to see what its answers rest on.
+
+    Args:
+        of: name of the system.
+        ask: the query for each pair of a split, in place of its own.
+    """
+
+    kin: Kin = "control"
+    of: str
+    ask: Callable[[RelocalizationSplit], Sequence[Query]]
+
+
+def cap_length(traits: Traits) -> Mapping[str, Any]:
+    """For :attr:`LearnedSystem.suit` of a network with the setting ``longest``."""
+    return {"longest": traits.longest}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnedSystem(System, Generic[Network]):
+    """A system that is trained.
+
+    Args:
+        network, settings: its class, and the frozen dataclass of its settings, with a default for each;
+            ``network(num_features, settings)`` makes one.
+        loss: of a network in training mode and a batch; a scalar, or scalars by name that are added.
+        draw: draws one example of a :class:`.TrainingPool`, a NumPy random generator, and an
+            :class:`.Augmentation` or ``None``. A system that needs windows, other references or random
+            segments draws them here, so that an example is a function of the random state alone.
+        collate: makes a batch of examples. (default: a list)
+        training: how it is trained by default.
+        chosen: settings of the network in place of their defaults.
+        suit: settings that suit a task, where a published cap on lengths is that of the paper's data.
+
+    Wherever settings are replaced, an unknown one or an impossible value is a :class:`SettingsError`.
+    """
+
+    kin: Kin = "rival"
+    network: Callable[[int, Any], Network]
+    settings: type[Any]
+    loss: Callable[..., Tensor | Losses]
+    draw: Callable[..., Any] = draw_example
+    collate: Callable[[Sequence[Any]], Any] = list
+    training: RunSettings = field(default_factory=RunSettings)
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+    suit: Callable[[Traits], Mapping[str, Any]] = lambda traits: {}
+
+    def settings_for(self, traits: Traits, replaced: Mapping[str, Any] | None = None) -> Any:
+        """Settings of the network on a task, some replaced."""
+        values = {**self.chosen, **self.suit(traits), **(replaced or {})}
+        return settings_from_dict(self.settings, values)
+
+    def build(self, traits: Traits, replaced: Mapping[str, Any] | None = None) -> Network:
+        """A new network for a task, some settings replaced."""
+        return self.network(traits.num_features, self.settings_for(traits, replaced))
+
+    def training_for(self, replaced: Mapping[str, Any] | None = None) -> RunSettings:
+        """Settings of a run, some replaced."""
+        own = {one.name: getattr(self.training, one.name) for one in fields(self.training)}
+        return settings_from_dict(type(self.training), {**own, **(replaced or {})})
+
+    def recipe(self, network: Network, training: RunSettings, data: TaskData) -> Recipe:
+        """What a training run of a new network needs; the data's validation split chooses."""
+        pool = TrainingPool(data.splits["train"], training.crop)
+        augmentation = usual_changes(network.num_features, data.skeleton) if training.augment else None
+        return Recipe(
+            draw=partial(self.draw, pool, augmentation=augmentation),
+            loss=self.loss,
+            groups=network.parameter_groups(training),
+            validation=PairDataset(data.splits["validation"], data.proposals, training.validation_pairs),
+            judge=judge,
+            collate=self.collate,
+        )

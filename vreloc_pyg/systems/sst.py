@@ -8,58 +8,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.nn.sst_network import SSTNetwork, SSTSettings, sst_labels
-from vreloc_pyg.systems.spec import (
-    Example,
-    Mirror,
-    Ranked,
-    Rival,
-    RivalNetwork,
-    RivalTraining,
-    pad_clips,
-)
-
-SOURCE = "Buch et al., SST: Single-Stream Temporal Action Proposals, CVPR 2017"
+from vreloc_pyg.proposals.sst_proposals import SSTProposals
+from vreloc_pyg.settings import RunSettings
+from vreloc_pyg.systems.examples import Example, pad_clips
+from vreloc_pyg.systems.network import Ranked, RankingNetwork
+from vreloc_pyg.systems.spec import LearnedSystem, Traits
 
 
-@dataclass(frozen=True)
-class SSTTripletSettings(SSTSettings):
-    """:class:`~vreloc_pyg.nn.sst_network.SSTSettings`, and the triplet term of the loss.
-
-    Args:
-        triplet_weight: of the triplet term; the anchors' term has 1.
-        margin: by which the query is to be more like states in the answer than like others, as a cosine.
-
-    Raises:
-        SettingsError: if a value is impossible.
-    """
-
-    triplet_weight: float = 1.0
-    margin: float = 0.5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.triplet_weight < 0 or self.margin < 0:
-            raise SettingsError(
-                f"Expected triplet_weight >= 0 and margin >= 0 (got {self.triplet_weight} and {self.margin})"
-            )
-
-
-class SST(RivalNetwork):
-    """An :class:`~vreloc_pyg.nn.sst_network.SSTNetwork` as a system; the query is not looked at.
-
-    Args:
-        num_features: F, width of the features.
-        settings: of the network; :class:`SSTTripletSettings` for the loss with triplets.
-    """
+class SST(RankingNetwork):
+    """An :class:`~vreloc_pyg.nn.sst_network.SSTNetwork` as a system; the query is not looked at."""
 
     def __init__(self, num_features: int, settings: SSTSettings) -> None:
         super().__init__(num_features, settings)
@@ -68,12 +32,13 @@ class SST(RivalNetwork):
     def rank(self, query: Tensor, reference: Tensor, windows: Tensor) -> Ranked:
         """Every anchor inside the reference with its probability; of equal ones the shortest, then earliest.
 
-        Args:
-            query: not looked at.
-            reference: ``[r, F]``.
-            windows: not looked at.
+        Neither the query nor the windows are looked at.
         """
         return Ranked(*self.sst.score_anchors(reference))
+
+    def proposals(self) -> SSTProposals:
+        """The network's best anchors as candidate windows for other systems."""
+        return SSTProposals(self.sst)
 
 
 def anchor_loss(logits: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
@@ -87,8 +52,7 @@ def anchor_loss(logits: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
     labels among them. Of an anchor without a positive one in the batch nothing is learned.
 
     Args:
-        logits: z, ``[B, T, K]``.
-        labels: y, ``[B, T, K]`` bool.
+        logits, labels: z, and y as bool, ``[B, T, K]``.
         valid: which anchors lie inside their video, ``[B, T, K]`` bool.
     """
     count = valid.sum((0, 1)).clamp(min=1)  # [K]
@@ -96,25 +60,6 @@ def anchor_loss(logits: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
     weight = torch.where(labels, 1 - rate, rate) * valid
     entropy = functional.binary_cross_entropy_with_logits(logits, labels.to(logits), reduction="none")
     return ((weight * entropy).sum((0, 1)) / count).sum()
-
-
-def cosine_hinge(similarity: Tensor, positive: Tensor, negative: Tensor, margin: float = 0.5) -> Tensor:
-    r"""Hinge between every positive and every negative step of a reference, averaged over those pairs.
-
-    .. math::
-        L = \frac1B \sum_b \frac{1}{|P_b| |N_b|} \sum_{p \in P_b} \sum_{n \in N_b}
-        \max(0, \gamma - s_{bp} + s_{bn})
-
-    A reference without a positive or without a negative step counts with 0.
-
-    Args:
-        similarity: s, of query and steps, ``[B, T]``.
-        positive, negative: which steps are, ``[B, T]`` bool.
-        margin: :math:`\gamma`.
-    """
-    hinge = (margin - similarity.unsqueeze(2) + similarity.unsqueeze(1)).clamp(min=0)  # [B, P, N]
-    pairs = positive.unsqueeze(2) & negative.unsqueeze(1)
-    return ((hinge * pairs).sum((1, 2)) / pairs.sum((1, 2)).clamp(min=1)).mean()
 
 
 def batch_labels(
@@ -132,56 +77,25 @@ def sst_loss(network: SST, examples: Sequence[Example]) -> Tensor:
     SST knows no query, so an instance of any class is an action to propose.
     """
     references = pad_clips([one.reference for one in examples])
-    return _anchor_term(network, network.sst.states(references.features), examples)
-
-
-def sst_triplet_loss(network: SST, examples: Sequence[Example]) -> Tensor:
-    """:func:`sst_loss`, plus :func:`cosine_hinge` of the query's last state and the reference's states.
-
-    A step is positive where some anchor that ends there is one of an answer to the query, else negative.
-    """
-    settings: SSTTripletSettings = network.settings
-    references, queries = (
-        pad_clips([one.reference for one in examples]),
-        pad_clips([one.query for one in examples]),
-    )
-    states = network.sst.states(references.features)  # [B, T, d]
-    rows = torch.arange(len(examples), device=states.device)
-    last = network.sst.states(queries.features)[rows, queries.lengths - 1]  # [B, d]
-    similarity = functional.cosine_similarity(states, last.unsqueeze(1), dim=-1)
-    answers, _ = batch_labels(references.lengths.tolist(), [one.answers for one in examples], settings)
-    positive = answers.any(-1).to(states.device)
-    triplets = cosine_hinge(similarity, positive, ~positive & references.mask, settings.margin)
-    return _anchor_term(network, states, examples) + settings.triplet_weight * triplets
-
-
-def _anchor_term(network: SST, states: Tensor, examples: Sequence[Example]) -> Tensor:
+    states = network.sst.states(references.features)
     lengths = [len(one.reference) for one in examples]
     labels, valid = batch_labels(lengths, [one.instances for one in examples], network.settings)
     return anchor_loss(network.sst.anchors(states), labels.to(states.device), valid.to(states.device))
 
 
-def widen_anchors(longest: int, mirror: Mirror | None) -> Mapping[str, Any]:
+def widen_anchors(traits: Traits) -> Mapping[str, Any]:
     """Settings whose anchors reach ``longest`` steps: the same number of anchors, further apart."""
-    return {"stride": math.ceil(longest / SSTSettings().num_anchors)}
+    return {"stride": math.ceil(traits.longest / SSTSettings().num_anchors)}
 
 
-SST_RIVAL = Rival(
+SST_RIVAL = LearnedSystem(
     name="sst",
+    row="sst",
+    published="SST",
     network=SST,
     settings=SSTSettings,
     loss=sst_loss,
-    training=RivalTraining(learning_rate=1e-3, batch_size=32, gradient_clip=100.0),
-    source=SOURCE,
-    suit=widen_anchors,
-)
-
-SST_TRIPLET = Rival(
-    name="sst-triplet",
-    network=SST,
-    settings=SSTTripletSettings,
-    loss=sst_triplet_loss,
-    training=SST_RIVAL.training,
-    source=f"{SOURCE}, trained with triplets too",
+    training=RunSettings(learning_rate=1e-3, batch_size=32, gradient_clip=100.0),
+    source="Buch et al., SST: Single-Stream Temporal Action Proposals, CVPR 2017",
     suit=widen_anchors,
 )

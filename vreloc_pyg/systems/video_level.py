@@ -20,22 +20,17 @@ from vreloc_pyg.datasets.sampling import TrainingPool
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.nn.encoder import ClipEncoder
 from vreloc_pyg.segments import temporal_iou
-from vreloc_pyg.systems.spec import (
-    Ranked,
-    Rival,
-    RivalNetwork,
-    RivalTraining,
-    cap_length,
-    draw_example,
-    pad_clips,
-)
+from vreloc_pyg.settings import Below1, CheckedSettings, Count, NotNegative, RunSettings
+from vreloc_pyg.systems.examples import draw_example, pad_clips, segments_up_to
+from vreloc_pyg.systems.network import Ranked, RankingNetwork
+from vreloc_pyg.systems.spec import LearnedSystem, cap_length
 
 #: Steps, padding included, that the search runs through the network at once.
 STEPS_AT_ONCE = 16384
 
 
 @dataclass(frozen=True)
-class VideoLevelSettings:
+class VideoLevelSettings(CheckedSettings):
     """The network, the triplets and the search of :class:`VideoLevel`.
 
     Args:
@@ -46,26 +41,20 @@ class VideoLevelSettings:
             the 1024 frames of Feng et al.; a benchmark with longer answers needs more.
         positive_overlap: a positive segment has a greater tIoU with an answer.
         negative_overlap: a negative segment has a smaller tIoU with every answer.
-
-    Raises:
-        SettingsError: if a value is impossible.
     """
 
-    hidden_channels: int = 128
-    dropout: float = 0.4
-    margin: float = 0.2
-    longest: int = 64
-    positive_overlap: float = 0.8
-    negative_overlap: float = 0.2
+    hidden_channels: Count = 128
+    dropout: Below1 = 0.4
+    margin: NotNegative = 0.2
+    longest: Count = 64
+    positive_overlap: Below1 = 0.8
+    negative_overlap: Below1 = 0.2
 
     def __post_init__(self) -> None:
-        if min(self.hidden_channels, self.longest) < 1 or not 0 <= self.dropout < 1 or self.margin < 0:
+        super().__post_init__()
+        if self.negative_overlap > self.positive_overlap:
             raise SettingsError(
-                f"Expected counts of at least 1, dropout in [0, 1) and margin >= 0 (got {self})"
-            )
-        if not 0 <= self.negative_overlap <= self.positive_overlap < 1:
-            raise SettingsError(
-                "Expected 0 <= negative_overlap <= positive_overlap < 1 "
+                "Expected negative_overlap <= positive_overlap "
                 f"(got {self.negative_overlap} and {self.positive_overlap})"
             )
 
@@ -74,9 +63,7 @@ class VideoLevelExample(NamedTuple):
     """A query, a reference, and two numbers that pick one segment of each kind.
 
     Args:
-        query: features, ``[q, F]``.
-        reference: features, ``[r, F]``.
-        answers: instances of the query's class in the reference, in steps, ``[G, 2]`` int64.
+        query, reference, answers: as of :class:`.Example`.
         positive, negative: in [0, 1); see :func:`pick_triplet`.
     """
 
@@ -93,30 +80,9 @@ def draw_video_level(
     """Draw a query, a reference that shows its action, and where among the segments of each kind to pick.
 
     Which segments there are depends on the network's ``longest``, so the place is drawn as a share of them.
-
-    Args:
-        pool: the training split.
-        rng: decides the draw.
-        augmentation: changes to the features; ``None`` for none.
     """
     one = draw_example(pool, rng, augmentation)
     return VideoLevelExample(one.query, one.reference, one.answers, float(rng.random()), float(rng.random()))
-
-
-def segments_up_to(num_steps: int, longest: int) -> Tensor:
-    """Every segment of a video that is no longer, the shortest first and of those the earliest.
-
-    Args:
-        num_steps: length of the video.
-        longest: greatest length in steps.
-
-    Returns:
-        Half-open step intervals, ``[M, 2]`` int64, M at most ``num_steps * longest``.
-    """
-    lengths = torch.arange(1, min(longest, num_steps) + 1).unsqueeze(1)
-    fits = torch.arange(num_steps) + lengths <= num_steps  # [L, r]
-    row, start = fits.nonzero(as_tuple=True)
-    return torch.stack([start, start + row + 1], dim=1)
 
 
 def pick_triplet(
@@ -134,8 +100,7 @@ def pick_triplet(
         positive, negative: uniform in [0, 1); each picks one of the segments of its kind.
 
     Returns:
-        Segments in steps, ``[2]`` int64; no negative where the answers leave no room for one, as in a
-        reference of one step.
+        Segments in steps, ``[2]`` int64; no negative where the answers leave no room for one.
     """
     segments = segments_up_to(num_steps, settings.longest)
     overlaps = temporal_iou(segments.double(), answers.cpu().double()).amax(1)  # [M]
@@ -149,7 +114,7 @@ def pick_triplet(
     return chosen[0], chosen[1]
 
 
-class VideoLevel(RivalNetwork):
+class VideoLevel(RankingNetwork):
     r"""Squared distance between last LSTM states, over all segments of the reference.
 
     .. math::
@@ -157,10 +122,6 @@ class VideoLevel(RivalNetwork):
         S(q, [s, e)) = -\lVert f(q) - f(x_{s..e-1}) \rVert^2
 
     One network reads query and segments.
-
-    Args:
-        num_features: F, width of the features.
-        settings: of the network and the search.
     """
 
     def __init__(self, num_features: int, settings: VideoLevelSettings) -> None:
@@ -177,12 +138,8 @@ class VideoLevel(RivalNetwork):
     def rank(self, query: Tensor, reference: Tensor, windows: Tensor) -> Ranked:
         """Every segment up to ``longest`` steps; of equal ones the shortest, then the earliest, is first.
 
-        The states of a run from one start are those of all segments that begin there.
-
-        Args:
-            query: ``[q, F]``.
-            reference: ``[r, F]``.
-            windows: not looked at.
+        The states of a run from one start are those of all segments that begin there. The windows are not
+        looked at.
         """
         target = self.embed([query])  # [1, d]
         num_steps, longest = len(reference), min(self.settings.longest, len(reference))
@@ -205,12 +162,7 @@ def distance_hinge(query: Tensor, positive: Tensor, negative: Tensor, margin: fl
     .. math::
         \max(0, \lVert q_i - p_i \rVert^2 - \lVert q_i - n_i \rVert^2 + \gamma)
 
-    Args:
-        query, positive, negative: embeddings, ``[N, d]`` each.
-        margin: :math:`\gamma`.
-
-    Returns:
-        ``[N]``.
+    of embeddings ``[N, d]`` each, ``[N]``.
     """
     near, far = (query - positive).square().sum(-1), (query - negative).square().sum(-1)
     return (near - far + margin).clamp(min=0)
@@ -231,13 +183,15 @@ def video_level_loss(network: VideoLevel, examples: Sequence[VideoLevelExample])
     return distance_hinge(query, positive, negative, settings.margin).sum() / len(examples)
 
 
-VIDEO_LEVEL = Rival(
+VIDEO_LEVEL = LearnedSystem(
     name="video-level",
+    row="video-level",
+    published="video-level",
     network=VideoLevel,
     settings=VideoLevelSettings,
     loss=video_level_loss,
     draw=draw_video_level,
-    training=RivalTraining(learning_rate=1e-3, batch_size=128, gradient_clip=5.0),
+    training=RunSettings(learning_rate=1e-3, batch_size=128, gradient_clip=5.0),
     source="Feng et al., Video Re-localization, ECCV 2018 (baseline: video level)",
     suit=cap_length,
 )

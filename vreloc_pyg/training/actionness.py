@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
-import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
-from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
-from torchmetrics.classification import BinaryAUROC
 
 from vreloc_pyg.datasets.augmentation import Augmentation
 from vreloc_pyg.datasets.splits import Reference, RelocalizationSplit
-from vreloc_pyg.errors import DataError, SettingsError
+from vreloc_pyg.errors import DataError
 from vreloc_pyg.nn.actionness_classifier import ActionnessClassifier, ActionnessSettings
-from vreloc_pyg.training.run import merge_curves
+from vreloc_pyg.settings import Count, RunSettings, Whole
+from vreloc_pyg.training.recipe import Group, Recipe
+from vreloc_pyg.training.run import train
 
 #: Steps that no loss and no metric sees.
 IGNORED = -1
@@ -29,44 +26,29 @@ AUC = "validation/auc"
 
 
 @dataclass(frozen=True)
-class ActionnessTraining:
-    """How the actionness classifier is trained.
+class ActionnessTraining(RunSettings):
+    """How the actionness classifier is trained; an example is a crop of a reference.
 
     Args:
-        learning_rate: of Adam.
-        weight_decay: decoupled.
-        batch_size: crops a step.
-        crop: length of a training crop in steps.
-        epochs: validations, at most.
-        steps_per_epoch: steps between validations.
-        patience: stop after so many validations without a better one.
+        crop_steps: length of a training crop in steps.
         border: steps to either side of an instance's start and end that are special.
         border_label: ``"ignored"``, or ``"background"``, which keeps neighbouring instances apart.
-        seed: decides weights, crops and dropout.
-
-    Raises:
-        SettingsError: if a value is impossible.
     """
 
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.0
-    batch_size: int = 16
-    crop: int = 128
-    epochs: int = 20
-    steps_per_epoch: int = 50
-    patience: int = 5
-    border: int = 1
+    batch_size: Count = 16
+    epochs: Count = 20
+    steps_per_epoch: Count = 50
+    patience: Count | None = 5
+    crop_steps: Count = 128
+    border: Whole = 1
     border_label: Literal["ignored", "background"] = "ignored"
-    seed: int = 0
 
-    def __post_init__(self) -> None:
-        counts = (self.batch_size, self.crop, self.epochs, self.steps_per_epoch, self.patience)
-        if min(counts) < 1 or self.learning_rate <= 0 or min(self.weight_decay, self.border, self.seed) < 0:
-            raise SettingsError(f"Expected positive counts and learning_rate, none negative (got {self})")
-        if self.border_label not in ("ignored", "background"):
-            raise SettingsError(
-                f"Expected border_label to be 'ignored' or 'background' (got {self.border_label!r})"
-            )
+
+class Labelled(NamedTuple):
+    """Steps of a reference and what they teach: features ``[T, F]`` and labels ``[T]`` int64."""
+
+    features: Tensor
+    labels: Tensor
 
 
 def actionness_labels(
@@ -78,171 +60,98 @@ def actionness_labels(
     """What a step teaches: 1 in an instance of ``classes``, 0 outside all instances, else ``IGNORED``.
 
     Instances of other classes are ignored: a step that shows an action nobody may learn is not taught to be
-    background.
-
-    Args:
-        reference: an annotated video.
-        classes: classes whose instances are foreground.
-        border, border_label: see :class:`ActionnessTraining`.
-
-    Returns:
-        ``[num_steps]`` int64.
+    background. ``[num_steps]`` int64; see :class:`ActionnessTraining` for the borders.
     """
     labels = torch.zeros(reference.num_steps, dtype=torch.long)
-    known = set(classes)
-    for label in sorted(set(reference.labels) - known):
-        for start, end in reference.steps_of(label).tolist():
-            labels[start:end] = IGNORED
-    ours = [
-        span for label in sorted(known & set(reference.labels)) for span in reference.steps_of(label).tolist()
-    ]
-    for start, end in ours:
-        labels[start:end] = 1
+    shown, known = set(reference.labels), set(classes)
+    ours, others = (
+        [span for label in kind for span in reference.steps_of(label).tolist()]
+        for kind in (shown & known, shown - known)
+    )
+    for spans, value in ((others, IGNORED), (ours, 1)):
+        for start, end in spans:
+            labels[start:end] = value
     for edge in (edge for span in ours for edge in span):
         labels[max(0, edge - border) : edge + border] = IGNORED if border_label == "ignored" else 0
     return labels
 
 
-class CropDataset(Dataset[tuple[Tensor, Tensor]]):
-    """Random crops of labelled references; crop ``index`` is a function of ``(seed, epoch, index)`` alone.
+class LabelledReferences:
+    """The references of a split, labelled."""
 
-    A reference is drawn as often as it is long; one shorter than a crop is padded with ignored steps.
-    """
-
-    def __init__(
-        self,
-        references: Sequence[Reference],
-        labels: Sequence[Tensor],
-        settings: ActionnessTraining,
-        augmentation: Augmentation | None = None,
-        epoch: int = 0,
-    ) -> None:
-        self.references, self.labels = references, labels
-        self.settings, self.augmentation, self.epoch = settings, augmentation, epoch
-        self.ends = np.cumsum([len(one) for one in labels])
-
-    def __len__(self) -> int:
-        return self.settings.batch_size * self.settings.steps_per_epoch
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        rng = np.random.default_rng([self.settings.seed, self.epoch, index])
-        chosen = int(np.searchsorted(self.ends, rng.integers(self.ends[-1]), side="right"))
-        length, wanted = len(self.labels[chosen]), self.settings.crop
-        start = int(rng.integers(max(0, length - wanted) + 1))
-        features = self.references[chosen].features[start : start + wanted]
-        labels = self.labels[chosen][start : start + wanted]
-        if self.augmentation is not None:
-            features = self.augmentation.draw_episode(features.size(1), rng)(features)
-        missing = wanted - len(labels)
-        features = nn.functional.pad(features, (0, 0, 0, missing))
-        return features, nn.functional.pad(labels, (0, missing), value=IGNORED)
-
-
-class ActionnessModule(lightning.LightningModule):
-    """Class-balanced cross-entropy of steps; logs ``validation/auc``, the area under the ROC curve."""
-
-    def __init__(
-        self, classifier: ActionnessClassifier, settings: ActionnessTraining, foreground: float
-    ) -> None:
-        super().__init__()
-        self.classifier = classifier
-        self.settings = settings
-        self.register_buffer("weight", torch.tensor([0.5 / (1 - foreground), 0.5 / foreground]))
-        self.auc = BinaryAUROC()
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(
-            self.classifier.parameters(), self.settings.learning_rate, weight_decay=self.settings.weight_decay
-        )
-
-    def on_train_epoch_start(self) -> None:
-        torch.manual_seed(self.settings.seed * 1_000_003 + self.current_epoch)
-
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        features, labels = batch
-        logits = self.classifier(features).flatten(0, 1)
-        weight: Tensor = self.weight  # type: ignore[assignment]
-        loss = nn.functional.cross_entropy(logits, labels.flatten(), weight, ignore_index=IGNORED)
-        self.log("train/loss", loss, prog_bar=True)
-        return loss
-
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        features, labels = batch
-        known = labels != IGNORED
-        if known.any():
-            self.auc.update(self.classifier.actionness(features)[known], labels[known])
-        self.log(AUC, self.auc, prog_bar=True)
-
-
-class ActionnessData(lightning.LightningDataModule):
-    """Crops of the training references, and the validation references whole."""
-
-    def __init__(
-        self,
-        train: RelocalizationSplit,
-        validation: RelocalizationSplit,
-        settings: ActionnessTraining,
-        augmentation: Augmentation | None = None,
-    ) -> None:
-        super().__init__()
-        self.settings, self.augmentation = settings, augmentation
-        self.references = {"train": list(train.references), "validation": list(validation.references)}
-        self.labels = {
-            name: [
-                actionness_labels(one, split.classes, settings.border, settings.border_label)
-                for one in split.references
-            ]
-            for name, split in (("train", train), ("validation", validation))
-        }
-        for name, labels in self.labels.items():
-            if not all(any((one == kind).any() for one in labels) for kind in (0, 1)):
-                raise DataError(
-                    f"The {name} references hold no step of {'/'.join(('background', 'an action'))} to tell "
-                    "apart: actionness needs both"
-                )
+    def __init__(self, split: RelocalizationSplit, settings: ActionnessTraining) -> None:
+        self.references = list(split.references)
+        self.labels = [
+            actionness_labels(one, split.classes, settings.border, settings.border_label)
+            for one in self.references
+        ]
+        if not all(any((one == kind).any() for one in self.labels) for kind in (0, 1)):
+            raise DataError(
+                f"The references of split {split.name!r} hold no step of an action, or none of background: "
+                "actionness needs both to tell apart"
+            )
 
     @property
     def foreground(self) -> float:
-        """Share of foreground among the training steps that count."""
-        counts = torch.stack(
-            [torch.stack([(one == 1).sum(), (one == 0).sum()]) for one in self.labels["train"]]
-        )
-        inside, outside = counts.sum(0).tolist()
-        return float(inside / (inside + outside))
+        """Share of foreground among the steps that count."""
+        inside, outside = (sum(int((one == kind).sum()) for one in self.labels) for kind in (1, 0))
+        return inside / (inside + outside)
 
-    def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
-        epoch = self.trainer.current_epoch if self.trainer is not None else 0
-        crops = CropDataset(
-            self.references["train"], self.labels["train"], self.settings, self.augmentation, epoch
-        )
-        return DataLoader(crops, self.settings.batch_size)
+    def whole(self) -> list[Labelled]:
+        """Every reference."""
+        pairs = zip(self.references, self.labels, strict=True)
+        return [Labelled(one.features, labels) for one, labels in pairs]
 
-    def val_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
-        whole = WholeDataset(self.references["validation"], self.labels["validation"])
-        return DataLoader(whole, batch_size=None)
+    def draw(
+        self, rng: np.random.Generator, crop_steps: int, augmentation: Augmentation | None = None
+    ) -> Labelled:
+        """A random crop; a reference shorter than that is padded with ignored steps.
+
+        A reference is drawn as often as it is long.
+        """
+        ends = np.cumsum([len(one) for one in self.labels])
+        chosen = int(np.searchsorted(ends, rng.integers(ends[-1]), side="right"))
+        start = int(rng.integers(max(0, len(self.labels[chosen]) - crop_steps) + 1))
+        features = self.references[chosen].features[start : start + crop_steps]
+        labels = self.labels[chosen][start : start + crop_steps]
+        if augmentation is not None:
+            features = augmentation.draw_episode(features.size(1), rng)(features)
+        missing = crop_steps - len(labels)
+        features = nn.functional.pad(features, (0, 0, 0, missing))
+        return Labelled(features, nn.functional.pad(labels, (0, missing), value=IGNORED))
 
 
-class WholeDataset(Dataset[tuple[Tensor, Tensor]]):
-    """Labelled references, whole."""
+def collate_crops(crops: Sequence[Labelled]) -> Labelled:
+    """Crops of one length as ``[B, T, F]`` and ``[B, T]``."""
+    return Labelled(*map(torch.stack, zip(*crops, strict=True)))
 
-    def __init__(self, references: Sequence[Reference], labels: Sequence[Tensor]) -> None:
-        self.references, self.labels = references, labels
 
-    def __len__(self) -> int:
-        return len(self.labels)
+def actionness_loss(classifier: ActionnessClassifier, batch: Labelled, foreground: float) -> Tensor:
+    """Class-balanced cross-entropy of steps; ``foreground`` is the share of an action among them."""
+    logits = classifier(batch.features).flatten(0, 1)
+    weight = torch.tensor([0.5 / (1 - foreground), 0.5 / foreground], device=logits.device)
+    return nn.functional.cross_entropy(logits, batch.labels.flatten(), weight, ignore_index=IGNORED)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        return self.references[index].features, self.labels[index]
+
+def judge_actionness(classifier: ActionnessClassifier, references: Sequence[Labelled]) -> dict[str, Tensor]:
+    """Area under the ROC curve over the steps of all references, under ``validation/auc``."""
+    from sklearn.metrics import roc_auc_score
+
+    scores = torch.cat(
+        [classifier.actionness(one.features)[one.labels != IGNORED].cpu() for one in references]
+    )
+    labels = torch.cat([one.labels[one.labels != IGNORED].cpu() for one in references])
+    return {AUC: torch.tensor(roc_auc_score(labels.numpy(), scores.numpy()))}
 
 
 def train_actionness(
-    train: RelocalizationSplit,
-    validation: RelocalizationSplit,
+    train_split: RelocalizationSplit,
+    validation_split: RelocalizationSplit,
     output: str | Path,
     network: ActionnessSettings | None = None,
     settings: ActionnessTraining | None = None,
     augmentation: Augmentation | None = None,
-    progress: bool = True,
+    **options: Any,
 ) -> tuple[ActionnessClassifier, float]:
     """Train an actionness classifier without classes and return the best one with its validation AUC.
 
@@ -250,52 +159,29 @@ def train_actionness(
     :func:`actionness_labels`. The validation split's classes choose the checkpoint.
 
     Args:
-        train: whose references teach.
-        validation: whose references, of other classes, choose.
+        train_split, validation_split: whose references teach, and whose, of other classes, choose.
         output: folder for ``checkpoints`` and ``metrics.csv``.
-        network: by default of the features' width.
-        settings: of the training run.
-        augmentation: changes to training features; ``None`` for none.
-        progress: show a progress bar.
+        network, settings: by default of the features' width, and the run's defaults.
+        augmentation: changes to training features.
+        **options: of :func:`vreloc_pyg.training.run.train`.
 
     Raises:
         DataError: if a split's references hold no foreground or no background.
-        FeatureError: if features are missing or not finite.
     """
     settings = ActionnessTraining() if settings is None else settings
-    output = Path(output)
-    data = ActionnessData(train, validation, settings, augmentation)
+    labelled, judged = (LabelledReferences(split, settings) for split in (train_split, validation_split))
     torch.manual_seed(settings.seed)
-    network = ActionnessSettings(train.references[0].features.size(1)) if network is None else network
+    network = ActionnessSettings(labelled.references[0].features.size(1)) if network is None else network
     classifier = ActionnessClassifier(network)
-    classifier.normalize_by([one.features for one in train.references])
-    module = ActionnessModule(classifier, settings, data.foreground)
-    best = ModelCheckpoint(
-        output / "checkpoints", "actionness", monitor=AUC, mode="max", enable_version_counter=False
+    classifier.normalize_by([one.features for one in labelled.references])
+    recipe = Recipe(
+        draw=partial(labelled.draw, crop_steps=settings.crop_steps, augmentation=augmentation),
+        loss=partial(actionness_loss, foreground=labelled.foreground),
+        groups=[Group(list(classifier.parameters()), settings.learning_rate, settings.weight_decay)],
+        validation=[judged.whole()],  # one example: the curve is that of all steps
+        judge=judge_actionness,
+        collate=collate_crops,
+        monitor=AUC,
+        skips_a_number=True,
     )
-    callbacks: list[Callback] = [best, EarlyStopping(AUC, mode="max", patience=settings.patience)]
-    if progress:
-        callbacks.append(TQDMProgressBar(refresh_rate=5))
-    trainer = lightning.Trainer(
-        accelerator="cuda" if torch.cuda.is_available() else "cpu",
-        devices=1,
-        max_epochs=settings.epochs,
-        callbacks=callbacks,
-        logger=CSVLogger(output, name="curves", version=0),
-        log_every_n_steps=min(20, settings.steps_per_epoch),
-        num_sanity_val_steps=0,
-        enable_progress_bar=progress,
-        enable_model_summary=False,
-        reload_dataloaders_every_n_epochs=1,
-        deterministic="warn",
-    )
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*does not have many workers.*")
-        warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
-        warnings.filterwarnings("ignore", ".*Experiment logs directory .* exists and is not empty.*")
-        trainer.fit(module, datamodule=data)
-    merge_curves(output)
-    state = torch.load(output / "checkpoints" / "actionness.ckpt", map_location="cpu", weights_only=True)
-    module.load_state_dict(state["state_dict"])
-    assert best.best_model_score is not None
-    return classifier.eval(), float(best.best_model_score)
+    return classifier, train(classifier, recipe, settings, output, **options)

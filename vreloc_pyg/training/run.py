@@ -4,33 +4,22 @@ from __future__ import annotations
 
 import pickle
 import warnings
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import lightning
 import pandas as pd
 import torch
-from lightning.pytorch.callbacks import (
-    Callback,
-    EarlyStopping,
-    ModelCheckpoint,
-    TQDMProgressBar,
-    WeightAveraging,
-)
+from lightning.pytorch import callbacks
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
-from torch import Tensor
+from torch import Tensor, nn
 
-from vreloc_pyg.datasets.splits import RelocalizationSplit
 from vreloc_pyg.errors import CheckpointError, DataError
 from vreloc_pyg.files import write_text
-from vreloc_pyg.graphs.pair_data import MultiScaleEdges
-from vreloc_pyg.nn.mgff_net import MGFFNet
 from vreloc_pyg.settings import RunSettings
-from vreloc_pyg.systems.mgffnet.presets import Preset
-from vreloc_pyg.training.data import RelocalizationData
-from vreloc_pyg.training.judging import MONITOR
-from vreloc_pyg.training.module import RelocalizationModule
+from vreloc_pyg.training.data import RunData
+from vreloc_pyg.training.module import TrainingModule
+from vreloc_pyg.training.recipe import MEAN_TIOU, Recipe
 
 
 class WarmedUpAverage:
@@ -56,26 +45,26 @@ def make_trainer(
     output: str | Path,
     progress: bool = True,
     tensorboard: bool = False,
-    callbacks: Sequence[Callback] = (),
+    monitor: str = MEAN_TIOU,
 ) -> lightning.Trainer:
     """A Lightning trainer that writes into ``output``.
 
-    ``checkpoints/best.ckpt`` is the best by mean tIoU on the validation pairs, ``checkpoints/last.ckpt``
+    ``checkpoints/best.ckpt`` is the best on the validation examples by ``monitor``, ``checkpoints/last.ckpt``
     the last; ``curves/version_N/metrics.csv`` are the curves of the N-th start (:func:`merge_curves`).
     """
     output = Path(output)
     folder = output / "checkpoints"
     # Of two callbacks, since save_last=True writes last.ckpt only when best.ckpt is written. The best comes
     # first: the last then knows of it.
-    best = ModelCheckpoint(folder, "best", monitor=MONITOR, mode="max", enable_version_counter=False)
-    last = ModelCheckpoint(folder, "last", enable_version_counter=False)
-    used: list[Callback] = [best, last, *callbacks]
+    keep = partial(callbacks.ModelCheckpoint, folder, enable_version_counter=False)
+    used: list[lightning.Callback] = [keep("best", monitor=monitor, mode="max"), keep("last")]
     if settings.patience is not None:
-        used.append(EarlyStopping(MONITOR, mode="max", patience=settings.patience))
+        used.append(callbacks.EarlyStopping(monitor, mode="max", patience=settings.patience))
     if settings.ema_decay is not None:
-        used.append(WeightAveraging(avg_fn=WarmedUpAverage(settings.ema_decay), use_buffers=False))
+        average = WarmedUpAverage(settings.ema_decay)
+        used.append(callbacks.WeightAveraging(avg_fn=average, use_buffers=False))
     if progress:
-        used.append(TQDMProgressBar(refresh_rate=5))
+        used.append(callbacks.TQDMProgressBar(refresh_rate=5))
     loggers: list[Logger] = [CSVLogger(output, name="curves")]
     if tensorboard:
         loggers.append(TensorBoardLogger(output, name="tensorboard", version=""))
@@ -127,85 +116,53 @@ def check_resumable(last: Path, module: lightning.LightningModule) -> None:
         raise CheckpointError(f"Cannot resume from {last}: it is of another model ({wrong[0]} does not fit)")
 
 
-def fit(
-    module: lightning.LightningModule,
-    data: lightning.LightningDataModule,
+def train(
+    network: nn.Module,
+    recipe: Recipe,
     settings: RunSettings,
     output: str | Path,
+    *,
     resume: bool = False,
     progress: bool = True,
     tensorboard: bool = False,
-) -> None:
-    """Run a training and fill the module with its best weights on the validation pairs.
+    num_workers: int = 0,
+) -> float:
+    """Train a network and leave it as it did best on the validation examples, in eval mode.
 
     Args:
-        module: the training step; its parameters are those of the network.
-        data: training batches and validation pairs.
-        settings: of the run.
+        network, recipe, settings: new, drawn under the seed of the run; how it is trained; and how long.
         output: folder for ``checkpoints`` and the curves, ``metrics.csv``.
         resume: continue the run in ``output`` from its last checkpoint, with the same curve as if it had
             not been interrupted.
         progress: show a progress bar.
         tensorboard: log for TensorBoard too.
+        num_workers: processes that prepare examples.
+
+    Returns:
+        The best judgement by ``recipe.monitor``.
 
     Raises:
-        CheckpointError: if there is nothing to resume, or the checkpoint does not fit the module.
+        CheckpointError: if there is nothing to resume, or the checkpoint does not fit the network.
     """
     output = Path(output)
     last = output / "checkpoints" / "last.ckpt"
+    module = TrainingModule(network, recipe, settings)
     if resume:
         check_resumable(last, module)
-    trainer = make_trainer(settings, output, progress, tensorboard)
+    trainer = make_trainer(settings, output, progress, tensorboard, recipe.monitor)
+    data = RunData(recipe, settings, num_workers)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
         trainer.fit(module, datamodule=data, ckpt_path=last if resume else None, weights_only=True)
     merge_curves(output)
-    best = torch.load(output / "checkpoints" / "best.ckpt", map_location="cpu", weights_only=True)
+    path = output / "checkpoints" / "best.ckpt"
+    best = torch.load(path, map_location="cpu", weights_only=True)
     module.load_state_dict(best["state_dict"])
-
-
-def train(
-    preset: Preset,
-    train_split: RelocalizationSplit,
-    validation_split: RelocalizationSplit,
-    output: str | Path,
-    edges: bool = False,
-    num_workers: int = 0,
-    **options: Any,
-) -> MGFFNet:
-    """Train a preset and return the model that did best on the validation pairs, in eval mode.
-
-    Args:
-        preset: everything that decides the run.
-        train_split: where episodes are drawn.
-        validation_split: whose pairs choose the checkpoint.
-        output: folder for ``checkpoints`` and the curves, ``metrics.csv``.
-        edges: pass messages over edge sets instead of the closed form.
-        num_workers: processes that prepare episodes.
-        **options: of :func:`fit`.
-
-    Raises:
-        CheckpointError: if there is nothing to resume, or the checkpoint does not fit the preset.
-    """
-    settings = preset.training
-    torch.manual_seed(settings.seed)
-    model = MGFFNet(**preset.model.to_dict())
-    module = RelocalizationModule(model, preset.pairing, settings, preset.refine)
-    data = RelocalizationData(
-        train_split,
-        validation_split,
-        preset.sampler,
-        preset.pairing,
-        preset.proposals,
-        preset.augmentation,
-        MultiScaleEdges(preset.model.scales, preset.model.weight, preset.model.bandwidth) if edges else None,
-        settings.batch_size,
-        settings.steps_per_epoch,
-        settings.seed,
-        num_workers,
-        settings.validation_pairs,
-        settings.crop,
-    )
-    fit(module, data, settings, output, **options)
-    return model.eval()
+    network.eval()
+    [score] = [
+        float(state["best_model_score"])
+        for name, state in best["callbacks"].items()
+        if name.startswith("ModelCheckpoint") and state["monitor"] == recipe.monitor
+    ]
+    return score

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -21,12 +21,15 @@ from vreloc_pyg.nn.relevance import Relevance
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.segments import encode_offsets
 from vreloc_pyg.sequences.windows import cut_windows
+from vreloc_pyg.settings import Below1, CheckedSettings, Count, Positive, RunSettings
 from vreloc_pyg.systems.aft_srm.attention_fusion import AttentionFusion, relevance_blocks
-from vreloc_pyg.systems.spec import Ranked, Rival, RivalNetwork, RivalTraining
+from vreloc_pyg.systems.network import Ranked, RankingNetwork, without
+from vreloc_pyg.systems.spec import LearnedSystem
+from vreloc_pyg.training.recipe import Group
 
 
 @dataclass(frozen=True)
-class AFTSRMSettings:
+class AFTSRMSettings(CheckedSettings):
     """Everything that decides the shape and the arithmetic of :class:`AFTSRM`.
 
     Args:
@@ -40,58 +43,38 @@ class AFTSRMSettings:
         refine: windows are moved by their predicted offsets.
         regression_learning_rate: of the regression head alone.
         chunk: windows scored at once, which bounds the memory.
-
-    Raises:
-        SettingsError: for an impossible value.
     """
 
-    hidden_channels: int = 128
-    num_steps: int = 16
-    fit: str = "resample"
-    fusion_channels: int = 64
-    channels: tuple[int, ...] = (64, 64, 128, 128)
-    head_channels: int = 64
-    dropout: float = 0.4
+    hidden_channels: Count = 128
+    num_steps: Count = 16
+    fit: Literal["resample", "pad"] = "resample"
+    fusion_channels: Count = 64
+    channels: tuple[Count, ...] = (64, 64, 128, 128)
+    head_channels: Count = 64
+    dropout: Below1 = 0.4
     refine: bool = True
-    regression_learning_rate: float = 1e-3
-    chunk: int = 32
+    regression_learning_rate: Positive = 1e-3
+    chunk: Count = 32
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "channels", tuple(self.channels))
-        for name in ("hidden_channels", "num_steps", "fusion_channels", "head_channels", "chunk"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"Expected {name} >= 1 (got {getattr(self, name)})")
-        if not self.channels or min(self.channels) < 1:
-            raise SettingsError(f"Expected channels as one or more numbers >= 1 (got {self.channels})")
+        super().__post_init__()
         least = 2 ** len(self.channels)
-        if self.num_steps < least:
+        if not self.channels or self.num_steps < least:
             raise SettingsError(
-                f"Expected num_steps >= {least}, since {len(self.channels)} blocks halve it "
-                f"(got {self.num_steps})"
-            )
-        if self.fit not in ("resample", "pad"):
-            raise SettingsError(f"Expected fit to be 'resample' or 'pad' (got {self.fit!r})")
-        if not 0 <= self.dropout < 1:
-            raise SettingsError(f"Expected dropout in [0, 1) (got {self.dropout})")
-        if not 0 < self.regression_learning_rate < float("inf"):
-            raise SettingsError(
-                f"Expected a positive regression_learning_rate (got {self.regression_learning_rate})"
+                f"Expected channels of at least one block, and num_steps >= {least}, since each halves it "
+                f"(got {self.channels} and {self.num_steps})"
             )
 
 
-class AFTSRM(RivalNetwork):
+class AFTSRM(RankingNetwork):
     """Scores a window by convolutions over the fusion of its steps with the query's.
 
     A reconstruction, not a copy: "AFT+SRM" is known from a comparison and a description in words (Huo et
     al., "Semantic relevance learning for video-query based video moment retrieval", IEEE Transactions on
     Multimedia 25, 2023); no code was published. Attention-based fusion makes a tensor of both clips'
-    encoded steps (:class:`.AttentionFusion`), and the semantic
-    relevance measure is made of convolutions only. Encoders, losses and the regression are those of
-    :class:`~vreloc_pyg.nn.MGFFNet`; the shapes are this package's choice.
-
-    Args:
-        num_features: F.
-        settings: of shape and training.
+    encoded steps (:class:`.AttentionFusion`), and the semantic relevance measure is made of convolutions
+    only. Encoders, losses and the regression are those of :class:`~vreloc_pyg.nn.MGFFNet`; the shapes are
+    this package's choice.
     """
 
     settings: AFTSRMSettings
@@ -111,10 +94,7 @@ class AFTSRM(RivalNetwork):
     ) -> Relevance:
         """Scores and offsets of pairs of clips; offsets send no gradient into the trunk.
 
-        Args:
-            queries: ``[B, T, F]``, or ``[1, T, F]`` for one query of all proposals.
-            proposals: ``[B, T, F]``.
-            query_mask, proposal_mask: which steps exist, bool, as long.
+        Clips are ``[B, T, F]``, or ``[1, T, F]`` for one query of all proposals; masks say which steps exist.
         """
         fused = self.fusion(
             self.query_encoder(queries), self.proposal_encoder(proposals), query_mask, proposal_mask
@@ -133,20 +113,16 @@ class AFTSRM(RivalNetwork):
         for some in windows.split(self.settings.chunk):
             clips, mask = self.clips(reference, some)
             parts.append(self(own, clips, own_mask, mask))
-        answers = None
-        if self.settings.refine:
-            offsets = torch.cat([part.offsets for part in parts])
-            answers = refine_windows(windows, offsets, len(reference))
-        return Ranked(windows, torch.cat([part.score for part in parts]), answers)
+        scores, offsets = map(torch.cat, zip(*parts, strict=True))
+        refined = refine_windows(windows, offsets, len(reference)) if self.settings.refine else None
+        return Ranked(windows, scores, refined)
 
-    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+    def parameter_groups(self, training: RunSettings) -> list[Group]:
         """The trunk and the score head at one rate, the regression head at its own."""
-        regression = list(self.regression_head.parameters())
-        chosen = {id(parameter) for parameter in regression}
-        others = [parameter for parameter in self.parameters() if id(parameter) not in chosen]
+        decay, head = training.weight_decay, self.regression_head
         return [
-            {"params": others, "lr": learning_rate},
-            {"params": regression, "lr": self.settings.regression_learning_rate},
+            Group(without(self, head), training.learning_rate, decay),
+            Group(list(head.parameters()), self.settings.regression_learning_rate, decay),
         ]
 
 
@@ -155,8 +131,8 @@ class TripletExample(NamedTuple):
 
     Args:
         query: features, ``[q, F]``.
-        positive: features of a window that shows its action, ``[p, F]``.
-        negative: features of a window that shows none or another, ``[n, F]``.
+        positive, negative: features of a window that shows its action, ``[p, F]``, and of one that shows
+            none or another, ``[n, F]``.
         offsets: of the positive window from its instance
             (:func:`~vreloc_pyg.segments.encode_offsets`), ``[2]``.
     """
@@ -175,11 +151,7 @@ SAMPLER = TripletSampler(SlidingWindows(shortest=2), positive_jitter=0.1, same_r
 def draw_triplet(
     pool: TrainingPool, rng: np.random.Generator, augmentation: Augmentation | None
 ) -> TripletExample:
-    """Draw a triplet of :data:`SAMPLER`.
-
-    Args:
-        pool, rng, augmentation: see :func:`~vreloc_pyg.systems.spec.draw_example`.
-    """
+    """Draw a triplet of :data:`SAMPLER`; arguments as of :func:`.draw_example`."""
     query, (right, wrong) = SAMPLER.draw(pool, rng)
     own = query.features
     cut = [one.reference.features[slice(*one.windows[0].tolist())] for one in (right, wrong)]
@@ -213,21 +185,16 @@ def _clips(network: AFTSRM, clips: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     return network.clips(torch.cat(list(clips)), torch.stack([starts, ends], dim=1))
 
 
-AFT_SRM = Rival(
+AFT_SRM = LearnedSystem(
     name="aft-srm",
+    row="aft-srm",
+    published="AFT+SRM",
     network=AFTSRM,
     settings=AFTSRMSettings,
     loss=aft_srm_loss,
     draw=draw_triplet,
-    training=RivalTraining(
-        learning_rate=1e-3,
-        weight_decay=1e-2,
-        batch_size=16,
-        epochs=10,
-        steps_per_epoch=50,
-        gradient_clip=2.0,
-        ema_decay=0.99,
-        augment=True,
+    training=RunSettings(
+        weight_decay=1e-2, batch_size=16, steps_per_epoch=50, gradient_clip=2.0, ema_decay=0.99, augment=True
     ),
     source="Huo et al., IEEE Transactions on Multimedia 25, 2023 (a reconstruction)",
 )

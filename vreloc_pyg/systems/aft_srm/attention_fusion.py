@@ -18,11 +18,8 @@ class AttentionFusion(nn.Module):
         \mathrm{AFT}_{ij} &= P\,[A_{ij}\, h_{q,i} \odot h_{p,j};\; |h_{q,i} - h_{p,j}|;\;
         \cos(h_{q,i}, h_{p,j})] + b
 
-    Padded steps get no attention, and their entries of the tensor are zero.
-
-    Args:
-        channels: d.
-        out_channels: C.
+    Padded steps get no attention, and their entries of the tensor are zero. ``channels`` are d,
+    ``out_channels`` C.
 
     Shapes:
         - input: queries ``[B, T, d]`` or ``[1, T, d]`` for one query of all, proposals ``[B, T', d]``, and

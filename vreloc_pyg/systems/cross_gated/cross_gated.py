@@ -9,23 +9,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vreloc_pyg.errors import SettingsError
+from vreloc_pyg.settings import Below1, CheckedSettings, Count, Positive, RunSettings
 from vreloc_pyg.systems.cross_gated.cross_gated_labels import score_segments, step_labels, step_loss
 from vreloc_pyg.systems.cross_gated.cross_gated_matching import CrossGatedMatching
-from vreloc_pyg.systems.spec import (
-    Example,
-    PaddedClips,
-    Ranked,
-    Rival,
-    RivalNetwork,
-    RivalTraining,
-    cap_length,
-    pad_clips,
-)
+from vreloc_pyg.systems.examples import Example, PaddedClips, pad_clips
+from vreloc_pyg.systems.network import Ranked, RankingNetwork
+from vreloc_pyg.systems.spec import LearnedSystem, cap_length
 
 
 @dataclass(frozen=True)
-class CrossGatedBilinearSettings:
+class CrossGatedBilinearSettings(CheckedSettings):
     """Settings of :class:`CrossGatedBilinear`; the defaults are the published ones.
 
     Args:
@@ -35,30 +28,17 @@ class CrossGatedBilinearSettings:
         matching_dropout: rate on the states of the matching.
         longest: greatest length of an answer in steps.
         boundary_weight: weight in the loss of steps that start or end an answer.
-
-    Raises:
-        SettingsError: for an impossible value.
     """
 
-    hidden_channels: int = 128
-    num_factors: int = 8
-    aggregation_dropout: float = 0.4
-    matching_dropout: float = 0.2
-    longest: int = 64
-    boundary_weight: float = 10.0
-
-    def __post_init__(self) -> None:
-        for name in ("hidden_channels", "num_factors", "longest"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"Expected {name} >= 1 (got {getattr(self, name)})")
-        for name in ("aggregation_dropout", "matching_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise SettingsError(f"Expected {name} in [0, 1) (got {getattr(self, name)})")
-        if not 0 < self.boundary_weight < math.inf:
-            raise SettingsError(f"Expected a positive boundary_weight (got {self.boundary_weight})")
+    hidden_channels: Count = 128
+    num_factors: Count = 8
+    aggregation_dropout: Below1 = 0.4
+    matching_dropout: Below1 = 0.2
+    longest: Count = 64
+    boundary_weight: Positive = 10.0
 
 
-class CrossGatedBilinear(RivalNetwork):
+class CrossGatedBilinear(RankingNetwork):
     r"""Cross-gated bilinear matching (Feng et al., "Video Re-localization", ECCV 2018, section 3).
 
     .. math::
@@ -66,13 +46,9 @@ class CrossGatedBilinear(RivalNetwork):
         H &= [\overrightarrow{\mathrm{match}}(H^q, H^r); \overleftarrow{\mathrm{match}}(H^q, H^r)], \qquad
         z = W \, \mathrm{LSTM}_l(H) + b \in \mathbb{R}^{r \times 4}
 
-    The matching is :class:`.CrossGatedMatching`; z are logits of
-    start, end, inside and outside. Weights start as in the authors' program
-    (https://github.com/fengyang0317/video_reloc): Glorot uniform, no bias but 1 of the LSTMs' forget gates.
-
-    Args:
-        num_features: F, width of the features.
-        settings: widths and rates.
+    The matching is :class:`.CrossGatedMatching`; z are logits of start, end, inside and outside. Weights
+    start as in the authors' program (https://github.com/fengyang0317/video_reloc): Glorot uniform, no bias
+    but 1 of the LSTMs' forget gates.
 
     Shapes:
         - queries: ``[B, q, F]``, references: ``[B, r, F]``, padded
@@ -88,10 +64,6 @@ class CrossGatedBilinear(RivalNetwork):
         self.matching_dropout = nn.Dropout(settings.matching_dropout)
         self.localization = nn.LSTM(2 * width, width, batch_first=True)
         self.classifier = nn.Linear(width, 4)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw all weights anew."""
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
@@ -139,20 +111,14 @@ def _reset_lstm(lstm: nn.LSTM | nn.LSTMCell) -> None:
         biases[0].chunk(4)[1].fill_(1.0)  # gates are in the order input, forget, cell, output
 
 
-CROSS_GATED = Rival(
+CROSS_GATED = LearnedSystem(
     name="cgbm",
+    row="cgbm",
+    published="CGBM",
     network=CrossGatedBilinear,
     settings=CrossGatedBilinearSettings,
     loss=cross_gated_loss,
-    training=RivalTraining(
-        learning_rate=1e-3,
-        batch_size=128,
-        epochs=10,
-        steps_per_epoch=100,
-        gradient_clip=5.0,
-        crop=0.9,
-        buckets=True,
-    ),
+    training=RunSettings(batch_size=128, gradient_clip=5.0, crop=0.9, buckets=True),
     source="Feng et al., Video Re-localization, ECCV 2018",
     suit=cap_length,
 )

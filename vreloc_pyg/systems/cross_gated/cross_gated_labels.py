@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from vreloc_pyg.systems.examples import segments_up_to
+
 #: Columns of labels and logits.
 START, END, INSIDE, OUTSIDE = range(4)
 
@@ -17,10 +19,7 @@ def step_labels(answers: Tensor, num_steps: int) -> Tensor:
 
     Args:
         answers: half-open step intervals within the reference, all of them labelled, ``[G, 2]`` int64.
-        num_steps: r.
-
-    Returns:
-        Shares of start, end, inside and outside, ``[r, 4]`` float32.
+        num_steps: r; of shares of start, end, inside and outside ``[r, 4]`` float32 are returned.
     """
     steps = torch.arange(num_steps, device=answers.device).unsqueeze(1)
     starts, ends = answers.unbind(1)
@@ -39,10 +38,8 @@ def step_loss(logits: Tensor, labels: Tensor, mask: Tensor, boundary_weight: flo
     N counts the steps that exist; w is the boundary weight where a step starts or ends an answer, else 1.
 
     Args:
-        logits: z, ``[B, r, 4]``.
-        labels: y, of :func:`step_labels`, ``[B, r, 4]``.
+        logits, labels: z, and y of :func:`step_labels`, ``[B, r, 4]``.
         mask: which steps exist, ``[B, r]`` bool.
-        boundary_weight: of steps that start or end an answer.
     """
     logits, labels = logits[mask], labels[mask]  # [N, 4]
     entropy = -(labels * logits.log_softmax(dim=1)).sum(1)
@@ -62,18 +59,9 @@ def score_segments(log_probabilities: Tensor, longest: int) -> tuple[Tensor, Ten
         longest: greatest L in steps.
 
     Returns:
-        Half-open windows ``[M, 2]`` int64, L = 1 to min(r, longest), first the short and then the early
-        ones, and their scores ``[M]``.
+        Windows of :func:`.segments_up_to` ``[M, 2]`` and their scores ``[M]``.
     """
-    num_steps = len(log_probabilities)
-    device = log_probabilities.device
-    starts, lengths = torch.meshgrid(
-        torch.arange(num_steps, device=device),
-        torch.arange(1, min(num_steps, longest) + 1, device=device),
-        indexing="xy",
-    )  # [lengths, r] each
-    fits = starts + lengths <= num_steps
-    windows = torch.stack([starts[fits], (starts + lengths)[fits]], dim=1)
+    windows = segments_up_to(len(log_probabilities), longest).to(log_probabilities.device)
     start, end = windows.unbind(1)
     last = torch.maximum(end - 1, start + 1)  # the end itself is left out of the mean
     # In double precision, since differences of sums over the whole reference cancel.

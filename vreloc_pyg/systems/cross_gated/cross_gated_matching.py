@@ -21,11 +21,7 @@ class CrossGatedMatching(nn.Module):
         h'_t = \mathrm{LSTM}(t, h'_{t-1})
 
     The two directions have a cell each and share everything else; the backward one runs over the reversed
-    steps of each reference. Both advance in one loop.
-
-    Args:
-        channels: l, width of all states.
-        num_factors: k.
+    steps of each reference. Both advance in one loop. ``channels`` are l, ``num_factors`` k.
 
     Shapes:
         - query: ``[B, q, l]``, query_mask: ``[B, q]`` bool

@@ -22,12 +22,8 @@ class JointLayer(nn.Module):
     .. math::
         Y = Z + \mathrm{Attention}(\mathrm{LN}(Z)), \qquad Z' = Y + \mathrm{MLP}(\mathrm{LN}(Y))
 
-    Attention weights are not dropped: the fused kernel then keeps no ``[T, T]`` matrix.
-
-    Args:
-        channels: d.
-        num_heads: of the attention.
-        dropout: share of each branch's output dropped in training.
+    Attention weights are not dropped: the fused kernel then keeps no ``[T, T]`` matrix. Of each branch's
+    output, ``dropout`` is the share dropped in training.
 
     Shapes:
         - input: ``[B, T, d]``, and which steps exist, ``[B, T]`` bool

@@ -24,8 +24,7 @@ def decode(
     pair of a likely start with a later likely end, and the segments b of all steps.
 
     Args:
-        foreground: logits, ``[T]``.
-        spans: b, in steps, ``[T, 2]``.
+        foreground, spans: logits, ``[T]``, and b, in steps, ``[T, 2]``.
         starts, ends: logits y and z of first and last steps, ``[T]``.
         boundary_share: :math:`\beta`.
         num_kept: likely starts, and ends, that are paired.

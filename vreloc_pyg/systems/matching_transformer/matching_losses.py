@@ -8,15 +8,9 @@ from torch import Tensor
 
 
 def step_targets(answers: Tensor, num_steps: int) -> tuple[Tensor, Tensor]:
-    """Which steps lie in an answer, and in which.
+    """Which steps lie in an answer, of half-open step intervals ``[G, 2]`` int64, and in which.
 
-    Args:
-        answers: half-open step intervals, ``[G, 2]`` int64.
-        num_steps: T.
-
-    Returns:
-        ``[T]`` bool, and the interval of each such step, the first of several, ``[T, 2]`` int64; zeros
-        elsewhere.
+    ``[T]`` bool, and the interval of each such step, the first of several, ``[T, 2]`` int64; zeros elsewhere.
     """
     steps = torch.arange(num_steps, device=answers.device).unsqueeze(1)
     holds = (answers[:, 0] <= steps) & (steps < answers[:, 1])  # [T, G]
@@ -34,8 +28,7 @@ def focal_loss(logits: Tensor, targets: Tensor, mask: Tensor, focus: float = 2.0
     where :math:`p_t` is the probability of the right decision.
 
     Args:
-        logits: ``[B, T]``.
-        targets: ``[B, T]`` bool.
+        logits, targets: ``[B, T]``, the targets bool.
         mask: which steps exist, M, ``[B, T]`` bool.
         focus: :math:`\gamma`; 0 is plain cross-entropy.
     """
@@ -54,8 +47,7 @@ def span_loss(spans: Tensor, targets: Tensor, inside: Tensor) -> Tensor:
     where c are centres and hull is the length of the shortest segment that covers both.
 
     Args:
-        spans: predicted, b, ``[B, T, 2]``.
-        targets: ``[B, T, 2]`` in the same unit.
+        spans, targets: predicted, b, and true, ``[B, T, 2]`` in one unit.
         inside: I, ``[B, T]`` bool.
     """
     spans, truths = spans[inside], targets[inside].to(spans)

@@ -43,14 +43,10 @@ def relations(
     reference's root mean square deviation from its mean, so that they do not depend on the features' scale.
 
     Args:
-        query: ``[q, F]``.
-        reference: ``[r, F]``.
+        query, reference: features ``[q, F]`` and ``[r, F]``; ``[r, NUM_RELATIONS]`` is returned.
         mirror: index and sign of the mirror image of features
             (:meth:`vreloc_pyg.sequences.pose.Skeleton.mirror_features`); each distance is then the lesser of
             those to the query and to its mirror image. ``None``: the query only.
-
-    Returns:
-        ``[r, NUM_RELATIONS]``.
     """
     centred = reference - reference.mean(0)
     unit = centred.square().sum(1).mean().sqrt().clamp(min=1e-6)
@@ -66,18 +62,12 @@ def relations(
     images = [query] if mirror is None else [query, mirror_image(query, *mirror)]
     found = window_statistics(reference, torch.cat(windows)).view(len(parts), num_steps, -1)  # [K, r, 2 F]
     steps = torch.tensor(parts, device=query.device)
-    near = torch.stack(
-        [
-            torch.linalg.vector_norm(found - window_statistics(image, steps).unsqueeze(1), dim=2).T
-            for image in images
-        ]
-    ).amin(0)  # [r, K]
-    near = near / unit
-    spread = near.std(0, correction=0).clamp(min=1e-3)
-    single = torch.stack(
-        [torch.cdist(reference, image, compute_mode="donot_use_mm_for_euclid_dist") for image in images]
-    ).amin(0)  # [r, q]
-    single = single / unit
+    wanted = [window_statistics(image, steps).unsqueeze(1) for image in images]  # [K, 1, 2 F] each
+    near = torch.stack([torch.linalg.vector_norm(found - one, dim=2).T for one in wanted]).amin(0) / unit
+    spread = near.std(0, correction=0).clamp(min=1e-3)  # of near [r, K]
+    exact = "donot_use_mm_for_euclid_dist"
+    apart = [torch.cdist(reference, image, compute_mode=exact) for image in images]
+    single = torch.stack(apart).amin(0) / unit  # [r, q]
     places = (torch.arange(num_query, device=query.device, dtype=query.dtype) + 0.5) / num_query
     place = torch.softmax(-SHARPNESS * single, dim=1) @ places
     alone = torch.stack([single.amin(1), single.mean(1), place], dim=1)

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from vreloc_pyg.errors import SettingsError
+from vreloc_pyg.settings import Below1, CheckedSettings, Count, NotNegative, RunSettings
+from vreloc_pyg.systems.examples import Example, PaddedClips, pad_clips
 from vreloc_pyg.systems.matching_transformer.joint_layer import JointLayer, sinusoids
 from vreloc_pyg.systems.matching_transformer.matching_decoding import decode
 from vreloc_pyg.systems.matching_transformer.matching_losses import (
@@ -19,20 +21,12 @@ from vreloc_pyg.systems.matching_transformer.matching_losses import (
     step_targets,
 )
 from vreloc_pyg.systems.matching_transformer.matching_relations import NUM_RELATIONS, relations
-from vreloc_pyg.systems.spec import (
-    Example,
-    Mirror,
-    PaddedClips,
-    Ranked,
-    Rival,
-    RivalNetwork,
-    RivalTraining,
-    pad_clips,
-)
+from vreloc_pyg.systems.network import Ranked, RankingNetwork
+from vreloc_pyg.systems.spec import LearnedSystem, Traits
 
 
 @dataclass(frozen=True)
-class MatchingTransformerSettings:
+class MatchingTransformerSettings(CheckedSettings):
     """Everything that decides the shape and the arithmetic of :class:`MatchingTransformer`.
 
     Args:
@@ -45,51 +39,33 @@ class MatchingTransformerSettings:
         mirror_index, mirror_sign: how to mirror features, for relations to the query's mirror image too
             (:meth:`vreloc_pyg.sequences.pose.Skeleton.mirror_features`); empty: none.
         boundary_share, num_kept: see :func:`.decode`.
-
-    Raises:
-        SettingsError: for an impossible value.
     """
 
-    hidden_channels: int = 64
-    num_layers: int = 2
-    num_heads: int = 4
-    dropout: float = 0.2
+    hidden_channels: Count = 64
+    num_layers: Count = 2
+    num_heads: Count = 4
+    dropout: Below1 = 0.2
     content: bool = True
-    foreground_weight: float = 1.0
-    span_weight: float = 1.0
-    boundary_weight: float = 0.1
+    foreground_weight: NotNegative = 1.0
+    span_weight: NotNegative = 1.0
+    boundary_weight: NotNegative = 0.1
     mirror_index: tuple[int, ...] = ()
     mirror_sign: tuple[float, ...] = ()
-    boundary_share: float = 0.07
-    num_kept: int = 48
+    boundary_share: NotNegative = 0.07
+    num_kept: Count = 48
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "mirror_index", tuple(self.mirror_index))
-        object.__setattr__(self, "mirror_sign", tuple(self.mirror_sign))
+        super().__post_init__()
         if len(self.mirror_index) != len(self.mirror_sign):
             raise SettingsError(
                 "Expected mirror_index and mirror_sign of one length "
                 f"(got {len(self.mirror_index)} and {len(self.mirror_sign)})"
-            )
-        if min(self.hidden_channels, self.num_layers, self.num_heads) < 1:
-            raise SettingsError(
-                "Expected hidden_channels, num_layers and num_heads >= 1 "
-                f"(got {self.hidden_channels}, {self.num_layers} and {self.num_heads})"
             )
         if self.hidden_channels % (2 * self.num_heads):
             raise SettingsError(
                 f"Expected hidden_channels to be a multiple of 2 * num_heads = {2 * self.num_heads} "
                 f"(got {self.hidden_channels})"
             )
-        if not 0 <= self.dropout < 1:
-            raise SettingsError(f"Expected dropout in [0, 1) (got {self.dropout})")
-        if self.boundary_share < 0 or self.num_kept < 1:
-            raise SettingsError(
-                "Expected boundary_share >= 0 and num_kept >= 1 "
-                f"(got {self.boundary_share} and {self.num_kept})"
-            )
-        if min(self.foreground_weight, self.span_weight, self.boundary_weight) < 0:
-            raise SettingsError("Expected no negative weight of a loss")
 
 
 class StepAnswers(NamedTuple):
@@ -98,8 +74,7 @@ class StepAnswers(NamedTuple):
     Args:
         foreground: logits of lying in an answer, ``[B, T]``.
         spans: segment that each step would lie in, in steps, ``[B, T, 2]``.
-        starts: logits of being the first step of an answer, ``[B, T]``.
-        ends: logits of being the last step of an answer, ``[B, T]``.
+        starts, ends: logits of being the first and the last step of an answer, ``[B, T]``.
     """
 
     foreground: Tensor
@@ -108,7 +83,7 @@ class StepAnswers(NamedTuple):
     ends: Tensor
 
 
-class MatchingTransformer(RivalNetwork):
+class MatchingTransformer(RankingNetwork):
     r"""Self-attention over the steps of query and reference together, and heads on the reference's steps.
 
     .. math::
@@ -118,13 +93,8 @@ class MatchingTransformer(RivalNetwork):
 
     In the spirit of MATR (Kumar et al., ICCV 2025) and UniVTG (Lin et al., ICCV 2023): every step of the
     reference has a foreground logit, distances to both ends of its segment, and boundary logits. Beside
-    their features the reference's steps carry :math:`\rho`, their
-    :func:`.relations` to the query, which mean the same for classes
-    never seen; and distances are predicted relative to the query's length q.
-
-    Args:
-        num_features: F.
-        settings: of shape and losses.
+    their features the reference's steps carry :math:`\rho`, their :func:`.relations` to the query, which
+    mean the same for classes never seen; and distances are predicted relative to the query's length q.
     """
 
     settings: MatchingTransformerSettings
@@ -146,14 +116,7 @@ class MatchingTransformer(RivalNetwork):
         self.head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 5))
 
     def forward(self, queries: PaddedClips, references: PaddedClips, related: Tensor) -> StepAnswers:
-        """What is said of every step.
-
-        Args:
-            queries: ``[B, Tq, F]``.
-            references: ``[B, T, F]``.
-            related: :func:`.relations` of each pair, padded,
-                ``[B, T, NUM_RELATIONS]``.
-        """
+        """What is said of every step of B pairs, with their padded :func:`.relations` ``related``."""
         width, device = self.settings.hidden_channels, related.device
         num_query, num_steps = queries.features.size(1), references.features.size(1)
         own = self.types[0] + sinusoids(num_query, width, device)
@@ -182,15 +145,9 @@ class MatchingTransformer(RivalNetwork):
         """Windows that the steps of the reference tell of; the benchmark's own are not looked at."""
         related = self.relate(query, reference).unsqueeze(0)
         found: StepAnswers = self(pad_clips([query]), pad_clips([reference]), related)
-        windows, scores = decode(
-            found.foreground[0],
-            found.spans[0],
-            found.starts[0],
-            found.ends[0],
-            self.settings.boundary_share,
-            self.settings.num_kept,
-        )
-        return Ranked(windows, scores)
+        foreground, spans, starts, ends = (part[0] for part in found)
+        kept = self.settings.boundary_share, self.settings.num_kept
+        return Ranked(*decode(foreground, spans, starts, ends, *kept))
 
 
 def matching_loss(network: MatchingTransformer, examples: Sequence[Example]) -> Tensor:
@@ -200,40 +157,34 @@ def matching_loss(network: MatchingTransformer, examples: Sequence[Example]) -> 
     found: StepAnswers = network(queries, references, related)
     num_steps = references.features.size(1)
     targets = [step_targets(example.answers, num_steps) for example in examples]
-    inside = torch.stack([one for one, _ in targets])
-    spans = torch.stack([one for _, one in targets])
+    inside, spans = map(torch.stack, zip(*targets, strict=True))
     steps = torch.arange(num_steps, device=spans.device)
     first, last = inside & (spans[..., 0] == steps), inside & (spans[..., 1] - 1 == steps)
-    weights = network.settings
-    boundary = boundary_loss(found.starts, first, references.mask) + boundary_loss(
-        found.ends, last, references.mask
-    )
+    weights, mask = network.settings, references.mask
+    boundary = boundary_loss(found.starts, first, mask) + boundary_loss(found.ends, last, mask)
     return (
-        weights.foreground_weight * focal_loss(found.foreground, inside, references.mask)
+        weights.foreground_weight * focal_loss(found.foreground, inside, mask)
         + weights.span_weight * span_loss(found.spans, spans, inside)
         + weights.boundary_weight * boundary
     )
 
 
-def mirrored(longest: int, mirror: Mirror | None) -> Mapping[str, Any]:
+def mirrored(traits: Traits) -> Mapping[str, Any]:
     """Settings that know the mirror image of the data's features."""
-    return {} if mirror is None else {"mirror_index": mirror[0], "mirror_sign": mirror[1]}
+    if traits.skeleton is None:
+        return {}
+    index, sign = traits.skeleton.mirror_features()
+    return {"mirror_index": index, "mirror_sign": sign}
 
 
-MATCHING_TRANSFORMER = Rival(
+MATCHING_TRANSFORMER = LearnedSystem(
     name="matching-transformer",
+    row="matching-transformer",
     network=MatchingTransformer,
     settings=MatchingTransformerSettings,
     loss=matching_loss,
-    training=RivalTraining(
-        learning_rate=1e-3,
-        weight_decay=1e-2,
-        batch_size=8,
-        epochs=10,
-        steps_per_epoch=40,
-        gradient_clip=2.0,
-        ema_decay=0.99,
-        augment=True,
+    training=RunSettings(
+        weight_decay=1e-2, batch_size=8, steps_per_epoch=40, gradient_clip=2.0, ema_decay=0.99, augment=True
     ),
     source="in the spirit of MATR (Kumar et al., ICCV 2025) and UniVTG (Lin et al., ICCV 2023)",
     suit=mirrored,

@@ -1,1 +1,1 @@
-"""MGFFNet as a system."""
+"""MGFFNet as a system: its settings, episodes, loss, ranking and presets."""

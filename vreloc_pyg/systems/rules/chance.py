@@ -12,7 +12,8 @@ from torch import Tensor
 from vreloc_pyg.datasets.splits import Query, Reference, RelocalizationSplit
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.segments import Segments, steps_to_seconds
-from vreloc_pyg.systems.protocol import answer_lengths, check_top_n, not_fitted
+from vreloc_pyg.systems.protocol import Kin, answer_lengths, check_top_n, not_fitted
+from vreloc_pyg.systems.spec import Rule
 
 ChanceKind = Literal["train_length", "uniform_segment", "uniform_length", "query_length"]
 
@@ -24,7 +25,7 @@ class Chance:
         P([s, s + L)) = \\frac{p(L)}{n - L + 1}, \\qquad 0 \\le s \\le n - L
 
     for a reference of n steps. Its recall needs no drawing: :meth:`placements` lists every segment
-    with its probability, and :func:`vreloc_pyg.evaluation.expected_hits` sums over them.
+    with its probability, and :class:`vreloc_pyg.evaluation.Metric` sums over them.
 
     Args:
         kind: where the length comes from. ``"train_length"``: the lengths of the right answers of the
@@ -33,14 +34,12 @@ class Chance:
             ``"query_length"``: always the query's duration.
         seed: decides the segments that :meth:`localize` draws.
 
-    Raises:
-        SettingsError: if the kind is unknown.
-
     Attributes:
-        lengths_: distinct training lengths in steps, ``[D]`` int64 (after :meth:`fit`).
-        weights_: how often each occurs, ``[D]`` float64 (after :meth:`fit`).
+        lengths_, weights_: distinct training lengths in steps, ``[D]`` int64, and how often each occurs,
+            ``[D]`` float64 (after :meth:`fit`).
     """
 
+    kin: Kin = "rule"
     lengths_: Tensor
     weights_: Tensor
 
@@ -61,11 +60,7 @@ class Chance:
         return self
 
     def length_distribution(self, query: Query, reference: Reference) -> tuple[Tensor, Tensor]:
-        """Lengths in steps that fit the reference, ``[D]`` int64, and their probabilities, ``[D]`` float64.
-
-        Raises:
-            SettingsError: if the kind is ``"train_length"`` and :meth:`fit` was not called.
-        """
+        """Lengths in steps that fit the reference, ``[D]`` int64, and their probabilities as float64."""
         num_steps = reference.num_steps
         if self.kind == "query_length":
             length = round(query.duration_s / reference.seconds_per_step)
@@ -85,11 +80,9 @@ class Chance:
         return lengths, weights / weights.sum()
 
     def placements(self, query: Query, reference: Reference) -> tuple[Tensor, Tensor]:
-        """Every segment that can be drawn.
+        """Every segment that can be drawn, in O(D n) for D lengths and n steps.
 
-        Returns:
-            Bounds in seconds, ``[P, 2]`` float64, and probabilities that sum to 1, ``[P]`` float64, in
-            O(D n) for D lengths and n steps.
+        Bounds in seconds, ``[P, 2]`` float64, and probabilities that sum to 1, ``[P]`` float64.
         """
         lengths, probabilities = self.length_distribution(query, reference)
         num_starts = reference.num_steps - lengths + 1
@@ -112,5 +105,10 @@ class Chance:
         )
         return Segments(bounds[torch.from_numpy(drawn)], torch.zeros(count))
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(kind={self.kind!r}, seed={self.seed})"
+
+CHANCE = Rule(
+    name="chance",
+    row="chance (train length)",
+    published="chance",
+    fit=lambda data: Chance().fit(data.splits["train"]),
+)

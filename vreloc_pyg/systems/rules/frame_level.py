@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from vreloc_pyg.datasets.splits import Query, Reference, check_features
-from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.segments import Segments, steps_to_seconds
-from vreloc_pyg.systems.protocol import check_top_n
+from vreloc_pyg.settings import CheckedSettings, Share
+from vreloc_pyg.systems.protocol import Kin, check_top_n
+from vreloc_pyg.systems.spec import Rule
 
 AlignmentMode = Literal["chou_avg", "strict", "sdtw", "slope"]
 Array = NDArray[np.float64]
@@ -24,8 +25,8 @@ MOVES = {"chou_avg": (1.0, 0.5, 0.5), "sdtw": (1.0, 1.0, 1.0)}
 
 
 @dataclass(frozen=True)
-class FrameLevel:
-    r"""Aligns the query with the reference step by step; no training.
+class FrameLevel(CheckedSettings):
+    r"""Aligns the query with the reference step by step, without training.
 
     With every step's features divided by their norm, the table of distances is
 
@@ -56,29 +57,18 @@ class FrameLevel:
     Args:
         mode: which paths there are. (default: ``"chou_avg"``)
         nms_threshold: largest tIoU two returned segments may have; ``None`` keeps near-copies.
-
-    Raises:
-        SettingsError: if the mode is unknown.
     """
 
     mode: AlignmentMode = "chou_avg"
-    nms_threshold: float | None = 0.5
-
-    def __post_init__(self) -> None:
-        if self.mode not in get_args(AlignmentMode):
-            raise SettingsError(f"Expected 'mode' to be one of {get_args(AlignmentMode)} (got {self.mode!r})")
+    nms_threshold: Share | None = 0.5
+    kin: ClassVar[Kin] = "rule"
 
     @property
     def name(self) -> str:
         return "frame-level" if self.mode == "chou_avg" else f"frame-level ({self.mode})"
 
     def localize(self, query: Query, reference: Reference, top_n: int = 1) -> Segments:
-        """The segments of the best paths, at most one per end step.
-
-        Raises:
-            FeatureError: if query and reference have features of different width.
-            SettingsError: if ``top_n`` is below 1.
-        """
+        """The segments of the best paths, at most one per end step."""
         check_top_n(top_n)
         start, mean = best_paths(distance_table(query, reference), self.mode)
         end = np.arange(1, len(start) + 1)
@@ -92,8 +82,7 @@ class FrameLevel:
 def distance_table(query: Query, reference: Reference) -> Array:
     """Squared distances of normalised steps, ``[q, r]`` float64 in [0, 4].
 
-    Raises:
-        FeatureError: if query and reference have features of different width.
+    Raises :class:`FeatureError` if query and reference have features of different width.
     """
     check_features(reference.features, f"reference {reference.video_id!r}", width=query.features.size(1))
     rows, columns = (
@@ -114,7 +103,7 @@ def best_paths(table: Array, mode: AlignmentMode) -> tuple[NDArray[np.int64], Ar
         mode: see :class:`FrameLevel`.
 
     Returns:
-        Start steps ``[r]`` int64 and means ``[r]`` float64; infinite where no path ends. At least one does.
+        Starts ``[r]`` int64 and means ``[r]`` float64; infinite where no path ends. At least one does.
     """
     table = np.asarray(table, dtype=np.float64)
     if mode in MOVES:
@@ -215,3 +204,22 @@ def _best(candidates: Array, keys: Array) -> Array:
     chosen = np.where(keys == least, candidates[START], np.inf).argmin(0)  # of equals the first
     count = len(least)
     return candidates.reshape(5, 3 * count).take(chosen * count + np.arange(count), axis=1)
+
+
+def frame_level(name: str, mode: AlignmentMode, in_readme: bool = True) -> Rule:
+    """The spec of a mode."""
+    rule = FrameLevel(mode)
+    return Rule(
+        name=name,
+        row=rule.name,
+        published="frame-level",
+        in_readme=in_readme,
+        beside=False,
+        fit=lambda data: rule,
+    )
+
+
+FRAME_LEVEL = frame_level("frame-level", "chou_avg")
+STRICT = frame_level("frame-level-strict", "strict")
+SDTW = frame_level("frame-level-sdtw", "sdtw", in_readme=False)
+SLOPE = frame_level("frame-level-slope", "slope", in_readme=False)

@@ -5,8 +5,7 @@ They are strong on this task: a learned model that does not beat them has learne
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -16,13 +15,15 @@ from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.proposals.sliding_window import window_lengths
 from vreloc_pyg.segments import Segments, steps_to_seconds, temporal_iou
 from vreloc_pyg.sequences.statistics import window_statistics
-from vreloc_pyg.systems.protocol import answer_lengths, answer_steps, not_fitted
+from vreloc_pyg.systems.protocol import Kin, answer_lengths, answer_steps, not_fitted
+from vreloc_pyg.systems.spec import Rule
 
 
 class WholeReference:
     """The whole reference is the answer."""
 
     name = "whole reference"
+    kin: Kin = "rule"
 
     def localize(self, query: Query, reference: Reference, top_n: int = 1) -> Segments:
         """One segment, ``[0, duration)``, of score 0."""
@@ -35,10 +36,9 @@ class CentredSegment:
     Args:
         fraction: its length as a share of the reference's, in (0, 1]; or
         num_steps: its length in steps, at most the reference's.
-
-    Raises:
-        SettingsError: unless exactly one of the two is given and possible.
     """
+
+    kin: Kin = "rule"
 
     def __init__(self, fraction: float | None = None, num_steps: int | None = None) -> None:
         if (fraction is None) == (num_steps is None):
@@ -70,29 +70,23 @@ class PriorSegment:
 
     The position is a share of the room that the segment leaves: 0 is flush with the reference's start, 1
     with its end. Both are chosen on a grid (positions in steps of 0.05, lengths growing by 10 %) by the mean
-    R@1 over ``thresholds``; the first of equals wins.
-
-    Args:
-        thresholds: tIoU thresholds of the mean.
+    R@1 over the thresholds .5 to .9; the first of equals wins.
 
     Attributes:
-        start_fraction_: the position in [0, 1] (after :meth:`fit`).
-        num_steps_: the length in steps (after :meth:`fit`).
+        start_fraction_, num_steps_: position in [0, 1] and length in steps (after :meth:`fit`).
     """
 
     name = "prior segment"
+    kin: Kin = "rule"
     start_fraction_: float
     num_steps_: int
-
-    def __init__(self, thresholds: Sequence[float] = (0.5, 0.6, 0.7, 0.8, 0.9)) -> None:
-        self.thresholds = tuple(thresholds)
 
     def fit(self, split: RelocalizationSplit) -> PriorSegment:
         """Choose position and length on a training split."""
         fractions = torch.linspace(0, 1, 21, dtype=torch.float64)
         lengths = torch.tensor(window_lengths(1, int(answer_lengths(split).max()), 1.1))
         grid = torch.cartesian_prod(fractions, lengths.double())  # [A, 2]
-        thresholds = torch.tensor(self.thresholds, dtype=torch.float64)
+        thresholds = torch.tensor([0.5, 0.6, 0.7, 0.8, 0.9], dtype=torch.float64)
         recall = torch.zeros(len(grid), dtype=torch.float64)
         for query, reference in (split[index] for index in range(len(split))):
             steps = place_steps(grid[:, 0], grid[:, 1].long(), reference.num_steps)
@@ -122,34 +116,18 @@ class CutDetector:
 
     For a reference of n steps the round(n / m) - 1 strongest boundaries at least w steps apart are cuts,
     where m is the median length of a training answer. They and both ends of the video bound the candidates.
-    The answer is the candidate whose length is nearest to m in ratio (``pick="length"``), or whose centre is
-    nearest to the video's (``pick="centre"``); the earlier of equals. Where references are composed of clips
-    this row shows how far joins betray the answer.
-
-    Args:
-        pick: which candidate is the answer, ``"length"`` or ``"centre"``.
-        context: w, in steps.
-
-    Raises:
-        SettingsError: if ``pick`` is unknown or ``context`` below 1.
+    The answer is the candidate whose length is nearest to m in ratio, the earlier of equals. Where references
+    are composed of clips this row shows how far joins betray the answer.
 
     Attributes:
+        context: w, in steps.
         typical_steps_: m in steps (after :meth:`fit`).
     """
 
+    name = "cut detector (length)"
+    kin: Kin = "rule"
+    context = 4
     typical_steps_: float
-
-    def __init__(self, pick: Literal["length", "centre"] = "length", context: int = 4) -> None:
-        if pick not in ("length", "centre"):
-            raise SettingsError(f"Expected 'pick' to be 'length' or 'centre' (got {pick!r})")
-        if context < 1:
-            raise SettingsError(f"Expected context >= 1 (got {context})")
-        self.pick = pick
-        self.context = context
-
-    @property
-    def name(self) -> str:
-        return f"cut detector ({self.pick})"
 
     def fit(self, split: RelocalizationSplit) -> CutDetector:
         """Learn the median length of an answer on a training split."""
@@ -157,17 +135,14 @@ class CutDetector:
         return self
 
     def localize(self, query: Query, reference: Reference, top_n: int = 1) -> Segments:
-        """Segments between neighbouring cuts; the score is minus the distance of the rule."""
+        """Segments between neighbouring cuts; the score is minus the log of the ratio of lengths."""
         if not hasattr(self, "typical_steps_"):
             raise not_fitted(self)
         num_cuts = max(0, round(reference.num_steps / self.typical_steps_) - 1)
         cuts = strongest_cuts(reference.features, num_cuts, self.context)
         edges = torch.cat([cuts.new_zeros(1), cuts, cuts.new_tensor([reference.num_steps])])
         candidates = torch.stack([edges[:-1], edges[1:]], dim=1)
-        if self.pick == "length":
-            distance = ((candidates[:, 1] - candidates[:, 0]).double() / self.typical_steps_).log().abs()
-        else:
-            distance = (candidates.double().mean(1) - reference.num_steps / 2).abs()
+        distance = (torch.diff(edges).double() / self.typical_steps_).log().abs()
         return answer_steps(candidates, -distance, reference, top_n)
 
 
@@ -180,8 +155,7 @@ def strongest_cuts(features: Tensor, num_cuts: int, context: int) -> Tensor:
         context: steps on each side that are compared.
 
     Returns:
-        Ascending boundaries in ``[context, num_steps - context]``, ``[C]`` int64; b lies between steps
-        b - 1 and b.
+        Ascending boundaries, ``[C]`` int64; b lies between steps b - 1 and b.
     """
     num_steps, num_features = features.shape
     boundaries = torch.arange(context, max(context, num_steps - context + 1))
@@ -202,11 +176,26 @@ def strongest_cuts(features: Tensor, num_cuts: int, context: int) -> Tensor:
 def place_steps(fractions: Tensor, lengths: Tensor, num_steps: int) -> Tensor:
     """Step intervals at shares of the room that their lengths leave in a video, ``[A, 2]`` int64.
 
-    Args:
-        fractions: 0 for flush with the start to 1 for flush with the end, ``[A]``.
-        lengths: lengths in steps, cut to the video's, ``[A]``.
-        num_steps: length of the video.
+    Fractions ``[A]`` are 0 for flush with the start to 1 for flush with the end; lengths ``[A]``, in steps,
+    are cut to the video's.
     """
     lengths = lengths.clamp(max=num_steps)
     starts = torch.round(fractions * (num_steps - lengths)).long()
     return torch.stack([starts, starts + lengths], dim=1)
+
+
+WHOLE_REFERENCE = Rule(
+    name="whole-reference", row=WholeReference.name, in_readme=False, fit=lambda data: WholeReference()
+)
+CENTRED_HALF = Rule(
+    name="centred-half", row="centred 50%", in_readme=False, fit=lambda data: CentredSegment(fraction=0.5)
+)
+CENTRED_STEPS = replace(
+    CENTRED_HALF, name="centred-steps", row="centred 20 steps", fit=lambda data: CentredSegment(num_steps=20)
+)
+PRIOR_SEGMENT = Rule(
+    name="prior-segment", row=PriorSegment.name, fit=lambda data: PriorSegment().fit(data.splits["train"])
+)
+CUT_DETECTOR = Rule(
+    name="cut-detector", row=CutDetector.name, fit=lambda data: CutDetector().fit(data.splits["train"])
+)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from vreloc_pyg.datasets.splits import Query, Reference, check_features
+from vreloc_pyg.datasets.splits import Query, Reference
+from vreloc_pyg.datasets.tasks import TaskData
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.proposals.source import ProposalSource
-from vreloc_pyg.segments import Ranking, Segments, seconds_to_steps, steps_to_seconds
+from vreloc_pyg.segments import Segments
 from vreloc_pyg.sequences.pose import mirror_image
 from vreloc_pyg.sequences.statistics import window_statistics
-from vreloc_pyg.systems.protocol import check_top_n
+from vreloc_pyg.systems.network import Ranked, Ranker, best_segments, ranked_windows
+from vreloc_pyg.systems.protocol import Kin, check_top_n
+from vreloc_pyg.systems.spec import Rule
 
 
 @dataclass(frozen=True)
-class WindowRule:
+class WindowRule(Ranker):
     """Ranks windows by how near the mean and standard deviation of their features are to the query's.
 
     .. math::
@@ -29,7 +33,7 @@ class WindowRule:
 
     Args:
         windows: the candidates.
-        length_weight: lambda, 0 in the plain rule.
+        length_weight: lambda.
         mirror: index and sign of the mirror image of features
             (:meth:`vreloc_pyg.sequences.pose.Skeleton.mirror_features`); the nearer of the query and its
             mirror image counts. ``None``: the query only.
@@ -47,59 +51,40 @@ class WindowRule:
     search_steps: int = 0
     nms_threshold: float | None = 0.5
     name: str = "window rule"
+    kin: ClassVar[Kin] = "rule"
 
     def localize(self, query: Query, reference: Reference, top_n: int = 1) -> Segments:
-        """The nearest windows; the score is minus the distance.
-
-        Raises:
-            FeatureError: if query and reference have features of different width.
-            SettingsError: if ``top_n`` is below 1.
-        """
+        """The nearest windows; the score is minus the distance."""
         check_top_n(top_n)
-        best = self.rank(query, reference).segments.top(top_n, self.nms_threshold)
-        return self.refined(query, reference, best)
+        ranking = ranked_windows(self, query, reference, self.windows.propose(reference))
+        return best_segments(self, ranking, query, reference, top_n, self.nms_threshold)
 
-    def refined(self, query: Query, reference: Reference, segments: Segments) -> Segments:
-        """The best windows whose ends are up to ``search_steps`` from those of the segments."""
+    def rank(self, query: Tensor, reference: Tensor, windows: Tensor) -> Ranked:
+        """Every window with its score."""
+        return Ranked(windows, -self._cost(query, reference, windows))
+
+    def polish(self, query: Tensor, reference: Tensor, windows: Tensor) -> Ranked | None:
+        """Windows whose ends are up to ``search_steps`` from those of the given ones."""
         if self.search_steps == 0:
-            return segments
-        step = reference.seconds_per_step
+            return None
         moves = torch.arange(-self.search_steps, self.search_steps + 1)
         around = torch.cartesian_prod(moves, moves)  # [(2 s + 1)^2, 2]
-        windows = (seconds_to_steps(segments.bounds, step, reference.num_steps)[:, None] + around).flatten(
-            0, 1
-        )
-        inside = (
-            (windows[:, 0] >= 0) & (windows[:, 0] < windows[:, 1]) & (windows[:, 1] <= reference.num_steps)
-        )
-        windows = torch.unique(windows[inside], dim=0)
-        scores = -self._cost(query, reference, windows)
-        return Segments(steps_to_seconds(windows, step), scores).top(len(segments), self.nms_threshold)
+        moved = (windows[:, None] + around).flatten(0, 1)
+        inside = (moved[:, 0] >= 0) & (moved[:, 0] < moved[:, 1]) & (moved[:, 1] <= len(reference))
+        return self.rank(query, reference, torch.unique(moved[inside], dim=0))
 
-    def rank(self, query: Query, reference: Reference) -> Ranking:
-        """Every window with its score.
-
-        Raises:
-            FeatureError: if query and reference have features of different width.
-        """
-        windows = self.windows.propose(reference)
-        scores = -self._cost(query, reference, windows)
-        return Ranking(windows, Segments(steps_to_seconds(windows, reference.seconds_per_step), scores))
-
-    def _cost(self, query: Query, reference: Reference, windows: Tensor) -> Tensor:
+    def _cost(self, clip: Tensor, features: Tensor, windows: Tensor) -> Tensor:
         """Distance and length penalty of windows, ``[M]``."""
-        features, clip = reference.features, query.features
-        check_features(features, f"reference {reference.video_id!r}", width=clip.size(1))
         if self.normalize:
             features, clip = (torch.nn.functional.normalize(one, dim=1) for one in (features, clip))
         images = [clip]
         if self.mirror is not None:
             images.append(mirror_image(clip, *self.mirror))
-        whole = torch.tensor([[0, query.num_steps]])
+        whole = torch.tensor([[0, len(clip)]])
         wanted = torch.cat([window_statistics(image, whole) for image in images])  # [V, 2 F]
         distance = torch.cat([_distances(features, block, wanted) for block in windows.split(BLOCK)])
         lengths = (windows[:, 1] - windows[:, 0]).to(distance)
-        return distance + self.length_weight * torch.log(lengths / query.num_steps).abs()
+        return distance + self.length_weight * torch.log(lengths / len(clip)).abs()
 
 
 #: So many windows are compared at once.
@@ -111,3 +96,14 @@ def _distances(features: Tensor, windows: Tensor, wanted: Tensor) -> Tensor:
     first, last = int(windows[:, 0].min()), int(windows[:, 1].max())
     found = window_statistics(features[first:last], windows - first)  # [M, 2 F]
     return torch.stack([(found - one).norm(dim=1) for one in wanted]).amin(dim=0)
+
+
+def best_rule(data: TaskData) -> WindowRule:
+    """The rule that minds lengths too, and mirror images where the features have any."""
+    mirror = None if data.skeleton is None else data.skeleton.mirror_features()
+    return WindowRule(data.proposals, length_weight=0.25, mirror=mirror, name=BEST_WINDOW_RULE.row)
+
+
+WINDOW_RULE = Rule(name="window-rule", row="window rule", fit=lambda data: WindowRule(data.proposals))
+#: The best training-free system on validation classes: other rows are compared with this one.
+BEST_WINDOW_RULE = Rule(name="window-rule-best", row="window rule, length and mirror", fit=best_rule)

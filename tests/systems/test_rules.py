@@ -1,4 +1,4 @@
-"""What every baseline must do, whatever its rule."""
+"""What every rule must do, whichever it is."""
 
 from dataclasses import replace
 
@@ -6,18 +6,13 @@ import pytest
 import torch
 
 from vreloc_pyg.datasets.splits import RelocalizationSplit
-from vreloc_pyg.errors import DataError, SettingsError
+from vreloc_pyg.errors import DataError, FeatureError, SettingsError
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
-from vreloc_pyg.systems.catalog import (
-    CentredSegment,
-    Chance,
-    CutDetector,
-    FrameLevel,
-    PriorSegment,
-    WholeReference,
-    WindowRule,
-)
 from vreloc_pyg.systems.protocol import answer_lengths, answer_steps
+from vreloc_pyg.systems.rules.chance import Chance
+from vreloc_pyg.systems.rules.frame_level import FrameLevel
+from vreloc_pyg.systems.rules.query_blind import CentredSegment, CutDetector, PriorSegment, WholeReference
+from vreloc_pyg.systems.rules.window_rule import WindowRule
 
 SYSTEMS = {
     "chance": Chance,
@@ -29,7 +24,6 @@ SYSTEMS = {
     "centre": lambda: CentredSegment(num_steps=20),
     "prior": PriorSegment,
     "cuts": CutDetector,
-    "cuts centre": lambda: CutDetector(pick="centre"),
     "rule": lambda: WindowRule(SlidingWindows(shortest=2, longest=30)),
     "frame": FrameLevel,
     "frame strict": lambda: FrameLevel("strict"),
@@ -79,19 +73,23 @@ def test_refuses_to_return_nothing(system, make_query, make_reference):
 
 
 @pytest.mark.parametrize("make", [Chance, PriorSegment, CutDetector])
-def test_a_system_that_learns_must_be_fitted(make, make_query, make_reference):
+def test_a_system_that_learns_must_be_fitted_on_pairs(make, make_query, make_reference):
     with pytest.raises(SettingsError, match=r"is not fitted: call fit\(train_split\)"):
         make().localize(make_query(), make_reference())
-
-
-@pytest.mark.parametrize("make", [Chance, PriorSegment, CutDetector])
-def test_nothing_is_learned_from_a_split_without_pairs(make, make_query, make_reference):
     with pytest.raises(DataError, match="'empty' has no pairs"):
         make().fit(RelocalizationSplit("empty", [make_query()], [make_reference()], []))
 
 
-def test_names_are_distinct():
-    assert len({make().name for make in SYSTEMS.values()}) == len(SYSTEMS)
+@pytest.mark.parametrize("make", [WindowRule, FrameLevel])
+def test_features_of_another_width_are_refused(make, make_query, make_reference):
+    with pytest.raises(FeatureError, match=r"reference 'r' with F = 4 \(got F = 3\)"):
+        make().localize(make_query(width=4), make_reference())
+
+
+def test_names_are_distinct_and_all_are_rules():
+    made = [make() for make in SYSTEMS.values()]
+    assert len({system.name for system in made}) == len(SYSTEMS)
+    assert {system.kin for system in made} == {"rule"}
 
 
 def test_answer_lengths_counts_every_instance_of_the_querys_class(make_split, make_reference, make_query):

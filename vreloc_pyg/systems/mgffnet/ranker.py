@@ -1,0 +1,149 @@
+"""MGFFNet over the windows of a reference."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+from vreloc_pyg.graphs.pairing import Pairing
+from vreloc_pyg.graphs.weights import EDGE_WEIGHTS
+from vreloc_pyg.nn.mgff_net import MGFFNet
+from vreloc_pyg.nn.ranking import refine_windows
+from vreloc_pyg.nn.relevance import Pooled, Relevance
+from vreloc_pyg.segments import temporal_nms
+from vreloc_pyg.systems.mgffnet.episodes import DensePairs
+from vreloc_pyg.systems.mgffnet.ranker_settings import RankerSettings
+from vreloc_pyg.systems.mgffnet.ranker_training import RankerTraining
+from vreloc_pyg.systems.network import Ranked, RankingNetwork, without
+from vreloc_pyg.training.recipe import Group
+
+#: How far ends are moved in the two rounds of a search, as shares of the window's length.
+SEARCH_SHARES = (0.1, 0.04)
+#: Largest tIoU of two windows whose surroundings are searched.
+SEARCH_NMS = 0.7
+
+
+class MGFFRanker(RankingNetwork):
+    """Ranks the candidate windows of a reference with MGFFNet, its ``model`` (paper section 4.8)."""
+
+    least_score: ClassVar[float | None] = -1.0
+    settings: RankerSettings
+
+    def __init__(self, num_features: int, settings: RankerSettings) -> None:
+        super().__init__(num_features, settings)
+        self.model = MGFFNet(settings.network(num_features))
+
+    def ranking_parameters(self) -> list[nn.Parameter]:
+        """Those of trunk and score head."""
+        return without(self.model, self.model.regression_head)
+
+    def parameter_groups(self, training: RankerTraining) -> list[Group]:  # type: ignore[override]
+        """The paper's two Adams (section 5.2.2): trunk and score head, and the regression head."""
+        regression = list(self.model.regression_head.parameters())
+        return [
+            Group(self.ranking_parameters(), training.learning_rate, training.weight_decay, "ranking"),
+            Group(regression, training.regression_learning_rate, 0.0, "regression"),
+        ]
+
+    def pool(self, pairs: DensePairs | Data) -> Pooled:
+        """What the heads read of pairs."""
+        if isinstance(pairs, Data):
+            return self.model.pool(pairs)
+        mask = pairs.mask if self.settings.mask_padding else None
+        pooled = self.model.pool_clips(pairs.queries, pairs.proposals, mask)
+        return self.model.append(pooled, pairs.pair_features)
+
+    def relevance(self, query: Tensor, reference: Tensor, windows: Tensor) -> Relevance:
+        """Scores and offsets of windows."""
+        return rank_windows(self.model, self.settings, query, reference, windows)
+
+    def rank(self, query: Tensor, reference: Tensor, windows: Tensor) -> Ranked:
+        """The windows with their scores, moved by their offsets where the settings say so."""
+        return self._ranked(windows, self.relevance(query, reference, windows), len(reference))
+
+    def search(self, query: Tensor, reference: Tensor, windows: Tensor) -> Ranked:
+        """The windows, and the :func:`surroundings` of the best ``settings.search`` of them."""
+        relevance = self.relevance(query, reference, windows)
+        for share in SEARCH_SHARES if self.settings.search else ():
+            best = temporal_nms(windows.double(), relevance.score, SEARCH_NMS, self.settings.search)
+            around = surroundings(windows[best], share, len(reference))
+            parts = zip(relevance, self.relevance(query, reference, around), strict=True)
+            windows, relevance = torch.cat([windows, around]), Relevance(*map(torch.cat, parts))
+        return self._ranked(windows, relevance, len(reference))
+
+    def _ranked(self, windows: Tensor, relevance: Relevance, num_steps: int) -> Ranked:
+        refine = self.settings.refine
+        answers = refine_windows(windows, relevance.offsets, num_steps) if refine else None
+        return Ranked(windows, relevance.score, answers)
+
+
+def surroundings(windows: Tensor, share: float, num_steps: int) -> Tensor:
+    """Windows whose ends lie 0, 1 or 2 strides before or after those of the given ones.
+
+    Args:
+        windows: half-open step intervals, ``[M, 2]`` int64.
+        share: the stride as a share of a window's length; at least one step.
+        num_steps: length of the video.
+
+    Returns:
+        Distinct windows inside the video, each at least half as long as its origin, ``[M', 2]`` int64.
+    """
+    moves = torch.arange(-2, 3, device=windows.device)
+    grid = torch.cartesian_prod(moves, moves)  # [25, 2]
+    lengths = windows[:, 1] - windows[:, 0]
+    stride = (share * lengths).round().long().clamp(min=1)
+    moved = windows[:, None] + grid * stride[:, None, None]  # [M, 25, 2]
+    moved = torch.stack([moved[..., 0].clamp(min=0), moved[..., 1].clamp(max=num_steps)], dim=-1)
+    kept = 2 * (moved[..., 1] - moved[..., 0]) >= lengths[:, None]
+    return torch.unique(moved[kept], dim=0)
+
+
+def rank_windows(
+    model: MGFFNet, pairing: Pairing, query: Tensor, reference: Tensor, windows: Tensor, chunk: int = 512
+) -> Relevance:
+    """Score windows of a reference against a query.
+
+    Args:
+        model: in eval mode.
+        pairing: what the model was trained with.
+        query, reference: features, ``[Tq, F]`` and ``[N, F]``.
+        windows: half-open step intervals, ``[M, 2]`` int64.
+        chunk: windows scored at once, which bounds the memory.
+    """
+    parts = [_rank_some(model, pairing, query, reference, some) for some in windows.split(chunk)]
+    return Relevance(*map(torch.cat, zip(*parts, strict=True)))
+
+
+def _rank_some(
+    model: MGFFNet, pairing: Pairing, query: Tensor, reference: Tensor, windows: Tensor
+) -> Relevance:
+    pairs = pairing.pair(query, reference, windows)
+    mask = None
+    if model.settings.mask_padding and pairs.proposal_mask is not None:
+        mask = torch.cat([pairs.query_mask.expand(len(windows), -1), pairs.proposal_mask], dim=1)
+    # With relative nodes every window has a version of the query of its own, and there is nothing to share;
+    # and where weights depend on node numbers, padding cannot be cut off the query.
+    by_position = EDGE_WEIGHTS[model.settings.weight].positions is not None
+    if isinstance(pairs.proposals, Tensor) and (
+        pairing.nodes == "relative" or (mask is not None and by_position)
+    ):
+        pooled = model.pool_clips(pairs.queries[pairs.version], pairs.proposals, mask)
+        return model.judge(model.append(pooled, pairs.pair_features))
+    score, offsets = query.new_empty(len(windows)), query.new_empty(len(windows), 2)
+    for version, clip in enumerate(pairs.queries):
+        chosen = (pairs.version == version).nonzero().flatten()
+        if len(chosen) == 0:
+            continue
+        if model.settings.mask_padding:
+            clip = clip[pairs.query_mask]
+        clips = pairs.proposals
+        score[chosen], offsets[chosen] = model.rank(
+            clip,
+            [clips[i] for i in chosen] if isinstance(clips, list) else clips[chosen],
+            None if pairs.proposal_mask is None else pairs.proposal_mask[chosen],
+            None if pairs.pair_features is None else pairs.pair_features[chosen],
+        )
+    return Relevance(score, offsets)
