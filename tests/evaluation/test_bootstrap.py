@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from vreloc_pyg.errors import DataError, SettingsError
-from vreloc_pyg.evaluation import bootstrap_interval, paired_bootstrap
+from vreloc_pyg.evaluation import bootstrap_interval
 from vreloc_pyg.evaluation.bootstrap import resampled_means
 
 
@@ -62,32 +62,12 @@ def test_columns_are_resampled_together():
         assert (both.low[k], both.high[k]) == (alone.low, alone.high)
 
 
-def test_the_seed_decides():
+def test_the_seed_decides_and_a_single_query_has_no_width():
     values = np.random.default_rng(0).random(30)
     assert bootstrap_interval(values, seed=1) == bootstrap_interval(values, seed=1)
     assert bootstrap_interval(values, seed=1) != bootstrap_interval(values, seed=2)
-
-
-def test_a_single_query_has_no_width():
     interval = bootstrap_interval([0.3])
     assert (interval.low, interval.high) == (pytest.approx(0.3), pytest.approx(0.3))
-
-
-def test_paired_difference_of_a_system_with_itself_is_zero():
-    interval = paired_bootstrap(coins(80), coins(80), level="folds", folds=np.arange(80) % 4)
-    assert (interval.low, interval.estimate, interval.high) == (0.0, 0.0, 0.0)
-
-
-def test_pairing_narrows_the_interval_of_systems_that_fail_together():
-    first = coins(300)
-    second = first.copy()
-    second[:15] = 1 - second[:15]
-    paired = paired_bootstrap(first, second)
-    assert paired.estimate == pytest.approx(first.mean() - second.mean())
-    unpaired = bootstrap_interval(first)
-    assert paired.high - paired.low < (unpaired.high - unpaired.low) / 2
-    flipped = paired_bootstrap(second, first)
-    assert (flipped.low, flipped.high) == pytest.approx((-paired.high, -paired.low))
 
 
 @pytest.mark.parametrize("values", [[], [np.nan, 1.0], np.zeros((2, 2, 2)), 1.0])
@@ -99,8 +79,6 @@ def test_refuses_values_it_cannot_average(values):
 def test_refuses_what_does_not_fit_together():
     with pytest.raises(DataError, match="one fold per query, 3 in all"):
         bootstrap_interval([1.0, 2.0, 3.0], [0, 1])
-    with pytest.raises(DataError, match=r"shapes \(2,\) and \(3,\)"):
-        paired_bootstrap([1.0, 2.0], [1.0, 2.0, 3.0])
     with pytest.raises(SettingsError, match="at least two folds"):
         bootstrap_interval([1.0, 2.0], level="folds")
 

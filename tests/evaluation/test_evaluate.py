@@ -5,15 +5,15 @@ import torch
 
 from vreloc_pyg.datasets.splits import RelocalizationSplit
 from vreloc_pyg.errors import DataError, SettingsError
-from vreloc_pyg.evaluation import THRESHOLDS, evaluate, recall_at_1
+from vreloc_pyg.evaluation import METRICS, evaluate, format_intervals, recall, result_table
 from vreloc_pyg.segments import Segments, temporal_iou
-from vreloc_pyg.systems.catalog import Chance, WholeReference, WindowRule
+from vreloc_pyg.systems import Chance, WholeReference, WindowRule
 
 
 class Spy:
     """Answers the first second, without a score, and remembers what it was shown."""
 
-    name = "spy"
+    name, kin = "spy", "rival"
 
     def __init__(self):
         self.seen = []
@@ -24,22 +24,23 @@ class Spy:
 
 
 class Silent:
-    name = "silent"
+    name, kin = "silent", "rule"
 
     def localize(self, query, reference, top_n=1):
         return Segments(torch.zeros(0, 2), torch.zeros(0))
 
 
 def test_rows_of_answers(split):
-    frame = evaluate([WholeReference(), Spy()], split, (0.3, 0.5), progress=False)
+    frame = evaluate([WholeReference(), Spy()], split, [recall(0.3), recall(0.5)], progress=False)
     assert list(frame.columns) == [
-        "system", "kind", "pair", "query_id", "reference_id", "label",
+        "system", "kin", "kind", "pair", "query_id", "reference_id", "label",
         "start_s", "end_s", "score", "tiou", "seconds", "R@1(0.3)", "R@1(0.5)",
     ]  # fmt: skip
     assert frame["system"].tolist() == ["whole reference"] * 5 + ["spy"] * 5
     assert frame["pair"].tolist() == [0, 1, 2, 3, 4] * 2
     assert frame["query_id"].tolist() == ["q0", "q1", "q2", "q3", "q4"] * 2
     assert set(frame["kind"]) == {"answer"}
+    assert frame["kin"].tolist() == ["rule"] * 5 + ["rival"] * 5
     assert set(frame["label"]) == {"run"}
     assert (frame["seconds"] > 0).all()
     whole = frame[frame["system"] == "whole reference"]
@@ -52,14 +53,17 @@ def test_rows_of_answers(split):
     assert spy["score"].isna().all()
 
 
-def test_agrees_with_the_metric(split):
-    rule = WindowRule()
-    frame = evaluate([rule], split, progress=False)
-    pairs = [split[i] for i in range(5)]
-    answers = torch.cat([rule.localize(query, reference).bounds for query, reference in pairs])
-    truths = [reference.segments_of("run") for _, reference in pairs]
-    columns = [f"R@1({t:g})" for t in THRESHOLDS]
-    assert frame[columns].mean().tolist() == pytest.approx(recall_at_1(answers, truths).tolist())
+def test_columns_of_the_default_metrics(split):
+    frame = evaluate([WindowRule()], split, progress=False)
+    assert list(frame.columns[12:23]) == [
+        "R@1(0.5)", "R@1(0.6)", "R@1(0.7)", "R@1(0.75)", "R@1(0.8)", "R@1(0.85)", "R@1(0.9)", "R@1(0.95)",
+        "R@1 avg", "start error", "end error",
+    ]  # fmt: skip
+    for index, (query, reference) in enumerate(map(split.__getitem__, range(5))):
+        answer = WindowRule().localize(query, reference).bounds
+        for metric in METRICS:
+            expected = metric.of_answers(answer, reference.segments_of("run"))
+            assert frame[metric.column][index] == expected
 
 
 def test_systems_see_no_label_and_no_annotation(split):
@@ -77,7 +81,7 @@ def test_systems_see_no_label_and_no_annotation(split):
 
 def test_rows_of_chance_are_expectations(split):
     chance = Chance("uniform_length")
-    frame = evaluate([chance], split, (0.5, 0.9), progress=False)
+    frame = evaluate([chance], split, [recall(0.5), recall(0.9)], progress=False)
     assert set(frame["kind"]) == {"expected"}
     assert frame[["start_s", "end_s", "score"]].isna().all(axis=None)
     for index in range(5):
@@ -89,22 +93,26 @@ def test_rows_of_chance_are_expectations(split):
     assert 0 < frame["R@1(0.5)"].mean() < 1
 
 
-def test_chance_averages_to_its_draws(split):
-    expected = evaluate([Chance("uniform_segment")], split, (0.3,), progress=False)["R@1(0.3)"].mean()
-    runs = []
-    for seed in range(400):
-        chance = Chance("uniform_segment", seed=seed)
-        answers = torch.cat([chance.localize(*split[i]).bounds for i in range(5)])
-        truths = [split[i][1].segments_of("run") for i in range(5)]
-        runs.append(float(recall_at_1(answers, truths, (0.3,))))
-    assert sum(runs) / 400 == pytest.approx(expected, abs=0.04)
+def test_no_answer_is_a_miss_without_an_error(split):
+    frame = evaluate([Silent(), Spy()], split, progress=False)
+    silent = frame[frame["system"] == "silent"]
+    assert silent["tiou"].tolist() == silent["R@1(0.5)"].tolist() == [0.0] * 5
+    assert all(math.isnan(value) for value in silent["start_s"])
+    shown = format_intervals(result_table(frame, num_resamples=10))
+    assert (shown["start error"][0], shown["R@1(0.5)"][0]) == ("–", "0.0 [0.0, 0.0]")
+    assert " s [" in shown["start error"][1]
 
 
-def test_no_answer_is_a_miss(split):
-    frame = evaluate([Silent()], split, (0.0,), progress=False)
-    assert frame["tiou"].tolist() == [0.0] * 5
-    assert frame["R@1(0)"].tolist() == [0.0] * 5
-    assert all(math.isnan(value) for value in frame["start_s"])
+def test_asked_in_the_others_place_and_judged_by_their_own(split):
+    spy = Spy()
+    asked = split.queries[::-1]
+    frame = evaluate([spy], split, progress=False, ask=asked)
+    assert [query.video_id for query, _ in spy.seen] == ["q4", "q3", "q2", "q1", "q0"]
+    assert {query.label for query, _ in spy.seen} == {""}
+    own = evaluate([Spy()], split, progress=False)
+    assert frame.drop(columns="seconds").equals(own.drop(columns="seconds"))
+    with pytest.raises(DataError, match=r"each of 5 pairs \(got 4\)"):
+        evaluate([spy], split, ask=asked[1:])
 
 
 def test_shows_a_progress_bar_on_request(split, capfd):
@@ -114,12 +122,22 @@ def test_shows_a_progress_bar_on_request(split, capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_refuses_systems_of_the_same_name(split):
+def test_refuses_systems_of_the_same_name_and_a_split_without_pairs(split):
     with pytest.raises(SettingsError, match=r"different names \(got \['spy'\] more than once\)"):
         evaluate([Spy(), Silent(), Spy()], split)
-
-
-def test_refuses_a_split_without_pairs(split):
     empty = RelocalizationSplit("empty", split.queries, split.references, [])
     with pytest.raises(DataError, match="'empty' has no pairs to evaluate"):
         evaluate([Spy()], empty)
+
+
+def test_an_unknown_kin_names_the_known_ones(split):
+    spy = Spy()
+    spy.kin = "baseline"
+    known = "own, ablation, rule, rival, control"
+    with pytest.raises(SettingsError, match=f"Unknown kin 'baseline' of 'spy'; known are {known}"):
+        evaluate([spy], split)
+    frame = evaluate([Spy()], split, progress=False)
+    with pytest.raises(DataError, match=rf"one kin per system, of {known} \(got \['baseline'\]\)"):
+        result_table(frame.assign(kin="baseline"))
+    with pytest.raises(DataError, match=r"lacks \['kin'\]\); predictions without 'kin', .* made anew"):
+        result_table(frame.drop(columns="kin"))

@@ -1,24 +1,18 @@
 from math import comb
 
 import numpy as np
-import pandas as pd
 import pytest
 
+from tests.results import frame_of as frame_of_overlaps
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.evaluation import format_mcnemar, holm, mcnemar, mcnemar_table
 
 
-def frame_of(system, hits, fold=0, kind="answer"):
-    """What evaluate() returns, with hits at .5 and none at .9."""
-    frame = pd.DataFrame({"system": system, "kind": kind, "pair": range(len(hits)), "fold": fold})
-    frame["R@1(0.5)"] = np.asarray(hits, dtype=float)
-    return frame.assign(**{"tiou": 0.0, "seconds": 0.001, "R@1(0.9)": 0.0})
-
-
 def test_hand_worked():
-    # Nine coins, one tail: 2 (1 + 9) / 512. Three coins, all heads: 2 / 8.
+    # Nine coins, one tail: 2 (1 + 9) / 512. Three coins, all heads: 2 / 8. No coin is no evidence.
     assert mcnemar(8, 1) == pytest.approx(20 / 512)
     assert mcnemar(3, 0) == pytest.approx(0.25)
+    assert mcnemar(0, 0) == 1.0
 
 
 @pytest.mark.parametrize(("wins", "losses"), [(0, 1), (2, 7), (5, 5), (6, 5), (12, 30), (0, 40)])
@@ -27,10 +21,6 @@ def test_is_the_sum_of_binomial_probabilities(wins, losses):
     as_likely = [comb(n, i) for i in range(n + 1) if comb(n, i) <= comb(n, wins)]
     assert mcnemar(wins, losses) == pytest.approx(sum(as_likely) / 2**n)
     assert mcnemar(losses, wins) == mcnemar(wins, losses)
-
-
-def test_no_query_that_tells_them_apart_is_no_evidence():
-    assert mcnemar(0, 0) == 1.0
 
 
 def test_refuses_negative_numbers():
@@ -58,6 +48,11 @@ def test_holm_refuses_what_is_no_p_value(values):
         holm(values)
 
 
+def frame_of(system, hits, **about):
+    """Results of hits at .5 and none at .9."""
+    return frame_of_overlaps(system, 0.6 * np.asarray(hits), thresholds=(0.5, 0.9), **about)
+
+
 def test_table_pairs_queries_within_their_folds():
     parts = [
         frame_of("rival", [1, 0, 0, 0, 0, 0]),
@@ -76,12 +71,12 @@ def test_table_pairs_queries_within_their_folds():
     assert table.loc["ours", "R@1(0.5) p Holm"] == pytest.approx(4 * (1 + 7) / 2**7)
     assert table.loc["same", "R@1(0.5) p"] == 1.0
     assert table.loc["ours", "R@1(0.9) p"] == 1.0
-    assert table.loc["chance"].isna().all()
+    assert table.loc["chance"].drop("kin").isna().all()
 
 
 def test_chance_as_the_rival_tests_nothing():
     parts = [frame_of("a", [1, 0]), frame_of("chance", [0.3, 0.4], kind="expected")]
-    assert mcnemar_table(parts, "chance", (0.5,)).drop(columns="system").isna().all(axis=None)
+    assert mcnemar_table(parts, "chance", (0.5,)).drop(columns=["system", "kin"]).isna().all(axis=None)
 
 
 def test_table_for_reading():

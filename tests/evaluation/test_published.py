@@ -3,7 +3,6 @@ import pandas as pd
 import pytest
 
 from vreloc_pyg.evaluation import published_numbers, with_published
-from vreloc_pyg.evaluation.published import COUNTERPARTS
 
 
 def row(system, source, data="ActivityNet"):
@@ -44,6 +43,14 @@ def test_what_was_not_published_is_empty():
     assert row("MGFFNet", "Zhou", data="THUMOS14")["R@1(0.9)"] == 11.01
 
 
+#: Rows of a table and the published rows that their systems re-implement.
+PUBLISHED = {
+    "chance (train length)": "chance",
+    "frame-level (strict)": "frame-level",
+    "MGFFNet (recommended)": "MGFFNet",
+}
+
+
 @pytest.fixture
 def table():
     names = ["chance (train length)", "frame-level (strict)", "window rule", "MGFFNet (recommended)"]
@@ -52,7 +59,7 @@ def table():
 
 
 def test_published_columns_beside_fengs_split(table):
-    shown = with_published(table, "video_reloc").set_index("system")
+    shown = with_published(table, "video_reloc", PUBLISHED).set_index("system")
     pd.testing.assert_frame_equal(shown[table.columns[1:]].reset_index(), table)
     feng = shown["published R@1(0.5), Feng et al. 2018"]
     assert feng.tolist() == pytest.approx([16.2, 18.8, *[np.nan] * 3], nan_ok=True)
@@ -64,14 +71,10 @@ def test_published_columns_beside_fengs_split(table):
 
 
 def test_published_columns_of_other_data(table):
-    own = with_published(table, "thumos14")
+    own = with_published(table, "thumos14", PUBLISHED)
     assert [name for name in own if name.startswith("published")] == [
         "published R@1(0.5), Zhou et al. 2022", "published R@1 avg, Zhou et al. 2022",
     ]  # fmt: skip
     assert own["published R@1(0.5), Zhou et al. 2022"].iloc[3] == 42.11
     for data in ("penn_action", "activitynet"):
-        pd.testing.assert_frame_equal(with_published(table, data), table)
-
-
-def test_every_counterpart_was_published():
-    assert set(COUNTERPARTS.values()) <= set(published_numbers()["system"])
+        pd.testing.assert_frame_equal(with_published(table, data, PUBLISHED), table)

@@ -4,33 +4,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.results import frame_of
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.evaluation import (
+    METRICS,
     THRESHOLDS,
     bootstrap_interval,
     difference_table,
     evaluate,
     format_intervals,
-    paired_bootstrap,
+    recall,
     result_table,
     save_table,
     to_latex,
     to_markdown,
 )
-from vreloc_pyg.systems.catalog import Chance, WholeReference, WindowRule
-
-
-def frame_of(system, tious, fold=0, kind="answer", thresholds=THRESHOLDS):
-    """What evaluate() returns for answers of the given overlaps."""
-    frame = pd.DataFrame({"system": system, "kind": kind, "pair": range(len(tious)), "fold": fold})
-    frame["tiou"], frame["seconds"] = np.asarray(tious, dtype=float), 0.002
-    for threshold in thresholds:
-        frame[f"R@1({threshold:g})"] = (frame["tiou"] > threshold).astype(float)
-    return frame
+from vreloc_pyg.systems import Chance, WholeReference
 
 
 def test_hand_worked():
-    table = result_table(frame_of("a", [1.0, 0.55, 0.72, 0.2]), thresholds=(0.5, 0.7))
+    table = result_table(
+        frame_of("a", [1.0, 0.55, 0.72, 0.2]), metrics=[recall(0.5), recall(0.7), *METRICS[8:10]]
+    )
     row = table.iloc[0]
     assert row["system"] == "a"
     assert (row["R@1(0.5)"], row["R@1(0.7)"]) == (75.0, 50.0)
@@ -50,33 +45,28 @@ def test_curves_never_rise_with_the_threshold(tious):
         assert (np.diff(curve) <= 1e-9).all()
 
 
-def test_curves_of_real_systems_never_rise_with_the_threshold(split):
-    frame = evaluate([WindowRule(), Chance("uniform_length")], split, progress=False)
-    curves = result_table(frame)[[f"R@1({t:g})" for t in THRESHOLDS]].to_numpy()
-    assert (np.diff(curves, axis=1) <= 1e-9).all()
-    assert curves[1, 0] > curves[1, -1]
-
-
 def test_intervals_are_the_bootstraps_over_all_folds():
     rng = np.random.default_rng(0)
     parts = [frame_of(name, rng.random(n), fold) for fold, n in ((0, 7), (1, 12)) for name in "ab"]
     for level in ("queries", "folds"):
-        table = result_table(parts, (0.5,), level=level, seed=4)
+        table = result_table(parts, [recall(0.5)], level=level)
         whole = pd.concat(parts)
         for row, name in enumerate("ab"):
             own = whole[whole["system"] == name]
-            interval = bootstrap_interval(own["R@1(0.5)"], own["fold"], level, seed=4)
+            interval = bootstrap_interval(own["R@1(0.5)"], own["fold"], level)
             got = [table[f"R@1(0.5){side}"][row] / 100 for side in ("", " low", " high")]
             assert got == pytest.approx([interval.estimate, interval.low, interval.high])
 
 
 def test_rows_of_chance_carry_the_deviation_of_a_run(split):
-    frame = evaluate([WholeReference(), Chance("uniform_length")], split, (0.3, 0.5), progress=False)
-    table = result_table(frame, (0.3, 0.5), num_resamples=10)
+    frame = evaluate(
+        [WholeReference(), Chance("uniform_length")], split, [recall(0.3), recall(0.5)], progress=False
+    )
+    table = result_table(frame, [recall(0.5)], num_resamples=10)
     p = frame.loc[frame["kind"] == "expected", "R@1(0.5)"].to_numpy()
     assert np.isnan(table["R@1(0.5) sd"][0])
     assert table["R@1(0.5) sd"][1] == pytest.approx(100 * np.sqrt((p * (1 - p)).sum()) / 5)
-    assert "R@1(0.5) sd" not in result_table(frame[:5], (0.5,), num_resamples=10)
+    assert "R@1(0.5) sd" not in result_table(frame[:5], [recall(0.5)], num_resamples=10)
 
 
 def test_rows_keep_the_order_of_systems_and_ignore_that_of_pairs():
@@ -92,12 +82,12 @@ def test_difference_table_is_paired():
     rng = np.random.default_rng(0)
     tious = {name: rng.random(40) for name in "abc"}
     parts = [frame_of(name, values) for name, values in tious.items()]
-    table = difference_table(parts, "b", (0.5,), seed=2)
+    table = difference_table(parts, "b", [recall(0.5)])
     assert table["system"].tolist() == ["a − b", "c − b"]
-    interval = paired_bootstrap(tious["c"] > 0.5, tious["b"] > 0.5, seed=2)
+    interval = bootstrap_interval(1.0 * (tious["c"] > 0.5) - (tious["b"] > 0.5))
     got = [table[f"R@1(0.5){side}"][1] / 100 for side in ("", " low", " high")]
     assert got == pytest.approx([interval.estimate, interval.low, interval.high])
-    twice = difference_table([parts[0], parts[0].assign(system="copy")], "a", (0.5,))
+    twice = difference_table([parts[0], parts[0].assign(system="copy")], "a", [recall(0.5)])
     assert (twice[["R@1(0.5)", "R@1(0.5) low", "R@1(0.5) high"]] == 0).all(axis=None)
     with pytest.raises(DataError, match=r"'rival' to be one of \['a', 'b', 'c'\] \(got 'd'\)"):
         difference_table(parts, "d")
@@ -111,29 +101,19 @@ def test_refuses_systems_that_answered_other_pairs():
 
 
 def test_refuses_other_frames():
-    with pytest.raises(DataError, match=r"lacks \['kind', 'pair', 'seconds', 'tiou'\]"):
+    with pytest.raises(DataError, match=r"lacks \['kin', 'kind', 'pair', 'seconds', 'tiou'\]"):
         result_table(pd.DataFrame({"system": ["a"]}))
     with pytest.raises(DataError, match="lacks rows"):
         result_table(frame_of("a", []))
     with pytest.raises(DataError, match=r"lacks \['R@1\(0.4\)'\]"):
-        result_table(frame_of("a", [0.5]), (0.4, 0.5))
-
-
-def test_average_only_where_its_thresholds_are_known():
-    assert "R@1 avg" not in result_table(frame_of("a", [0.5], thresholds=(0.5, 0.7)), (0.5,))
+        result_table(frame_of("a", [0.5]), [recall(0.4), recall(0.5)])
 
 
 def test_format_intervals():
     table = pd.DataFrame(
-        {
-            "system": ["a", "chance"],
-            "R@1(0.5)": [49.28, 16.2],
-            "R@1(0.5) sd": [np.nan, 1.13],
-            "R@1(0.5) low": [46.0, 15.0],
-            "R@1(0.5) high": [52.5, 17.4],
-            "N": [10, 10],
-        }
+        {"system": ["a", "chance"], "R@1(0.5)": [49.28, 16.2], "R@1(0.5) sd": [np.nan, 1.13]}
     )
+    table["R@1(0.5) low"], table["R@1(0.5) high"], table["N"] = [46.0, 15.0], [52.5, 17.4], 10
     shown = format_intervals(table)
     assert list(shown.columns) == ["system", "R@1(0.5)", "N"]
     assert shown["R@1(0.5)"].tolist() == ["49.3 [46.0, 52.5]", "16.2 ± 1.1 [15.0, 17.4]"]
@@ -149,7 +129,7 @@ def test_to_markdown():
 
 
 def test_save_table_writes_both_files_whole(tmp_path):
-    table = result_table(frame_of("a", [0.1, 0.8, 0.9]), (0.5,))
+    table = result_table(frame_of("a", [0.1, 0.8, 0.9]), [recall(0.5)])
     markdown, csv = save_table(table, tmp_path / "made" / "table.v1")
     assert (markdown.name, csv.name) == ("table.v1.md", "table.v1.csv")
     pd.testing.assert_frame_equal(pd.read_csv(csv), table)
@@ -158,13 +138,3 @@ def test_save_table_writes_both_files_whole(tmp_path):
     *_, tex = save_table(table, tmp_path / "made" / "table.v1", latex=True)
     assert tex.name == "table.v1.tex"
     assert tex.read_text(encoding="utf-8") == to_latex(table, intervals=True)
-
-
-def test_save_table_leaves_the_old_file_where_it_fails(tmp_path, monkeypatch):
-    save_table(pd.DataFrame({"x": [1]}), tmp_path / "table")
-    before = (tmp_path / "table.csv").read_text()
-    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
-        save_table(pd.DataFrame({"x": [2]}), tmp_path / "table")
-    assert (tmp_path / "table.csv").read_text() == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["table.csv", "table.md"]

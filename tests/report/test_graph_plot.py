@@ -119,23 +119,3 @@ def test_the_command_draws(tmp_path, capsys):
     ragged = ["--steps", "5", "--proposal_steps", "7", "--scale", "2", "--node", "6", "--output", str(path)]
     assert cli.main(["plot-graph", *ragged]) == 0
     assert path.read_bytes() == graph_picture(5, 7, 2, tmp_path / "other.png", node=6).read_bytes()
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        ["--steps", "0"],
-        ["--proposal_steps", "-1"],
-        ["--scale", "0"],
-        ["--node", "16"],
-        ["--output", "{folder}/graph.bmp"],
-        ["--output", "{folder}/file/graph.png"],
-    ],
-)
-def test_the_command_refuses_in_one_line(tmp_path, capsys, wrong):
-    (tmp_path / "file").write_text("")
-    arguments = ["--output", str(tmp_path / "graph.png"), *(text.format(folder=tmp_path) for text in wrong)]
-    assert cli.main(["plot-graph", *arguments]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("vreloc plot-graph: ")
-    assert not (tmp_path / "graph.png").exists()

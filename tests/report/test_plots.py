@@ -1,12 +1,12 @@
-import builtins
+import sys
 
 import matplotlib as mpl
-import matplotlib.image
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from tests.report.pictures import count, pixels, where
 from vreloc_pyg.datasets.splits import Query, Reference
 from vreloc_pyg.errors import DataError, MissingExtraError
 from vreloc_pyg.evaluation import published_numbers
@@ -21,22 +21,6 @@ def pair():
     return Query(torch.randn(8, 4), 0.2, "run", "q"), Reference(
         torch.randn(60, 4), 0.2, truths, ("run",), "r"
     )
-
-
-def pixels(path):
-    picture = matplotlib.image.imread(path)
-    assert min(picture.shape[:2]) > 100
-    return picture[..., :3]
-
-
-def where(path, colour):
-    """Rows and columns of the pixels of a colour."""
-    return (np.abs(pixels(path) - mpl.colors.to_rgb(colour)).max(-1) < 0.01).nonzero()
-
-
-def count(path, colour):
-    """Number of pixels of a colour."""
-    return len(where(path, colour)[0])
 
 
 def test_timeline_draws_truth_answers_and_curve(pair, tmp_path):
@@ -135,13 +119,6 @@ def test_global_state_is_left_alone(pair, tmp_path):
 
 
 def test_a_missing_matplotlib_names_the_command(pair, tmp_path, monkeypatch):
-    real = builtins.__import__
-
-    def without_matplotlib(name, *args, **kwargs):
-        if name.startswith("matplotlib"):
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without_matplotlib)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'vreloc_pyg\[demo\]'"):
         timeline_picture(*pair, {}, None, tmp_path / "t.png")

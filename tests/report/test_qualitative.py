@@ -1,46 +1,13 @@
-import matplotlib as mpl
-import matplotlib.image
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
-from vreloc_pyg.datasets.splits import Query, Reference, RelocalizationSplit
+from tests.report.pictures import count
+from tests.results import frame_of
 from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.report import choose_queries, qualitative_figure
 from vreloc_pyg.report.plots import COLOURS, TRUTH
 from vreloc_pyg.report.qualitative import OTHER
-
-
-def frame_of(system, tious, fold=0, kind="answer"):
-    pairs = range(len(tious))
-    return pd.DataFrame(
-        {
-            "system": system,
-            "kind": kind,
-            "fold": fold,
-            "pair": pairs,
-            "query_id": [f"q{pair}" for pair in pairs],
-            "reference_id": [f"r{fold}{pair}" for pair in pairs],
-            "start_s": [np.nan if kind == "expected" else 4.0] * len(tious),
-            "end_s": 6.0,
-            "tiou": tious,
-        }
-    )
-
-
-@pytest.fixture
-def splits():
-    """Two folds of two pairs; every reference has 20 s, one instance of 4 s, and one of another class."""
-    segments = torch.tensor([[2.0, 6.0], [12.0, 18.0]], dtype=torch.float64)
-    found = {}
-    for fold in (0, 1):
-        references = [
-            Reference(torch.zeros(40, 2), 0.5, segments, ("run", "jump"), f"r{fold}{i}") for i in range(2)
-        ]
-        queries = [Query(torch.zeros(4, 2), 0.5, "run", f"q{i}") for i in range(2)]
-        found[fold] = RelocalizationSplit("test", queries, references, [(0, 0), (1, 1)])
-    return found
 
 
 @pytest.fixture
@@ -48,12 +15,6 @@ def frame():
     parts = [frame_of(name, [0.5, 0.5], fold) for name in ("a", "b") for fold in (0, 1)]
     parts += [frame_of("chance", [0.1, 0.1], fold, kind="expected") for fold in (0, 1)]
     return pd.concat(parts, ignore_index=True)
-
-
-def count(path, colour):
-    """Number of pixels of a colour."""
-    picture = matplotlib.image.imread(path)[..., :3]
-    return int((np.abs(picture - mpl.colors.to_rgb(colour)).max(-1) < 0.01).sum())
 
 
 def test_queries_are_the_quantiles_of_our_overlap():
@@ -65,10 +26,10 @@ def test_queries_are_the_quantiles_of_our_overlap():
     assert len(choose_queries(frame, 50, "ours")) == 5
 
 
-@pytest.mark.parametrize("count", [2, 3, 7, 10, 19, 20])
-def test_no_query_is_chosen_twice(count):
+@pytest.mark.parametrize("number", [2, 3, 7, 10, 19, 20])
+def test_no_query_is_chosen_twice(number):
     frame = frame_of("ours", np.linspace(0, 1, 20))
-    assert len(set(choose_queries(frame, count, "ours"))) == count
+    assert len(set(choose_queries(frame, number, "ours"))) == number
 
 
 def test_the_seed_draws_among_equals_and_the_order_of_rows_does_not():
@@ -112,8 +73,8 @@ def test_refuses_what_does_not_fit(frame, splits, tmp_path):
         qualitative_figure(frame, splits, [], path)
     with pytest.raises(DataError, match="no split with pair 0 of fold 7"):
         qualitative_figure(frame, splits, [(7, 0)], path)
-    with pytest.raises(DataError, match="no split with pair 2 of fold 0"):
-        qualitative_figure(frame, splits, [(0, 2)], path)
+    with pytest.raises(DataError, match="no split with pair 3 of fold 0"):
+        qualitative_figure(frame, splits, [(0, 3)], path)
     with pytest.raises(DataError, match=r"Pair 0 of fold 0 was not answered by \['chance'\]"):
         qualitative_figure(frame, splits, [(0, 0)], path, systems=["a", "chance"])
     with pytest.raises(DataError, match=r"Pair 0 of fold 1 is \('q0', 'r00'\) in the split, but .*'r10'"):

@@ -1,8 +1,9 @@
+import numpy as np
 import pandas as pd
 import pytest
 
 from vreloc_pyg.errors import DataError
-from vreloc_pyg.evaluation import result_table
+from vreloc_pyg.evaluation import metric_named, recall
 from vreloc_pyg.report import readme_table, replace_between_markers
 
 README = "# T\n\n<!-- table: a -->\nold\n<!-- end table -->\ntext\n<!-- table: b -->\n<!-- end table -->\n"
@@ -17,28 +18,31 @@ def results():
 
 
 def test_table_of_results(results):
-    assert readme_table(results, {"y": "rival", "x": "**ours**"}, (0.5, 0.95)) == (
+    assert readme_table(results, ["y", "x"], [recall(0.5), recall(0.95)]) == (
         "| system | tIoU > .5 | tIoU > .95 |\n| --- | --- | --- |\n"
-        "| rival | **60.0** [55.0, 65.0] | **1.0** |\n"
-        "| **ours** | 50.0 [45.0, 55.0] | **1.0** |\n"
+        "| y | **60.0** [55.0, 65.0] | **1.0** |\n"
+        "| x | 50.0 [45.0, 55.0] | **1.0** |\n"
     )
-    assert readme_table(results, ["z"], (0.5,)).endswith("| z | **10.0** [5.0, 15.0] |\n")
+    assert readme_table(results, ["z"], [recall(0.5)]).endswith("| z | **10.0** [5.0, 15.0] |\n")
 
 
-def test_table_of_predictions_resamples_folds():
-    frame = pd.DataFrame({"system": "x", "kind": "answer", "fold": [0, 0, 1, 1], "pair": [0, 1, 0, 1]})
-    frame = frame.assign(tiou=[0.6, 0.7, 0.1, 0.2], seconds=0.0, **{"R@1(0.5)": [1.0, 1.0, 0.0, 0.0]})
-    assert readme_table(frame, ["x"], (0.5,)).endswith("| x | **50.0** [0.0, 100.0] |\n")
-    results = result_table(frame, (0.5,), level="folds")
-    assert readme_table(results, ["x"], (0.5,)) == readme_table(frame, ["x"], (0.5,))
-    assert readme_table(frame.assign(fold=0, pair=range(4)), ["x"], (0.5,)).endswith("[0.0, 100.0] |\n")
+def test_the_least_of_errors_is_bold_and_the_unknown_a_dash(results):
+    results = results.assign(
+        **{"start error": [11.5625, 20.0, np.nan], "start error low": [11.0, 19.0, np.nan]}
+    )
+    results["start error high"] = results["start error low"] + 2
+    table = readme_table(results, ["x", "y", "z"], [metric_named("start error")])
+    assert table.splitlines()[0] == "| system | start error |"
+    assert table.splitlines()[2:] == [
+        "| x | **11.6** s [11.0, 13.0] |", "| y | 20.0 s [19.0, 21.0] |", "| z | – |",
+    ]  # fmt: skip
 
 
 def test_table_refuses_what_is_missing(results):
     with pytest.raises(DataError, match=r"lacks \['w', 'R@1\(0.7\)'\]"):
-        readme_table(results, ["x", "w"], (0.5, 0.7))
+        readme_table(results, ["x", "w"], [recall(0.5), recall(0.7)])
     with pytest.raises(DataError, match="lacks systems"):
-        readme_table(results, [], (0.5,))
+        readme_table(results, [], [recall(0.5)])
 
 
 def test_replaces_its_own_table_only_and_twice_is_once():

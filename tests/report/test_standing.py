@@ -1,20 +1,23 @@
 import numpy as np
-import pandas as pd
 import pytest
 
-from vreloc_pyg.evaluation import advantage_table, result_table
+from tests.results import frame_of
+from vreloc_pyg.evaluation import difference_table, recall, result_table
 from vreloc_pyg.report.standing import standing
 
 OURS, CNN = "MGFFNet (recommended)", "MGFFNet (CNN)"
+KINS = {OURS: "own", CNN: "ablation"}
 
 
 def said(hits, thresholds=(0.5, 0.9)):
     """What is said of ours, from the hits of every system at each threshold."""
     parts = []
     for system, own in hits.items():
-        part = pd.DataFrame(np.array(own, dtype=float).T, columns=[f"R@1({t:g})" for t in thresholds])
-        parts.append(part.assign(system=system, kind="answer", pair=part.index, tiou=0.0, seconds=0.0))
-    tables = result_table(parts, thresholds), advantage_table(parts, OURS, thresholds)
+        part = frame_of(system, [0.0] * len(own[0]), kin=KINS.get(system, "rival"), thresholds=())
+        columns = {f"R@1({t:g})": np.array(hit, float) for t, hit in zip(thresholds, own, strict=True)}
+        parts.append(part.assign(**columns))
+    metrics = list(map(recall, thresholds))
+    tables = result_table(parts, metrics), difference_table(parts, OURS, metrics, turned=True)
     *sentences, table = standing(*tables, OURS, thresholds)
     return sentences, table.splitlines()[2:]
 

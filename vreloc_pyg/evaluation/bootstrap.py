@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,8 +13,7 @@ Level = Literal["queries", "folds"]
 FloatArray = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Interval:
+class Interval(NamedTuple):
     """A mean and its confidence interval; arrays where several columns were given at once."""
 
     estimate: FloatArray
@@ -35,16 +33,13 @@ def bootstrap_interval(
 
     Args:
         values: one number per query, for example 1 for a hit and 0 for a miss, ``[N]``; or K columns of them
-            that are resampled together, ``[N, K]``.
+            that are resampled together, ``[N, K]``. Of the differences between two systems query by query,
+            the interval is that of their difference: what is hard for both does not widen it.
         folds: the fold of every query, ``[N]``; ``None`` for one fold.
         level: ``"queries"`` draws queries with replacement within every fold: other queries of the same
             classes. ``"folds"`` draws folds, then queries within each drawn fold: other classes too.
-        num_resamples: number of bootstrap samples.
-        confidence: share of bootstrap means inside the interval.
+        confidence: share of the ``num_resamples`` bootstrap means inside the interval.
         seed: decides the samples; the same seed, folds and level give the same samples.
-
-    Returns:
-        Estimate and bounds, scalars or ``[K]``.
 
     Raises:
         DataError: if the values are empty, not finite, or there is not one fold per query.
@@ -57,37 +52,14 @@ def bootstrap_interval(
         raise SettingsError(
             f"Expected num_resamples >= 1 and 0 < confidence < 1 (got {num_resamples}, {confidence})"
         )
-    means = resampled_means(array, fold_numbers(folds, len(array)), level, num_resamples, seed)
+    labels = np.zeros(len(array)) if folds is None else np.asarray(folds)
+    if labels.shape != (len(array),):
+        raise DataError(f"Expected one fold per query, {len(array)} in all (got shape {labels.shape})")
+    numbers = np.unique(labels, return_inverse=True)[1].astype(np.int64)
+    means = resampled_means(array, numbers, level, num_resamples, seed)
     tail = (1 - confidence) / 2
     low, high = np.quantile(means, [tail, 1 - tail], axis=0)
     return Interval(array.mean(0), low, high)
-
-
-def paired_bootstrap(
-    first: ArrayLike,
-    second: ArrayLike,
-    folds: ArrayLike | None = None,
-    level: Level = "queries",
-    num_resamples: int = 2000,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> Interval:
-    """Interval of the difference in mean between two systems on the same queries.
-
-    Resampling the queries' differences keeps what is hard for both systems from widening the interval.
-
-    Args:
-        first, second: one number per query, in the same order, ``[N]`` or ``[N, K]``; the difference is
-            first minus second.
-        folds, level, num_resamples, confidence, seed: see :func:`bootstrap_interval`.
-
-    Raises:
-        DataError: if the two differ in shape.
-    """
-    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    if a.shape != b.shape:
-        raise DataError(f"Expected two systems on the same queries (got shapes {a.shape} and {b.shape})")
-    return bootstrap_interval(a - b, folds, level, num_resamples, confidence, seed)
 
 
 def resampled_means(
@@ -117,13 +89,3 @@ def resampled_means(
         total += counts @ members
         size += draws
     return total / size.reshape(-1, *[1] * (values.ndim - 1))
-
-
-def fold_numbers(folds: ArrayLike | None, num_queries: int) -> NDArray[np.int64]:
-    """Fold labels of any type as numbers from 0, ``[N]``."""
-    if folds is None:
-        return np.zeros(num_queries, dtype=np.int64)
-    labels = np.asarray(folds)
-    if labels.shape != (num_queries,):
-        raise DataError(f"Expected one fold per query, {num_queries} in all (got shape {labels.shape})")
-    return np.unique(labels, return_inverse=True)[1].astype(np.int64)

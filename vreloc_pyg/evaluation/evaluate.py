@@ -7,54 +7,60 @@ from collections.abc import Sequence
 from time import perf_counter
 
 import pandas as pd
-import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from vreloc_pyg.datasets.splits import Query, Reference, RelocalizationSplit
 from vreloc_pyg.errors import DataError, SettingsError
-from vreloc_pyg.evaluation.recall import THRESHOLDS, best_tiou, expected_hits, passes, recall_column
-from vreloc_pyg.systems.protocol import LocalizerProtocol
+from vreloc_pyg.evaluation.metrics import MEAN_TIOU, METRICS, Metric
+from vreloc_pyg.systems.protocol import LocalizerProtocol, check_kin
 from vreloc_pyg.systems.rules.chance import Chance
 
 
 def evaluate(
     localizers: Sequence[LocalizerProtocol],
     split: RelocalizationSplit,
-    thresholds: Sequence[float] = THRESHOLDS,
+    metrics: Sequence[Metric] = METRICS,
     progress: bool = True,
+    ask: Sequence[Query] | None = None,
 ) -> pd.DataFrame:
     """Ask every system about every pair of a split.
 
     Systems are handed copies of query and reference without labels and annotations, so none can read the
-    answer. :class:`~vreloc_pyg.systems.catalog.Chance` is not drawn: its rows hold exact expectations.
+    answer. :class:`~vreloc_pyg.systems.rules.chance.Chance` is not drawn: its rows hold exact expectations.
 
     Args:
         localizers: the systems, of different names.
         split: the pairs.
-        thresholds: tIoU thresholds.
+        metrics: what answers are judged by; systems are asked for as many as the widest looks at.
         progress: show a progress bar.
+        ask: a query for each pair that systems are handed in place of its own, for example of
+            :func:`~vreloc_pyg.datasets.splits.another_class`. Answers are judged by the pairs' own.
 
     Returns:
         One row per system and pair, in the order given:
 
-        - ``system``; ``kind``, ``"answer"`` or ``"expected"``; ``pair``, the pair's number in the split;
-          ``query_id`` and ``reference_id``; ``label``;
+        - ``system``; ``kin``; ``kind``, ``"answer"`` or ``"expected"``; ``pair``, the pair's number in the
+          split; ``query_id`` and ``reference_id``; ``label``;
         - ``start_s``, ``end_s``, ``score`` of the top answer; NaN for an expectation and where a system
           gives no answer or no score;
         - ``tiou``, the best with any true instance; ``seconds``, the time taken;
-        - ``R@1(t)`` for every threshold: 1 for a hit and 0 for a miss, or a probability.
+        - every metric: of R@1(t), 1 for a hit and 0 for a miss, or a probability.
 
     Raises:
-        SettingsError: if two systems share a name.
-        DataError: if the split has no pairs.
+        SettingsError: if two systems share a name, or one is of an unknown kin.
+        DataError: if the split has no pairs, or there is not one query to ask for each.
     """
     names = [localizer.name for localizer in localizers]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise SettingsError(f"Expected systems of different names (got {repeated} more than once)")
+    for localizer in localizers:
+        check_kin(getattr(localizer, "kin", None), localizer.name)
     if len(split) == 0:
         raise DataError(f"Split {split.name!r} has no pairs to evaluate")
+    if ask is not None and len(ask) != len(split):
+        raise DataError(f"Expected a query to ask for each of {len(split)} pairs (got {len(ask)})")
     rows = []
     total = len(localizers) * len(split)
     # Closed on an error too, so that its message begins a line of its own.
@@ -63,73 +69,59 @@ def evaluate(
             bar.set_description(localizer.name, refresh=False)
             for pair in range(len(split)):
                 query, reference = split[pair]
-                asked = query.unlabelled(), reference.unannotated()
-                truths = reference.segments_of(query.label)
+                asked = query if ask is None else ask[pair]
                 row = {
                     "system": localizer.name,
-                    "kind": "answer",
+                    "kin": localizer.kin,
+                    "kind": "expected" if isinstance(localizer, Chance) else "answer",
                     "pair": pair,
                     "query_id": query.video_id,
                     "reference_id": reference.video_id,
                     "label": query.label,
                 }
+                truths = reference.segments_of(query.label)
+                shown = asked.unlabelled(), reference.unannotated()
                 if isinstance(localizer, Chance):
-                    row["kind"] = "expected"
-                    row |= judged_chance(localizer, *asked, truths, thresholds)
+                    rows.append(row | judged_chance(localizer, *shown, truths, metrics))
                 else:
-                    row |= judged_answer(localizer, *asked, truths, thresholds)
-                rows.append(row)
+                    rows.append(row | judged_answers(localizer, *shown, truths, metrics))
                 bar.update()
     return pd.DataFrame(rows)
 
 
-def judged_answer(
+def judged_answers(
     localizer: LocalizerProtocol,
     query: Query,
     reference: Reference,
     truths: Tensor,
-    thresholds: Sequence[float],
+    metrics: Sequence[Metric],
 ) -> dict[str, object]:
-    """Columns ``start_s`` to ``R@1(t)`` of a system's top answer; no answer is a miss."""
+    """Columns from ``start_s`` on of a system's answers; no answer is a miss."""
+    count = max((metric.top_n for metric in metrics), default=1)
     began = perf_counter()
-    answers = localizer.localize(query, reference)
+    answers = localizer.localize(query, reference, count)
     seconds = perf_counter() - began
-    if len(answers) == 0:
-        start_s = end_s = score = math.nan
-        tiou = torch.zeros((), dtype=torch.float64)
-    else:
-        start_s, end_s = answers.bounds[0].tolist()
-        score = math.nan if answers.scores is None else float(answers.scores[0])
-        tiou = best_tiou(answers.bounds[:1], truths)[0]
-    return columns(start_s, end_s, score, tiou, seconds, passes(tiou, thresholds).double(), thresholds)
+    start_s, end_s = answers.bounds[0].tolist() if len(answers) else (math.nan, math.nan)
+    return {
+        "start_s": start_s,
+        "end_s": end_s,
+        "score": float(answers.scores[0]) if len(answers) and answers.scores is not None else math.nan,
+        "tiou": MEAN_TIOU.of_answers(answers.bounds, truths),
+        "seconds": seconds,
+        **{metric.column: metric.of_answers(answers.bounds, truths) for metric in metrics},
+    }
 
 
 def judged_chance(
-    chance: Chance, query: Query, reference: Reference, truths: Tensor, thresholds: Sequence[float]
+    chance: Chance, query: Query, reference: Reference, truths: Tensor, metrics: Sequence[Metric]
 ) -> dict[str, object]:
     """The same columns with exact expectations over all segments that chance can draw."""
     began = perf_counter()
-    bounds, probabilities = chance.placements(query, reference)
-    tiou = probabilities @ best_tiou(bounds, truths)
-    recall = expected_hits(bounds, probabilities, truths, thresholds)
+    drawn = chance.placements(query, reference)
     seconds = perf_counter() - began
-    return columns(math.nan, math.nan, math.nan, tiou, seconds, recall, thresholds)
-
-
-def columns(
-    start_s: float,
-    end_s: float,
-    score: float,
-    tiou: Tensor,
-    seconds: float,
-    recall: Tensor,
-    thresholds: Sequence[float],
-) -> dict[str, object]:
-    row: dict[str, object] = {
-        "start_s": start_s,
-        "end_s": end_s,
-        "score": score,
-        "tiou": float(tiou),
-        "seconds": seconds,
+    expected = {
+        metric.column: metric.expectation(*drawn, truths) if metric.expectation else math.nan
+        for metric in (MEAN_TIOU, *metrics)
     }
-    return row | dict(zip(map(recall_column, thresholds), recall.tolist(), strict=True))
+    unknown: dict[str, object] = dict.fromkeys(("start_s", "end_s", "score"), math.nan)
+    return {**unknown, "tiou": expected.pop("tiou"), "seconds": seconds, **expected}

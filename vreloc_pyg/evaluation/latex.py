@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pandas as pd
 
 from vreloc_pyg.errors import DataError
+from vreloc_pyg.evaluation.metrics import Metric, shown_metrics
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -21,35 +20,27 @@ SPECIAL = {
     "–": "--",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
 }
-HEADS = {"R@1 avg": "avg", "mean tIoU": "mean tIoU"}
 
 
 def to_latex(table: pd.DataFrame, digits: int = 1, intervals: bool = False) -> str:
     """A ``tabular`` in the shape of the paper's Tables 1-3, for LaTeX's package ``booktabs``.
 
-    Systems stand in rows and tIoU thresholds in columns, R@1 in percent, the best of a column in bold (all
-    of them, where several show the same digits). Other columns are left out, published numbers among them:
-    they are not to be compared for the best.
+    Systems stand in rows and metrics in columns, R@1 under its tIoU threshold, shares in percent, the best of
+    a column in bold (all of them, where several show the same digits). Other columns are left out, published
+    numbers among them: they are not to be compared for the best.
 
     Args:
         table: of :func:`~vreloc_pyg.evaluation.result_table`.
-        digits: decimals.
         intervals: add a small line under each system with its intervals, where the table has them.
-
-    Raises:
-        DataError: if the table has no column ``system`` or none of R@1.
     """
-    heads = {
-        name: HEADS.get(name) or name[4:-1]
-        for name in map(str, table.columns)
-        if name in HEADS or re.fullmatch(r"R@1\([\d.]+\)", name)
-    }
+    metrics = shown_metrics(table)
+    heads = {name: _head(metric) for name, metric in metrics.items()}
     if "system" not in table or not heads:
-        raise DataError(f"Expected columns 'system' and 'R@1(t)' (got {list(table.columns)})")
+        raise DataError(f"Expected columns 'system' and of metrics (got {list(table.columns)})")
     cells = {name: [_number(value, digits) for value in table[name]] for name in heads}
     for name, column in cells.items():
         if table[name].notna().any():
-            best = _number(table[name].max(), digits)
+            best = _number(metrics[name].best(table[name]), digits)
             cells[name] = [rf"\textbf{{{cell}}}" if cell == best else cell for cell in column]
     lines = [
         rf"\begin{{tabular}}{{l{'r' * len(heads)}}}",
@@ -62,6 +53,14 @@ def to_latex(table: pd.DataFrame, digits: int = 1, intervals: bool = False) -> s
         if intervals and any(f"{name} low" in table for name in heads):
             lines.append(_row(["", *(_interval(table.iloc[place], name, digits) for name in heads)]))
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _head(metric: Metric) -> str:
+    """R@1 by its threshold, which the first column names; other shares by name, other units in brackets."""
+    if metric.threshold is not None and metric.top_n == 1:
+        return f"{metric.threshold:g}"
+    name = escape(metric.name.removeprefix("R@1 "))
+    return name if metric.unit in ("%", "") else f"{name} ({metric.unit})"
 
 
 def escape(text: str) -> str:

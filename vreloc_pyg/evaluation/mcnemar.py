@@ -9,8 +9,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from vreloc_pyg.errors import DataError
-from vreloc_pyg.evaluation.recall import THRESHOLDS, recall_column
-from vreloc_pyg.evaluation.tables import aligned
+from vreloc_pyg.evaluation.hits import THRESHOLDS, recall_column
+from vreloc_pyg.evaluation.metrics import recall
+from vreloc_pyg.evaluation.tables import aligned, held_metrics, place_of
 
 
 def mcnemar(wins: int, losses: int) -> float:
@@ -22,12 +23,7 @@ def mcnemar(wins: int, losses: int) -> float:
     .. math::
         p = \\min\\Big(1,\\; 2 \\sum_{i=0}^{\\min(wins, losses)} \\binom{n}{i} 2^{-n}\\Big)
 
-    Args:
-        wins: queries that only the first system got right.
-        losses: queries that only the second got right.
-
-    Raises:
-        DataError: if a number is negative.
+    where wins are the queries that only the first system got right, losses those of the second alone.
     """
     from scipy.stats import binomtest
 
@@ -43,13 +39,7 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
 
     The i-th smallest of m is multiplied by m - i + 1, capped at 1 and never below a smaller one's: rejecting
     where the result is at most alpha keeps the chance of *any* false rejection at most alpha, however the
-    tests depend on each other.
-
-    Args:
-        p_values: ``[m]``; NaN marks what was not tested, is not counted and stays NaN.
-
-    Raises:
-        DataError: if a value is outside [0, 1].
+    tests depend on each other. NaN marks what was not tested, is not counted and stays NaN.
     """
     values = np.asarray(p_values, dtype=np.float64)
     tested = np.flatnonzero(~np.isnan(values))
@@ -70,28 +60,20 @@ def mcnemar_table(
     The test takes queries as independent. Queries of one class or one reference are not quite, so intervals
     that resample folds are the more cautious statement beside it.
 
-    Args:
-        frames: see :func:`~vreloc_pyg.evaluation.result_table`.
-        rival: name of the system the others are compared with.
-        thresholds: tIoU thresholds.
-
     Returns:
-        ``system`` and for every threshold ``R@1(t) wins`` and ``R@1(t) losses`` (queries that only the system
-        or only the rival got right), ``R@1(t) p`` and ``R@1(t) p Holm``, corrected over the systems.
-        Expectations (chance) are no hits that could be paired: their cells are missing.
+        ``system``, ``kin`` and for every threshold ``R@1(t) wins`` and ``R@1(t) losses`` (queries that only
+        the system or only the rival got right), ``R@1(t) p`` and ``R@1(t) p Holm``, corrected over the
+        systems. Expectations (chance) are no hits that could be paired: their cells are missing.
 
     Raises:
         DataError: as :func:`~vreloc_pyg.evaluation.result_table`, or if there is no system of that name.
     """
-    frame, names, _ = aligned(frames)
-    if rival not in names:
-        raise DataError(f"Expected 'rival' to be one of {names} (got {rival!r})")
-    absent = [recall_column(t) for t in thresholds if recall_column(t) not in frame]
-    if absent:
-        raise DataError(f"Expected the result of evaluate() at these thresholds (lacks {absent})")
+    frame, systems, _ = aligned(frames)
+    place_of(rival, systems)
+    held_metrics(frame, list(map(recall, thresholds)))
     expected = set(frame.loc[frame["kind"] != "answer", "system"])
-    others = [name for name in names if name != rival]
-    table = pd.DataFrame({"system": others})
+    table = systems[systems["system"] != rival].reset_index(drop=True)
+    others = table["system"].tolist()
     for column in map(recall_column, thresholds):
         hits = {name: own.to_numpy() > 0.5 for name, own in frame.groupby("system")[column]}
         paired = [expected.isdisjoint((name, rival)) for name in others]

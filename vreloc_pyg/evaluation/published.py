@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
-from vreloc_pyg.evaluation.recall import AVERAGE_THRESHOLDS, THRESHOLDS, recall_column
+from vreloc_pyg.evaluation.hits import AVERAGE_THRESHOLDS, THRESHOLDS, recall_column
 
 FENG = "Feng et al., ECCV 2018"
 ZHOU_1 = "Zhou et al., 2022, Table 1"
@@ -48,19 +50,6 @@ ONE = [
     ("MATR, pre-trained", "ActivityNet", "Kumar et al., ICCV 2025, Table 1", (57.1,)),
 ]
 
-#: Which published row a system of this package re-implements, by the name of its own row.
-COUNTERPARTS = {
-    "chance (train length)": "chance",
-    "frame-level": "frame-level",
-    "video-level": "video-level",
-    "sst": "SST",
-    "cgbm": "CGBM",
-    "aft-srm": "AFT+SRM",
-    "MGFFNet (paper)": "MGFFNet",
-    "MGFFNet (recommended)": "MGFFNet",
-    "MGFFNet (CNN)": "MGFFNet (CNN)",
-}
-
 #: By data set, whose numbers stand beside ours: ``published_numbers``' data and source, and how they are
 #: marked. Data sets that are not named here have a protocol of their own.
 COMPARABLE = {
@@ -99,13 +88,7 @@ def published_numbers() -> pd.DataFrame:
     return table
 
 
-def counterpart(system: str) -> str | None:
-    """The published row that a system re-implements, or ``None``."""
-    # The frame-level rule has modes, which its name gives in brackets.
-    return COUNTERPARTS.get("frame-level" if system.startswith("frame-level (") else system)
-
-
-def with_published(table: pd.DataFrame, data: str) -> pd.DataFrame:
+def with_published(table: pd.DataFrame, data: str, published: Mapping[str, str]) -> pd.DataFrame:
     """A table of results with others' published numbers in columns of their own.
 
     Args:
@@ -113,18 +96,18 @@ def with_published(table: pd.DataFrame, data: str) -> pd.DataFrame:
         data: name of the data set. Only for ``"video_reloc"`` (Feng et al.'s split of ActivityNet) and
             ``"thumos14"`` there are published numbers to stand beside; Zhou et al.'s on ActivityNet are
             marked, since what they state of their split and what their baselines' rows imply differ.
+        published: by system, the row of :func:`published_numbers` that it re-implements, if any.
 
     Returns:
-        The table, followed by columns such as ``"published R@1(0.5), Feng et al. 2018"`` for those of its
-        thresholds that were published for one of its systems; NaN where a system has no counterpart. For
-        other data, the table as it is.
+        The table, followed by columns such as ``"published R@1(0.5), Feng et al. 2018"`` for its thresholds
+        that were published for one of its systems; NaN where a system has no counterpart.
     """
     shown = table.copy()
     known = published_numbers()
     columns = [name for name in known.columns if name.startswith("R@1") and name in table]
     for source_data, source, mark in COMPARABLE.get(data, ()):
         rows = known[(known["data"] == source_data) & (known["source"] == source)].set_index("system")
-        beside = rows.reindex([counterpart(system) for system in table["system"]])
+        beside = rows.reindex([published.get(system) for system in table["system"]])
         for column in columns:
             if beside[column].notna().any():
                 shown[f"{PREFIX}{column}, {mark}"] = beside[column].to_numpy()

@@ -8,55 +8,54 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from vreloc_pyg.errors import DataError
-from vreloc_pyg.evaluation.bootstrap import Interval, Level, bootstrap_interval, paired_bootstrap
+from vreloc_pyg.evaluation.bootstrap import Level, bootstrap_interval
+from vreloc_pyg.evaluation.hits import single_run_std
 from vreloc_pyg.evaluation.latex import to_latex
-from vreloc_pyg.evaluation.recall import AVERAGE_THRESHOLDS, THRESHOLDS, recall_column, single_run_std
+from vreloc_pyg.evaluation.metrics import METRICS, Metric, shown_metrics
 from vreloc_pyg.files import write_text
+from vreloc_pyg.systems.protocol import KINS
 
-AVERAGE = "R@1 avg"
-MEAN_TIOU = "mean tIoU"
+SIDES = ("", " low", " high")
 
 
 def result_table(
     frames: pd.DataFrame | Sequence[pd.DataFrame],
-    thresholds: Sequence[float] = THRESHOLDS,
+    metrics: Sequence[Metric] | None = None,
     level: Level = "queries",
     num_resamples: int = 2000,
-    seed: int = 0,
 ) -> pd.DataFrame:
-    """One row per system: R@1 over all queries of all folds, in percent, with 95 % bootstrap intervals.
+    """One row per system: every metric over all queries of all folds, with 95 % bootstrap intervals.
 
     Args:
         frames: results of :func:`~vreloc_pyg.evaluation.evaluate`, with a column ``fold`` where there is
             more than one; every system answered the same pairs.
-        thresholds: tIoU thresholds to show.
-        level, num_resamples, seed: see :func:`~vreloc_pyg.evaluation.bootstrap_interval`.
+        metrics: what to show. (default: those of ``METRICS`` that the frames hold)
+        level, num_resamples: see :func:`~vreloc_pyg.evaluation.bootstrap_interval`.
 
     Returns:
-        ``system``; ``R@1(t)`` for every threshold, ``R@1 avg`` (the mean over .5, .6, .7, .8, .9, where the
-        frames hold them) and ``mean tIoU``, each in percent and followed by ``... low`` and ``... high``;
-        ``N``, the number of queries; ``ms/query``. Where there are expectations (chance), ``... sd`` is the
-        standard deviation of a single run that draws one answer per query, NaN for other systems.
+        ``system`` and ``kin``; every metric in its unit, shares in percent, followed by ``... low`` and
+        ``... high``, all NaN where it is not known for each query; ``N``, the number of queries;
+        ``ms/query``. Where there are expectations (chance), ``... sd`` of a recall is the standard deviation
+        of a single run that draws one answer per query, NaN for other systems.
 
     Raises:
         DataError: if the frames lack columns, or systems did not answer the same pairs.
     """
-    frame, names, folds = aligned(frames)
-    columns, values = values_of(frame, thresholds)  # [S, N, K]
-    flat = values.transpose(1, 0, 2).reshape(values.shape[1], -1)  # [N, S * K]
-    interval = bootstrap_interval(flat, folds, level, num_resamples, seed=seed)
-    table = percent_table(names, columns, interval)
+    frame, systems, folds = aligned(frames)
+    metrics = held_metrics(frame, metrics)
+    values = values_of(frame, metrics)  # [S, N, K]
+    flat = values.transpose(1, 0, 2).reshape(len(folds), -1)  # [N, S * K]
+    table = interval_table(systems, metrics, bootstrap_columns(flat, folds, level, num_resamples))
     expected = frame.drop_duplicates("system")["kind"].to_numpy() == "expected"
-    if expected.any():
-        for threshold in thresholds:
-            k = columns.index(recall_column(threshold))
+    for k, metric in enumerate(metrics):
+        if expected.any() and metric.threshold is not None:
             spread = 100 * single_run_std(torch.from_numpy(values[:, :, k].T.copy())).numpy()
-            place = list(table.columns).index(columns[k]) + 1
-            table.insert(place, f"{columns[k]} sd", np.where(expected, spread, np.nan))
-    table["N"] = values.shape[1]
+            place = list(table.columns).index(metric.name) + 1
+            table.insert(place, f"{metric.name} sd", np.where(expected, spread, np.nan))
+    table["N"] = len(folds)
     table["ms/query"] = 1000 * frame.groupby("system", sort=False)["seconds"].mean().to_numpy()
     return table
 
@@ -64,47 +63,65 @@ def result_table(
 def difference_table(
     frames: pd.DataFrame | Sequence[pd.DataFrame],
     rival: str,
-    thresholds: Sequence[float] = THRESHOLDS,
+    metrics: Sequence[Metric] | None = None,
     level: Level = "queries",
-    num_resamples: int = 2000,
-    seed: int = 0,
+    turned: bool = False,
 ) -> pd.DataFrame:
-    """Every other system minus ``rival`` on the same queries, in percentage points, with 95 % intervals.
+    """Every other system minus ``rival`` on the same queries, with 95 % intervals.
 
     An interval that holds 0 shows no difference.
 
     Args:
-        frames, thresholds, level, num_resamples, seed: see :func:`result_table`.
+        frames, metrics, level: see :func:`result_table`.
         rival: name of the system that is subtracted.
+        turned: ``rival`` minus every other system.
+
+    Returns:
+        As :func:`result_table`, shares in percentage points; ``kin`` is that of the other system.
 
     Raises:
         DataError: as :func:`result_table`, or if there is no system of that name.
     """
-    frame, names, folds = aligned(frames)
+    frame, systems, folds = aligned(frames)
+    metrics = held_metrics(frame, metrics)
+    values = values_of(frame, metrics)
+    second = values[[place_of(rival, systems)]]  # [1, N, K]
+    others = (systems["system"] != rival).to_numpy()
+    paired = (values[others] - second).transpose(1, 0, 2).reshape(len(folds), -1)
+    found = bootstrap_columns(paired, folds, level)
+    names = [f"{name} − {rival}" for name in systems["system"][others]]
+    if turned:
+        found = 0.0 - found[[0, 2, 1]]  # 0 stays 0, not -0
+        names = [f"{rival} − {name}" for name in systems["system"][others]]
+    return interval_table(systems[others].assign(system=names), metrics, found)
+
+
+def place_of(rival: str, systems: pd.DataFrame) -> int:
+    """Row of the system that others are compared with."""
+    names = systems["system"].tolist()
     if rival not in names:
         raise DataError(f"Expected 'rival' to be one of {names} (got {rival!r})")
-    columns, values = values_of(frame, thresholds)
-    others = [index for index, name in enumerate(names) if name != rival]
-    first = values[others].transpose(1, 0, 2)  # [N, S - 1, K]
-    second = np.broadcast_to(values[[names.index(rival)]].transpose(1, 0, 2), first.shape)
-    shape = (len(folds), -1)
-    interval = paired_bootstrap(
-        first.reshape(shape), second.reshape(shape), folds, level, num_resamples, seed=seed
-    )
-    return percent_table([f"{names[index]} − {rival}" for index in others], columns, interval)
+    return names.index(rival)
 
 
 def aligned(
     frames: pd.DataFrame | Sequence[pd.DataFrame],
-) -> tuple[pd.DataFrame, list[str], NDArray[np.object_]]:
-    """The frames as one, ordered alike for every system; the systems; and the fold of every query."""
+) -> tuple[pd.DataFrame, pd.DataFrame, NDArray[np.object_]]:
+    """The frames as one, ordered alike for every system; ``system`` and ``kin``; the fold of every query."""
     frame = frames if isinstance(frames, pd.DataFrame) else pd.concat(list(frames), ignore_index=True)
     if "fold" not in frame:
         frame = frame.assign(fold=0)
-    missing = {"system", "kind", "pair", "tiou", "seconds"} - set(frame.columns)
+    missing = {"system", "kin", "kind", "pair", "tiou", "seconds"} - set(frame.columns)
     if missing or frame.empty:
-        raise DataError(f"Expected the result of evaluate() with rows (lacks {sorted(missing) or 'rows'})")
-    names = list(dict.fromkeys(frame["system"]))
+        raise DataError(
+            f"Expected the result of evaluate() with rows (lacks {sorted(missing) or 'rows'}); predictions "
+            "without 'kin', of version 0.1, are to be made anew"
+        )
+    systems = frame[["system", "kin"]].drop_duplicates(ignore_index=True)
+    names = systems["system"].tolist()
+    unknown = sorted(set(map(str, systems["kin"])) - set(KINS))
+    if unknown or len(set(names)) < len(names):
+        raise DataError(f"Expected one kin per system, of {', '.join(KINS)} (got {unknown or 'several'})")
     rank = frame["system"].map({name: index for index, name in enumerate(names)})
     frame = frame.assign(rank=rank).sort_values(["rank", "fold", "pair"], kind="stable", ignore_index=True)
     keys = {name: part[["fold", "pair"]].to_numpy() for name, part in frame.groupby("system")}
@@ -117,53 +134,72 @@ def aligned(
                 f"Expected every system to answer the same pairs: {names[0]!r} has {len(wanted)} rows, "
                 f"{name!r} has {len(own)}, and they are not the same"
             )
-    return frame, names, wanted[:, 0]
+    return frame, systems, wanted[:, 0]
 
 
-def values_of(frame: pd.DataFrame, thresholds: Sequence[float]) -> tuple[list[str], NDArray[np.float64]]:
-    """Column names and per-query values of every system, ``[S, N, K]``, of an aligned frame."""
-    columns = [recall_column(threshold) for threshold in thresholds]
-    absent = [column for column in columns if column not in frame]
-    if absent:
-        raise DataError(f"Expected the result of evaluate() at these thresholds (lacks {absent})")
-    averaged = [recall_column(threshold) for threshold in AVERAGE_THRESHOLDS]
-    shown = frame[columns].copy()
-    if set(averaged) <= set(frame.columns):
-        shown[AVERAGE] = frame[averaged].mean(axis=1)
-    shown[MEAN_TIOU] = frame["tiou"]
-    values = shown.to_numpy(dtype=np.float64)
-    return list(shown.columns), values.reshape(frame["system"].nunique(), -1, values.shape[1])
+def held_metrics(frame: pd.DataFrame, metrics: Sequence[Metric] | None = None) -> list[Metric]:
+    """Metrics that a frame must hold; by default those of ``METRICS`` that it does."""
+    chosen = [metric for metric in METRICS if metric.column in frame] if metrics is None else list(metrics)
+    absent = [metric.name for metric in chosen if metric.column not in frame]
+    if absent or not chosen:
+        raise DataError(f"Expected the result of evaluate() with these metrics (lacks {absent or 'all'})")
+    return chosen
 
 
-def percent_table(names: Sequence[str], columns: Sequence[str], interval: Interval) -> pd.DataFrame:
-    """Rows of estimates and bounds in percent from an interval of ``[S * K]`` values."""
-    shape = (len(names), len(columns))
-    table = pd.DataFrame({"system": list(names)})
-    for k, column in enumerate(columns):
-        table[column] = 100 * interval.estimate.reshape(shape)[:, k]
-        table[f"{column} low"] = 100 * interval.low.reshape(shape)[:, k]
-        table[f"{column} high"] = 100 * interval.high.reshape(shape)[:, k]
-    return table
+def values_of(frame: pd.DataFrame, metrics: Sequence[Metric]) -> NDArray[np.float64]:
+    """Per-query values of every system, ``[S, N, K]``, of an aligned frame."""
+    values = frame[[metric.column for metric in metrics]].to_numpy(dtype=np.float64)
+    return values.reshape(frame["system"].nunique(), -1, len(metrics))
+
+
+def bootstrap_columns(
+    values: NDArray[np.float64], folds: ArrayLike, level: Level, num_resamples: int = 2000
+) -> NDArray[np.float64]:
+    """Mean, low and high of every column, ``[3, C]``; NaN for columns that are not known for each query."""
+    known = np.isfinite(values).all(0)
+    found = np.full((3, values.shape[1]), np.nan)
+    if known.any():
+        columns = np.ascontiguousarray(values[:, known])  # whose sums round alike, whatever else is known
+        found[:, known] = bootstrap_interval(columns, folds, level, num_resamples)
+    return found
+
+
+def interval_table(
+    systems: pd.DataFrame, metrics: Sequence[Metric], found: NDArray[np.float64]
+) -> pd.DataFrame:
+    """Rows of estimates and bounds in each metric's unit, of :func:`bootstrap_columns` ``[3, S * K]``."""
+    shaped = found.reshape(3, len(systems), len(metrics))
+    columns = {
+        f"{metric.name}{side}": metric.scale * shaped[place, :, k]
+        for k, metric in enumerate(metrics)
+        for place, side in enumerate(SIDES)
+    }
+    return pd.concat([systems.reset_index(drop=True), pd.DataFrame(columns)], axis=1)
 
 
 def format_intervals(table: pd.DataFrame, digits: int = 1) -> pd.DataFrame:
     """A table for reading: ``x``, ``x low``, ``x high`` become one cell ``"16.2 [15.0, 17.4]"``.
 
-    Where ``x sd`` is known, the cell reads ``"16.2 ± 1.1 [15.0, 17.4]"``.
+    Where ``x sd`` is known, the cell reads ``"16.2 ± 1.1 [15.0, 17.4]"``; seconds are written
+    ``"1.4 s [1.2, 1.7]"``, and what is not known as a dash. The column ``kin`` is left out.
     """
+    metrics = shown_metrics(table)
+    parts = {f"{name} {part}" for name in table.columns for part in ("low", "high", "sd")}
     shown = pd.DataFrame(index=table.index)
-    for column in table.columns:
-        if any(column == f"{other} {part}" for other in table.columns for part in ("low", "high", "sd")):
-            continue
-        if f"{column} low" not in table:
+    for column in table.columns.difference(["kin", *parts], sort=False):
+        if column not in metrics and f"{column} low" not in table:
             shown[column] = table[column]
             continue
-        bounds = zip(table[column], table[f"{column} low"], table[f"{column} high"], strict=True)
-        cells = [(f"{x:.{digits}f}", f"[{low:.{digits}f}, {high:.{digits}f}]") for x, low, high in bounds]
-        spread = table.get(f"{column} sd", pd.Series(np.nan, index=table.index))
+        unit = " s" if column in metrics and metrics[column].unit == "s" else ""
+        absent = pd.Series(np.nan, index=table.index)
+        columns = (table.get(f"{column}{part}", absent) for part in (*SIDES, " sd"))
         shown[column] = [
-            f"{x} {bounds}" if np.isnan(sd) else f"{x} ± {sd:.{digits}f} {bounds}"
-            for (x, bounds), sd in zip(cells, spread, strict=True)
+            "–"
+            if np.isnan(x)
+            else f"{x:.{digits}f}{unit}"
+            + ("" if np.isnan(sd) else f" ± {sd:.{digits}f}")
+            + ("" if np.isnan(low) else f" [{low:.{digits}f}, {high:.{digits}f}]")
+            for x, low, high, sd in zip(*columns, strict=True)
         ]
     return shown
 
@@ -191,16 +227,8 @@ def save_table(
 ) -> tuple[Path, ...]:
     """Write a table for reading to ``STEM.md`` and with all its columns and digits to ``STEM.csv``.
 
-    Each file appears whole or not at all.
-
-    Args:
-        table: for example of :func:`result_table`; intervals are merged into cells in the Markdown.
-        path_stem: path without suffix; its folder is created.
-        digits: decimals in the Markdown.
-        latex: also write R@1 with intervals to ``STEM.tex``, see :func:`~vreloc_pyg.evaluation.to_latex`.
-
-    Returns:
-        The files in this order.
+    Each file appears whole or not at all. In the Markdown intervals are merged into cells, with so many
+    ``digits``; ``latex`` also writes ``STEM.tex`` with intervals. Returns the files in this order.
     """
     stem = Path(path_stem)
     texts = {

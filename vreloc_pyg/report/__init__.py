@@ -1,17 +1,5 @@
 """What systems found and how they did: pictures, tables, pages; matplotlib waits until one is drawn."""
 
-from vreloc_pyg.report.benchmark_report import write_report
-from vreloc_pyg.report.plots import recall_curves, timeline_picture, training_curves
-from vreloc_pyg.report.qualitative import choose_queries, qualitative_figure
-from vreloc_pyg.report.readme import readme_table, replace_between_markers
+import lazy_loader
 
-__all__ = [
-    "choose_queries",
-    "qualitative_figure",
-    "readme_table",
-    "recall_curves",
-    "replace_between_markers",
-    "timeline_picture",
-    "training_curves",
-    "write_report",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

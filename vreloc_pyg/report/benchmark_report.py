@@ -9,26 +9,20 @@ from typing import Any
 import pandas as pd
 
 from vreloc_pyg.datasets.splits import RelocalizationSplit
-from vreloc_pyg.errors import DataError, MissingExtraError
-from vreloc_pyg.evaluation import (
-    THRESHOLDS,
-    advantage_table,
-    best_rival,
-    check_curves,
-    curve_table,
+from vreloc_pyg.errors import MissingExtraError
+from vreloc_pyg.evaluation.bootstrap import Level
+from vreloc_pyg.evaluation.comparison import best_rival, check_curves, choose_ours, rivals
+from vreloc_pyg.evaluation.hits import recall_column
+from vreloc_pyg.evaluation.mcnemar import format_mcnemar, mcnemar_table
+from vreloc_pyg.evaluation.metrics import shown_metrics, thresholds_of, with_curve
+from vreloc_pyg.evaluation.published import PREFIX, with_published
+from vreloc_pyg.evaluation.tables import (
+    difference_table,
     format_intervals,
-    format_mcnemar,
-    mcnemar_table,
     result_table,
-    rivals,
     save_table,
     to_markdown,
-    with_published,
 )
-from vreloc_pyg.evaluation.bootstrap import Level
-from vreloc_pyg.evaluation.comparison import CURVE
-from vreloc_pyg.evaluation.published import PREFIX
-from vreloc_pyg.evaluation.recall import recall_column
 from vreloc_pyg.files import write_text
 from vreloc_pyg.report.plots import recall_curves
 from vreloc_pyg.report.qualitative import choose_queries, qualitative_figure
@@ -48,6 +42,7 @@ TEST = (
     "independent, which those of one class are not quite: the intervals above are the more cautious. Chance "
     "has no hits to pair."
 )
+ERRORS = "Errors are of the first answer, measured to the true instance of the best tIoU. "
 CHANCE = "Chance is the exact expectation, ± the standard deviation of a single run."
 
 
@@ -56,11 +51,10 @@ def write_report(
     output: str | Path,
     *,
     name: str,
-    ours: str,
     command: str,
     parameters: Mapping[str, int],
+    published: Mapping[str, str] | None = None,
     candidate_recall: Mapping[str, float] | None = None,
-    thresholds: Sequence[float] = THRESHOLDS,
     notes: Sequence[str] = (),
     splits: Mapping[Any, RelocalizationSplit] | None = None,
 ) -> Path:
@@ -75,41 +69,37 @@ def write_report(
         frame: results of :func:`~vreloc_pyg.evaluation.evaluate` for all systems, with a column ``fold``.
         output: folder; it is made.
         name: of the data set; decides which published numbers are comparable.
-        ours: the system that is compared with every other.
         command: the command line that made the predictions.
         parameters: number of learned parameters by system, where it has any.
+        published: by system, the published row that it re-implements, where there is one.
         candidate_recall: share in percent of queries whose candidates hold a right answer, by threshold.
-        thresholds: tIoU thresholds.
         notes: a paragraph each.
         splits: the pairs that were evaluated, by fold; for the picture of answers.
 
-    Returns:
-        ``report.md``.
-
     Raises:
-        DataError: if systems did not answer the same pairs, ``ours`` is not among them, or a curve rises with
-            the threshold.
+        DataError: if systems did not answer the same pairs, or a curve rises with the threshold.
     """
     folder = Path(output)
-    if "fold" not in frame:
-        frame = frame.assign(fold=0)
-    systems = list(dict.fromkeys(frame["system"]))
-    if ours not in systems:
-        raise DataError(f"Expected 'ours' among the systems {systems} (got {ours!r})")
     num_folds = frame["fold"].nunique()
     level: Level = "folds" if num_folds > 1 else "queries"
-    results = result_table(frame, thresholds, level)
+    results = result_table(frame, level=level)
+    systems = results["system"].tolist()
+    ours = choose_ours(results)  # is compared with every other
     results["parameters"] = pd.array([parameters.get(system) for system in systems], dtype="Int64")
-    ahead = advantage_table(frame, ours, thresholds, level) if len(systems) > 1 else pd.DataFrame()
-    grid = sorted({*CURVE, *thresholds})
-    curves = curve_table(frame, grid, level)
-    check_curves(results, thresholds)
-    check_curves(curves, grid)
+    metrics = shown_metrics(results)
+    thresholds = thresholds_of(list(metrics.values()))
+    several = len(systems) > 1
+    ahead = difference_table(frame, ours, level=level, turned=True) if several else pd.DataFrame()
+    grid = [metric for metric in with_curve(list(metrics.values())) if metric.column in frame]
+    curves = result_table(frame, grid, level)
+    check_curves(curves, thresholds_of(grid))
 
-    everything = with_published(results, name)
+    everything = with_published(results, name, published or {})
     write_text(folder / "predictions.csv", frame.to_csv(index=False, lineterminator="\n"))
     save_table(everything, folder / "results", latex=True)
-    if len(systems) > 1:
+    place: list[str] = []
+    differences: list[str] = []
+    if several:
         save_table(ahead, folder / "differences")
         place = [f"## Where {ours} stands", *standing(results, ahead, ours, thresholds)]
         differences = [
@@ -117,12 +107,11 @@ def write_report(
             "Percentage points on the same queries, paired intervals; one that holds 0 shows no difference.",
             to_markdown(format_intervals(ahead)),
         ]
-    else:
-        place = differences = []
     parts = [
         f"# Results on {name}",
         f"R@1 in % at strict tIoU: the share of {results['N'].iloc[0]} queries whose first answer overlaps a "
         f"true instance by more than the threshold; *avg* is the mean over .5, .6, .7, .8, .9. "
+        + ERRORS * any(metric.unit == "s" for metric in metrics.values())
         + INTERVALS[level].format(folds=num_folds)
         + f" {CHANCE}" * bool((frame["kind"] == "expected").any()),
         *notes,
@@ -134,7 +123,7 @@ def write_report(
         *_published(everything),
         *differences,
     ]
-    if 0.5 in thresholds and rivals(results, ours):
+    if recall_column(0.5) in results and rivals(results, ours):
         rival = best_rival(results, ours)
         tests = mcnemar_table(frame, rival, thresholds)
         write_text(folder / "mcnemar.csv", tests.to_csv(index=False, lineterminator="\n"))
@@ -191,12 +180,13 @@ def _pictures(
     splits: Mapping[Any, RelocalizationSplit] | None,
 ) -> list[str]:
     """Draw the pictures and return the sections that show them."""
-    column = next(name for name in map(str, results) if name.startswith("R@1("))
-    ranked = results.sort_values(column, ascending=False, kind="stable")["system"].tolist()
+    first = next(iter(shown_metrics(results)))
+    ranked = results.sort_values(first, ascending=False, kind="stable")["system"].tolist()
     ranked = [ours, *(name for name in ranked if name != ours)]
-    others = [name for name in ranked if name in rivals(results, ours)]
+    outsiders = set(rivals(results, ours))
+    strong = [ours, *[name for name in ranked if name in outsiders][:1]]
     try:
-        recall_curves(curves, folder / "curves.png", emphasis=[ours, *others[:1]])
+        recall_curves(curves, folder / "curves.png", strong)
         parts = ["## R@1 over the threshold", "![R@1 over the tIoU threshold](curves.png)"]
         if splits is not None:
             expected = set(frame.loc[frame["kind"] == "expected", "system"])

@@ -31,16 +31,7 @@ LOOP = 1.15
 def graph_picture(
     num_query: int, num_proposal: int, k: int, path: str | Path, node: int | None = None
 ) -> Path:
-    """Write :func:`draw_graph` to a file.
-
-    Args:
-        num_query, num_proposal, k, node: see :func:`draw_graph`.
-        path: file to write, .png, .svg or .pdf.
-
-    Raises:
-        SettingsError: if the suffix is another one, and as :func:`draw_graph`.
-        DataError: if the file cannot be written.
-    """
+    """Write :func:`draw_graph` to a file, .png, .svg or .pdf; :class:`DataError` if it cannot be written."""
     if Path(path).suffix.lower() not in SUFFIXES:
         raise SettingsError(f"Expected a picture with one of the suffixes {SUFFIXES} (got '{path}')")
     figure = draw_graph(num_query, num_proposal, k, node)
@@ -57,16 +48,10 @@ def draw_graph(num_query: int, num_proposal: int, k: int, node: int | None = Non
     the right is the adjacency matrix, row = destination, column = source.
 
     Args:
-        num_query: steps of the query, 1 to 120.
-        num_proposal: steps of the proposal, 1 to 120.
+        num_query, num_proposal: steps of both clips, 1 to 120.
         k: scale in steps, 1 or more.
         node: draw the edges of all other nodes faintly; ``0 .. num_query - 1`` are the query's nodes, the
             next ``num_proposal`` the proposal's. (default: no such node)
-
-    Raises:
-        GraphError: if a clip is empty.
-        SettingsError: if ``k`` is below 1, a clip has too many steps to be drawn, or there is no such node.
-        MissingExtraError: if matplotlib is not installed.
     """
     if max(num_query, num_proposal) > MOST_STEPS:
         raise SettingsError(
@@ -77,6 +62,8 @@ def draw_graph(num_query: int, num_proposal: int, k: int, node: int | None = Non
     if node is not None and not 0 <= node < num_nodes:
         raise SettingsError(f"Expected a node from 0 to {num_nodes - 1} (got {node})")
     figure = new_figure(9.6, 4.7)
+    from matplotlib.lines import Line2D  # new_figure says what to install where it is missing
+
     nodes, matrix = figure.subplots(1, 2, width_ratios=[1.35, 1])
     _draw_nodes(nodes, edge_index, num_query, num_proposal, node)
     _draw_matrix(matrix, edge_index, num_query, num_proposal, node)
@@ -87,7 +74,7 @@ def draw_graph(num_query: int, num_proposal: int, k: int, node: int | None = Non
     nodes.set_title(f"Graph of scale k = {k}{stressed}", loc="left", fontsize=11, color=INK)
     matrix.set_title(f"Adjacency matrix $A_{{{k}}}$", loc="left", fontsize=11, color=INK)
     figure.set_layout_engine("constrained", h_pad=0.08)  # the square matrix leaves the legend little room
-    lines = [_line(colour) for colour in EDGES.values()]
+    lines = [Line2D([], [], color=colour, linewidth=2.5) for colour in EDGES.values()]
     figure.legend(lines, list(EDGES), loc="outside lower center", ncols=3, frameon=False, fontsize=10)
     return figure
 
@@ -191,9 +178,3 @@ def _draw_matrix(axes: Axes, edge_index: Tensor, num_query: int, num_proposal: i
     axes.set_ylabel("destination", color=INK)
     for side in axes.spines.values():
         side.set_color(INK)
-
-
-def _line(colour: str) -> Any:
-    from matplotlib.lines import Line2D
-
-    return Line2D([], [], color=colour, linewidth=2.5)

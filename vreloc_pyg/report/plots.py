@@ -16,6 +16,7 @@ from torch import Tensor
 
 from vreloc_pyg.datasets.splits import Query, Reference
 from vreloc_pyg.errors import DataError, MissingExtraError
+from vreloc_pyg.evaluation.metrics import shown_metrics
 from vreloc_pyg.files import replacing
 from vreloc_pyg.segments import Segments, temporal_iou
 
@@ -47,9 +48,6 @@ def timeline_picture(
         truths: true segments in seconds, ``[G, 2]``, or ``None``; answers are labelled with their best tIoU.
         path: file to write; its suffix decides the format.
         curve: one number per step of the reference to draw above, ``[num_steps]``, for example its score.
-
-    Raises:
-        DataError: if the curve has another length than the reference.
     """
     if curve is not None and curve.shape != (reference.num_steps,):
         raise DataError(
@@ -121,11 +119,11 @@ def recall_curves(table: pd.DataFrame, path: str | Path, emphasis: Collection[st
         path: file to write; its suffix decides the format.
         emphasis: systems whose lines are strong and have a band; of many bands none can be read.
             (default: all)
-
-    Raises:
-        DataError: if the table has no ``R@1(t)`` column.
     """
-    columns = recall_columns(table)
+    recalls = [metric for metric in shown_metrics(table).values() if metric.top_n == 1]
+    columns = dict(
+        sorted((metric.threshold, metric.name) for metric in recalls if metric.threshold is not None)
+    )
     if not columns:
         raise DataError(f"Expected a table with columns 'R@1(t)' (got {list(table.columns)})")
     figure = new_figure(8.2, max(4.4, 0.21 * len(table) + 0.6))
@@ -156,13 +154,8 @@ def recall_curves(table: pd.DataFrame, path: str | Path, emphasis: Collection[st
 def training_curves(csv_path: str | Path, path: str | Path) -> Path:
     """Draw losses, and R@1 on the validation split, against the training step.
 
-    Args:
-        csv_path: ``metrics.csv`` of Lightning's ``CSVLogger``; every column with "loss" in its name is drawn
-            above, every one with "R@1" below.
-        path: file to write; its suffix decides the format.
-
-    Raises:
-        DataError: if the file cannot be read or holds neither.
+    Of ``metrics.csv`` of Lightning's ``CSVLogger``, columns with "loss" in their name are drawn above, those
+    with "R@1" below; :class:`DataError` if the file cannot be read or holds neither.
     """
     try:
         log = pd.read_csv(csv_path)
@@ -198,18 +191,8 @@ def training_curves(csv_path: str | Path, path: str | Path) -> Path:
     return save(figure, path)
 
 
-def recall_columns(table: pd.DataFrame) -> dict[float, str]:
-    """A table's columns ``R@1(t)`` by their threshold, ascending."""
-    names = [name for name in map(str, table.columns) if name.startswith("R@1(") and name.endswith(")")]
-    return dict(sorted((float(name[4:-1]), name) for name in names))
-
-
 def new_figure(width: float, height: float) -> Figure:
-    """A figure in inches that no global state knows of.
-
-    Raises:
-        MissingExtraError: if matplotlib is not installed.
-    """
+    """A figure in inches that no global state knows of; :class:`MissingExtraError` without matplotlib."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

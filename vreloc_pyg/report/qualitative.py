@@ -11,7 +11,7 @@ import pandas as pd
 
 from vreloc_pyg.datasets.splits import Reference, RelocalizationSplit
 from vreloc_pyg.errors import DataError, SettingsError
-from vreloc_pyg.evaluation.recall import ROUNDING
+from vreloc_pyg.evaluation.hits import ROUNDING
 from vreloc_pyg.report.plots import COLOURS, INK, TRACK, TRUTH, new_figure, save, tidy
 
 if TYPE_CHECKING:
@@ -37,10 +37,6 @@ def choose_queries(frame: pd.DataFrame, count: int, ours: str, seed: int = 0) ->
 
     Returns:
         ``(fold, pair)``, worst first.
-
-    Raises:
-        SettingsError: if ``count`` is below 1.
-        DataError: if the frame has no such system.
     """
     if count < 1:
         raise SettingsError(f"Expected 'count' to be 1 or more (got {count})")
@@ -81,7 +77,6 @@ def qualitative_figure(
     Raises:
         DataError: if nothing is to be drawn, a fold, pair or answer is missing, or the splits are not those
             that were evaluated.
-        MissingExtraError: if matplotlib is not installed.
     """
     answers = frame[frame["kind"] == "answer"]
     names = list(dict.fromkeys(answers["system"])) if systems is None else list(systems)
@@ -116,7 +111,14 @@ def qualitative_figure(
             fontsize=9,
         )
     panels[-1].set_xlabel("seconds of the reference", fontsize=9)
-    _legend(figure)
+    from matplotlib.patches import Patch
+
+    handles = [
+        Patch(color=TRUTH, label="true instances of the query's class"),
+        Patch(color=OTHER, label="instances of other classes"),
+        Patch(color="none", label="bold: tIoU > 0.5"),
+    ]
+    figure.legend(handles=handles, loc="outside upper left", ncols=3, frameon=False, fontsize=8)
     return save(figure, path)
 
 
@@ -144,10 +146,9 @@ def _answer(axes: Axes, row: int, line: pd.Series, duration_s: float, style: dic
     else:
         # The edge keeps a second of a long video visible.
         axes.barh(row, end - start, left=start, height=HEIGHT, linewidth=0.8, **style)
-    tiou = f"{float(line['tiou']):.2f}"
-    weight = "bold" if float(line["tiou"]) > 0.5 + ROUNDING else "normal"
-    beside = axes.get_yaxis_transform()
-    axes.text(1.012, row, tiou, transform=beside, va="center", color=INK, fontsize=8, weight=weight)
+    tiou, beside = float(line["tiou"]), axes.get_yaxis_transform()
+    weight = "bold" if tiou > 0.5 + ROUNDING else "normal"
+    axes.text(1.012, row, f"{tiou:.2f}", transform=beside, va="center", color=INK, fontsize=8, weight=weight)
 
 
 def _style(number: int) -> dict[str, Any]:
@@ -156,19 +157,3 @@ def _style(number: int) -> dict[str, Any]:
     if number < len(COLOURS):
         return {"color": colour, "edgecolor": colour}
     return {"facecolor": "white", "edgecolor": colour, "hatch": ("/////", ".....")[number // 6 % 2 - 1]}
-
-
-def _legend(figure: Any) -> None:
-    from matplotlib.patches import Patch
-
-    figure.legend(
-        handles=[
-            Patch(color=TRUTH, label="true instances of the query's class"),
-            Patch(color=OTHER, label="instances of other classes"),
-            Patch(color="none", label="bold: tIoU > 0.5"),
-        ],
-        loc="outside upper left",
-        ncols=3,
-        frameon=False,
-        fontsize=8,
-    )

@@ -3,72 +3,46 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
 from vreloc_pyg.errors import DataError
-from vreloc_pyg.evaluation import result_table, to_markdown
-from vreloc_pyg.evaluation.recall import recall_column
+from vreloc_pyg.evaluation import Metric, format_intervals, to_markdown
 
 BEGIN, END = "<!-- table: {name} -->", "<!-- end table -->"
 
 
-def readme_table(
-    results: pd.DataFrame,
-    rows: Mapping[str, str] | Sequence[str],
-    thresholds: Sequence[float],
-    digits: int = 1,
-) -> str:
-    """A short table in Markdown: R@1 in percent with its interval, the best of each column in bold.
+def readme_table(results: pd.DataFrame, rows: Sequence[str], metrics: Sequence[Metric]) -> str:
+    """A short table in Markdown: metrics with their intervals, the best of each column in bold.
 
     Args:
-        results: of :func:`~vreloc_pyg.evaluation.result_table`; or of
-            :func:`~vreloc_pyg.evaluation.evaluate`, whose intervals then resample folds where there are two
-            or more, else queries.
-        rows: systems from top to bottom; a mapping gives them other names.
-        thresholds: tIoU thresholds from left to right.
-        digits: decimals.
-
-    Raises:
-        DataError: if a system or a threshold is missing.
+        results: of :func:`~vreloc_pyg.evaluation.result_table`.
+        rows: systems from top to bottom.
+        metrics: columns from left to right; R@1 is headed by its threshold.
     """
-    if "pair" in results:
-        several = "fold" in results and results["fold"].nunique() > 1
-        results = result_table(results, thresholds, level="folds" if several else "queries")
-    columns = [recall_column(threshold) for threshold in thresholds]
-    names = dict(rows) if isinstance(rows, Mapping) else {name: name for name in rows}
-    absent = [name for name in names if name not in set(results["system"])]
-    absent += [column for column in columns if column not in results]
-    if absent or not names:
-        raise DataError(f"Expected results of systems and thresholds to show (lacks {absent or 'systems'})")
-    shown = results.set_index("system").loc[list(names)]
-    table = pd.DataFrame({"system": list(names.values())})
-    for threshold, column in zip(thresholds, columns, strict=True):
-        figures = [f"{value:.{digits}f}" for value in shown[column]]
-        best = f"{shown[column].max():.{digits}f}"
-        cells = [f"**{figure}**" if figure == best else figure for figure in figures]
-        if f"{column} low" in shown:
-            bounds = zip(shown[f"{column} low"], shown[f"{column} high"], strict=True)
-            cells = [
-                f"{cell} [{low:.{digits}f}, {high:.{digits}f}]"
-                for cell, (low, high) in zip(cells, bounds, strict=True)
-            ]
-        table[f"tIoU > {f'{threshold:g}'.removeprefix('0')}"] = cells
-    return to_markdown(table, digits)
+    absent = [name for name in rows if name not in set(results["system"])]
+    absent += [metric.name for metric in metrics if metric.name not in results]
+    if absent or not rows:
+        raise DataError(f"Expected results of systems and metrics to show (lacks {absent or 'systems'})")
+    chosen = results.set_index("system").loc[list(rows)]
+    shown = format_intervals(chosen.drop(columns=[c for c in chosen if str(c).endswith(" sd")]))
+    table = pd.DataFrame({"system": list(rows)})
+    for metric in metrics:
+        best = f"{metric.best(chosen[metric.name]):.1f}"
+        head = metric.name
+        if metric.threshold is not None and metric.top_n == 1:
+            head = f"tIoU > {f'{metric.threshold:g}'.removeprefix('0')}"
+        figures = [str(cell).partition(" ") for cell in shown[metric.name]]
+        table[head] = [f"**{x}**{gap}{rest}" if x == best else x + gap + rest for x, gap, rest in figures]
+    return to_markdown(table)
 
 
 def replace_between_markers(text: str, name: str, new: str) -> str:
     """A README with what stands between ``<!-- table: NAME -->`` and ``<!-- end table -->`` replaced.
 
-    Args:
-        text: the README.
-        name: of the table.
-        new: Markdown to put there; blank lines are set around it, so that doing it twice changes nothing.
-
-    Raises:
-        DataError: if the first marker is not there exactly once, or no second one follows it before the
-            next table begins.
+    Blank lines are set around the new Markdown, so that doing it twice changes nothing. Unless the first
+    marker is there once, and a second one follows it before the next table, it is a :class:`DataError`.
     """
     begin = BEGIN.format(name=name)
     if text.count(begin) != 1:

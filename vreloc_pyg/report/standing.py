@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from vreloc_pyg.evaluation import rivals, to_markdown
-from vreloc_pyg.evaluation.recall import recall_column
+from vreloc_pyg.evaluation.hits import recall_column
 
 #: Shares of queries closer than this in percent are equal.
 EQUAL = 1e-6
@@ -17,21 +17,20 @@ def standing(results: pd.DataFrame, ahead: pd.DataFrame, ours: str, thresholds: 
     """Where ours stands at every threshold: its rank, who comes closest, and by how much; in Markdown.
 
     A system that ties with another for the most is not first. An interval of the difference that holds 0
-    leaves open which of the two is better, and is said to.
+    leaves open which of the two is better, and is said to. The paragraphs are one sentence for each group of
+    competitors, then a table.
 
     Args:
         results: of :func:`~vreloc_pyg.evaluation.result_table`.
-        ahead: of :func:`~vreloc_pyg.evaluation.advantage_table` for ``ours``.
+        ahead: ours minus the others, of :func:`~vreloc_pyg.evaluation.difference_table`.
         ours: name of the system.
         thresholds: tIoU thresholds, at which both tables have columns.
-
-    Returns:
-        Paragraphs: one sentence for each group of competitors, then a table.
     """
     groups = {"all other systems": [name for name in results["system"] if name != ours]}
+    outsiders = rivals(results, ours)
     # Where nothing is an ablation, the two groups are the same.
-    if 0 < len(rivals(results, ours)) < len(groups["all other systems"]):
-        groups["systems that are not its ablations"] = rivals(results, ours)
+    if 0 < len(outsiders) < len(groups["all other systems"]):
+        groups["systems that are not its ablations"] = outsiders
     recall = results.set_index("system")
     difference = ahead.set_index("system")
     sentences, rows = [], []

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vreloc_pyg.errors import DataError
-from vreloc_pyg.evaluation import THRESHOLDS, hits, mean_tiou, recall_at_1
-from vreloc_pyg.evaluation.recall import best_tiou, passes, recall_column
+from vreloc_pyg.evaluation import THRESHOLDS
+from vreloc_pyg.evaluation.hits import best_tiou, hits, passes
 
 intervals = st.tuples(st.integers(0, 60), st.integers(1, 60)).map(lambda pair: (pair[0], pair[0] + pair[1]))
 
@@ -48,30 +48,11 @@ def test_hand_worked():
     ]
 
 
-def test_recall_and_mean_tiou_over_queries_with_other_numbers_of_instances():
-    answers = torch.tensor([[0.0, 10.0], [0.0, 9.0], [0.0, 1.0]])
-    truths = [
-        torch.tensor([[0.0, 10.0]]),
-        torch.tensor([[50.0, 60.0], [0.0, 10.0]]),
-        torch.tensor([[5.0, 6.0]]),
-    ]
-    assert recall_at_1(answers, truths, (0.5, 0.9, 0.95)).tolist() == pytest.approx([2 / 3, 1 / 3, 1 / 3])
-    assert float(mean_tiou(answers, truths)) == pytest.approx(1.9 / 3)
-
-
 def test_default_thresholds_are_those_of_the_paper():
     assert hits(torch.tensor([[0.0, 1.0]]), torch.tensor([[0.0, 1.0]])).shape == (1, 8)
     assert THRESHOLDS == (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 
 
-def test_refuses_missing_truths_and_queries():
+def test_refuses_missing_truths():
     with pytest.raises(DataError, match="at least one true segment"):
         hits(torch.tensor([[0.0, 1.0]]), torch.zeros(0, 2))
-    with pytest.raises(DataError, match=r"\(got 2 and 1\)"):
-        recall_at_1(torch.tensor([[0.0, 1.0], [0.0, 1.0]]), [torch.tensor([[0.0, 1.0]])])
-    with pytest.raises(DataError, match=r"\(got 0 and 0\)"):
-        mean_tiou(torch.zeros(0, 2), [])
-
-
-def test_recall_column():
-    assert [recall_column(t) for t in (0.5, 0.75)] == ["R@1(0.5)", "R@1(0.75)"]
