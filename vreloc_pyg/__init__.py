@@ -1,20 +1,6 @@
 """Video relocalization with graph neural networks on PyTorch Geometric."""
 
-from vreloc_pyg.errors import VrelocError
-from vreloc_pyg.graphs import MultiScaleEdges, multi_scale_edge_index, pair_data
-from vreloc_pyg.nn import MGFFConv, MGFFLayer, MGFFNet, Relevance
-from vreloc_pyg.segments import Segments
+import lazy_loader
 
-__version__ = "0.1.0"
-
-__all__ = [
-    "MGFFConv",
-    "MGFFLayer",
-    "MGFFNet",
-    "MultiScaleEdges",
-    "Relevance",
-    "Segments",
-    "VrelocError",
-    "multi_scale_edge_index",
-    "pair_data",
-]
+__version__ = "0.2.0.dev0"
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -15,15 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.localization.test_locate import Levels
-from tests.videos import counting, write_video
+from tests.videos import Levels, counting, write_video
 from vreloc_pyg import cli
+from vreloc_pyg.answers import app as module
 from vreloc_pyg.answers.app import DemoApp
 from vreloc_pyg.answers.example_videos import draw_example
 from vreloc_pyg.answers.server import serve
 from vreloc_pyg.errors import MissingExtraError, SettingsError, VideoError
 from vreloc_pyg.localization.locate import locate
-from vreloc_pyg.report import app as module
 
 pytest.importorskip("gradio", reason="gradio is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -62,7 +61,7 @@ SERVER = """
 import signal, sys
 from functools import partial
 signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore it
-from tests.localization.test_locate import Levels
+from tests.videos import Levels
 from vreloc_pyg.localization.locate import locate
 from vreloc_pyg.answers.server import serve
 port, videos, cache = sys.argv[1:]

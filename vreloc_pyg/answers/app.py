@@ -7,7 +7,7 @@ import html
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from vreloc_pyg.answers.example_videos import draw_example
@@ -15,7 +15,7 @@ from vreloc_pyg.answers.page import page_text
 from vreloc_pyg.answers.playable import is_playable, playable_copy
 from vreloc_pyg.errors import MissingExtraError, SettingsError, VideoError, VrelocError
 from vreloc_pyg.localization.locate import VideoAnswer
-from vreloc_pyg.video.decoding import probe
+from vreloc_pyg.video.decoding import video_duration
 
 if TYPE_CHECKING:
     from gradio import Blocks
@@ -25,22 +25,12 @@ LONGEST_S = 600.0
 SEEK = "(s) => { const v = document.querySelector('#preview video'); if (v) v.currentTime = s; return s; }"
 
 
-class Answering(Protocol):
-    """What finds a query's action: :func:`vreloc_pyg.localization.locate.locate` with a system chosen."""
-
-    def __call__(
-        self,
-        query: Path,
-        reference: Path,
-        *,
-        start_s: float,
-        end_s: float | None,
-        progress: Callable[[int], object],
-    ) -> VideoAnswer: ...
+#: What finds a query's action: :func:`vreloc_pyg.localization.locate.locate` with a system chosen.
+Answering = Callable[..., VideoAnswer]
 
 
 class DemoApp:
-    """Two videos in, the page of an answer out; every file lies in one folder.
+    """Two videos in, the page of an answer out.
 
     The server hands out the files of ``folder`` that it made or took in, and of ``videos`` those that were
     asked for; nothing else.
@@ -49,9 +39,6 @@ class DemoApp:
         answer: finds the segments.
         folder: for uploads, copies that browsers play, and the example.
         videos: folders whose videos may be named by their paths; by default none may.
-
-    Raises:
-        SettingsError: if one of ``videos`` is no folder.
     """
 
     def __init__(self, answer: Answering, folder: str | Path, videos: Sequence[str | Path] = ()) -> None:
@@ -64,11 +51,7 @@ class DemoApp:
         self.reachable = [str(self.folder / "copies")]
 
     def build(self) -> Blocks:
-        """The page.
-
-        Raises:
-            MissingExtraError: if Gradio is not installed.
-        """
+        """The page; :class:`MissingExtraError` if Gradio is not installed."""
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
         os.environ["GRADIO_TEMP_DIR"] = str(self.folder / "uploads")
         os.environ["GRADIO_EXAMPLES_CACHE"] = str(self.folder / "examples")
@@ -118,11 +101,7 @@ class DemoApp:
         return blocks
 
     def readable(self, path: str) -> Path:
-        """A video named by its path.
-
-        Raises:
-            VideoError: if it lies outside the folders that were named, whether it exists or not.
-        """
+        """A video named by its path; :class:`VideoError` if it lies elsewhere, whether it exists or not."""
         place = Path(path).expanduser().resolve()  # where links lead
         if not any(place.is_relative_to(folder) for folder in self.videos):
             raise VideoError(f"{path} does not lie in a folder that was given with --videos")
@@ -145,7 +124,7 @@ class DemoApp:
             return "", gr.skip(), gr.skip()
         try:
             video = self._choose(upload, path, "query")
-            lasting = round(probe(video).duration_s or LONGEST_S, 2)
+            lasting = round(video_duration(video) or LONGEST_S, 2)
             source = html.escape(self._source(video))
         except (VrelocError, OSError) as error:
             return _sorry(error), gr.skip(), gr.skip()
@@ -166,8 +145,7 @@ class DemoApp:
 
         Args:
             progress: called as ``gradio.Progress`` is.
-            query, reference: uploaded files.
-            query_path, reference_path: named files; they go first.
+            query, reference: uploaded files; files that are named by a path go first.
             start_s, end_s: the part of the query, in seconds.
         """
         seen = 0
@@ -181,7 +159,7 @@ class DemoApp:
         try:
             clip = self._choose(query, query_path, "query")
             video = self._choose(reference, reference_path, "reference")
-            lasting = probe(clip).duration_s
+            lasting = video_duration(clip)
             whole = lasting is not None and end_s > lasting - 0.02  # the slider's end is rounded
             found = self.answer(clip, video, start_s=start_s, end_s=None if whole else end_s, progress=count)
             text = page_text(found, self._source(clip), self._source(video))

@@ -35,7 +35,7 @@ def encode_part(
     """Encode ``[start_s, end_s)`` as H.264, and its sound, if it has any, as AAC.
 
     Frames and sound keep their times, so that neither runs ahead of the other. A keyframe every two seconds
-    lets a player seek at once.
+    lets a player seek at once. Raises the errors of PyAV, and :class:`ValueError` for what none can encode.
 
     Args:
         source: an open video; it is moved.
@@ -43,10 +43,6 @@ def encode_part(
         output: file to write; its suffix decides the container.
         crf: quality, from 0, the best, to 51.
         max_height: frames that are higher, in pixels, are made smaller.
-
-    Raises:
-        av.error.FFmpegError: if the part cannot be read or written.
-        ValueError: if the container takes no such streams.
     """
     import av
 

@@ -36,12 +36,9 @@ MOVEMENTS: dict[str, tuple[Path2D, int, tuple[int, int, int]]] = {
 
 
 def draw_example(folder: str | Path) -> tuple[Path, Path]:
-    """Write ``example_query.mp4``, a disc that circles, and ``example_reference.mp4``, where one does so too.
+    """Write and return ``example_query.mp4``, a disc that circles, and ``example_reference.mp4``.
 
     The reference lasts 9 seconds, and shows the action from second 3 to second 6.
-
-    Returns:
-        The query and the reference.
     """
     folder = Path(folder)
     query = _write(folder / "example_query.mp4", [("circle", 2.4)])

@@ -27,7 +27,8 @@ POINTS = 2000
 def write_page(path: str | Path, answer: VideoAnswer, embed_bytes: int = EMBED_BYTES) -> Path:
     """Write a page with both videos, the score along the reference and the segments, which one can click.
 
-    Of a video that browsers do not play, such as MPEG-4 in AVI, the page shows a small copy in H.264.
+    Of a video that browsers do not play, such as MPEG-4 in AVI, the page shows a small copy in H.264, or
+    raises :class:`VideoError`.
 
     Args:
         path: the HTML file, written whole or not at all.
@@ -35,9 +36,6 @@ def write_page(path: str | Path, answer: VideoAnswer, embed_bytes: int = EMBED_B
         embed_bytes: videos up to this size are embedded; larger ones are linked, so the page must stay where
             it can reach them. Copies that are larger lie beside the page: ``<stem>.query.mp4`` and
             ``<stem>.reference.mp4``.
-
-    Raises:
-        VideoError: if a video cannot be encoded for the page.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

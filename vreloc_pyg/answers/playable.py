@@ -21,11 +21,7 @@ MAX_HEIGHT, CRF = 360, 28
 
 
 def is_playable(video: str | Path) -> bool:
-    """Whether browsers play a file as it is.
-
-    Raises:
-        VideoError: if it cannot be read.
-    """
+    """Whether browsers play a file as it is; :class:`VideoError` if it cannot be read."""
     import av
 
     codecs, _ = PLAYED.get(Path(video).suffix.lower(), ((), ""))
@@ -45,15 +41,7 @@ def media_type(video: str | Path) -> str:
 
 
 def playable_copy(video: str | Path, output: str | Path) -> Path:
-    """Encode a small copy, H.264 and AAC in MP4, whole or not at all.
-
-    Args:
-        video: any file that FFmpeg reads.
-        output: the copy, .mp4.
-
-    Raises:
-        VideoError: if the video cannot be read, or the copy cannot be written.
-    """
+    """Encode a small copy ``output`` in H.264, whole or not at all; :class:`VideoError` if that fails."""
     import av
 
     try:

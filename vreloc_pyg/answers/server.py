@@ -13,11 +13,7 @@ from vreloc_pyg.errors import SettingsError
 
 
 class NoFetching:
-    """Refuses requests by which Gradio would fetch from other servers.
-
-    Args:
-        app: the ASGI application behind.
-    """
+    """Refuses requests by which Gradio, the ASGI application ``app``, would fetch from other servers."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -43,8 +39,7 @@ def serve(
 
     Args:
         answer: finds the segments; one question is answered at a time.
-        host: address to listen on; by default this machine alone reaches it.
-        port: of the server.
+        host, port: to listen on; by default this machine alone reaches it.
         videos: folders whose videos may be named by their paths.
         max_upload_mb: largest upload in MB.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vreloc_pyg.clock import clock
 from vreloc_pyg.localization.locate import VideoAnswer
 
 
@@ -25,5 +26,4 @@ def subtitles(answer: VideoAnswer) -> str:
 
 
 def _time(seconds: float) -> str:
-    minutes, rest = divmod(round(1000 * seconds), 60_000)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d},{rest % 1000:03d}"
+    return clock(seconds).zfill(12).replace(".", ",")

@@ -1,0 +1,1 @@
+"""What `vreloc` does, one function a command."""

@@ -1,0 +1,92 @@
+"""``vreloc benchmark`` and ``vreloc ablate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vreloc_pyg.commands.options import Override, PerSystem, words
+
+
+def benchmark(
+    *,
+    output: str,
+    data: str = "synthetic",
+    root: str | None = None,
+    systems: list[str] | str = "all",
+    folds: list[int] | int | str = "all",
+    features: str | None = None,
+    proposals: str | None = None,
+    training: PerSystem | None = None,
+    model: PerSystem | None = None,
+    max_pairs: int | None = None,
+    quick: bool = False,
+    readme: str | None = None,
+    seed: int = 0,
+) -> None:
+    """Train and test every system on every fold, and write the tables; what is done is not done again.
+
+    Args:
+        output: folder for predictions, tables, pictures and models.
+        data: data set. Known are {tasks}.
+        root: folder of its files; by default its name within $VRELOC_DATA.
+        systems: names, such as [mgffnet,cgbm], or all. `vreloc systems` lists them.
+        folds: class folds, such as [0,2], or all.
+        features: feature store, for data that need one.
+        proposals: candidate windows as of train, with {fold} in the place of the fold's number.
+        training: settings of runs to replace by system, or all, such as --training.cgbm '{epochs: 5}'.
+        model: settings of networks to replace by system, such as --model.sst '{hidden_channels: 128}'.
+        max_pairs: answer only so many test pairs a fold; by default all.
+        quick: few training steps and pairs, to see that everything works.
+        readme: file whose table of this data set is replaced by these results.
+        seed: decides data, weights and draws.
+
+    Example:
+        vreloc benchmark --data synthetic --quick --output outputs/benchmark
+    """
+    from vreloc_pyg.experiments.command import benchmark_systems
+    from vreloc_pyg.experiments.plan import make_plan
+
+    sources = {"root": root, "features": features, "proposals": proposals}
+    runs = {"training": training, "model": model, "max_pairs": max_pairs, "quick": quick, "seed": seed}
+    benchmark_systems(make_plan(data, words(systems), words(folds), **sources, **runs), output, readme)
+    print(f"Tables and pictures are in {output}; begin with {Path(output) / 'report.md'}")
+
+
+def ablate(
+    *,
+    output: str,
+    data: str = "synthetic",
+    root: str | None = None,
+    changes: list[str] | str = "graph",
+    sources: dict[str, str] | None = None,
+    folds: list[int] | int | str = "all",
+    training: Override | None = None,
+    max_pairs: int | None = None,
+    quick: bool = False,
+    seed: int = 0,
+) -> None:
+    """Change one setting of MGFFNet at a time and compare on validation classes; done rows are kept.
+
+    Args:
+        output: folder for tables and models.
+        data: data set. Known are {tasks}.
+        root: folder of its files; by default its name within $VRELOC_DATA.
+        changes: rows by name, or graph (the paper's Table 3), recipe or all.
+        sources: rows that rank other candidate windows, such as --sources.TAG 'outputs/actionness{fold}'.
+        folds: class folds, such as [0,2], or all.
+        training: settings of every run to replace, such as --training.epochs 3.
+        max_pairs: answer only so many pairs a fold; by default all.
+        quick: few training steps and pairs, to see that everything works.
+        seed: decides data, weights and draws.
+
+    Example:
+        vreloc ablate --changes graph --quick --output outputs/ablation
+    """
+    from vreloc_pyg.experiments.command import ablate_settings
+    from vreloc_pyg.experiments.plan import make_plan
+
+    own = {"mgffnet": training} if training else None
+    options = {"root": root, "training": own, "max_pairs": max_pairs, "quick": quick, "seed": seed}
+    plan = make_plan(data, [], words(folds), **options)
+    ablate_settings(plan, words(changes), output, sources)
+    print(f"Tables are in {output}; begin with {Path(output) / 'ablation.md'}")

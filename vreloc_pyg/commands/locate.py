@@ -1,0 +1,118 @@
+"""``vreloc locate`` and ``serve``: answers for videos."""
+
+from __future__ import annotations
+
+from functools import partial
+
+
+def locate(
+    query: str,
+    reference: str,
+    *,
+    checkpoint: str | None = None,
+    start: float | str = 0.0,
+    end: float | str | None = None,
+    top: int = 5,
+    min_score: float | None = None,
+    json: str | None = None,
+    srt: str | None = None,
+    clip: str | None = None,
+    html: str | None = None,
+    features: str | None = None,
+    seconds_per_step: float | None = None,
+    extractor: str | None = None,
+    weights: str | None = None,
+    cache: str | None = None,
+) -> None:
+    """Find the segments of a reference that show the action of a query.
+
+    Each of the two is a video, a .npy file of features [num_steps, F], or the name of a video in the feature
+    store given by --features; which of these is told by looking.
+
+    Args:
+        query: what shows the action.
+        reference: what is searched.
+        checkpoint: folder of a model trained on such features; by default a rule that needs no training.
+        start: where the action begins in the query, in seconds or as a clock time, 0:01:05.5.
+        end: where it ends; by default the end of the query.
+        top: number of segments, at most.
+        min_score: leave out segments with lower scores.
+        json: JSON file to write.
+        srt: subtitles of the reference to write, .srt.
+        clip: video file for the best segment.
+        html: page to write, with both videos, the timeline and the segments.
+        features: feature store that holds what is named rather than a file.
+        seconds_per_step: duration of one step of .npy features, in seconds.
+        extractor: network of the features of videos, one of {extractors}; by default the model's own, or i3d.
+        weights: its weights, as `vreloc weights` keeps them.
+        cache: folder where features are kept; by default in the user's cache.
+
+    Example:
+        vreloc locate query.mp4 reference.mp4 --start 0:00:01.5 --top 3 --html answer.html
+    """
+    from tqdm import tqdm
+
+    from vreloc_pyg.answers.files import check_outputs, print_answer, write_answer
+    from vreloc_pyg.clock import parse_time
+    from vreloc_pyg.features.store import open_store
+    from vreloc_pyg.localization import Localizer, locate
+
+    outputs = check_outputs(query, reference, {"json": json, "srt": srt, "clip": clip, "html": html})
+    store = None if features is None else open_store(features)
+    localizer = None if checkpoint is None else Localizer.from_pretrained(checkpoint)
+    with tqdm(unit=" frames", desc="reading", leave=False, delay=0.5) as bar:
+        answer = locate(
+            query,
+            reference,
+            localizer,
+            store=store,
+            seconds_per_step=seconds_per_step,
+            extractor=extractor,
+            weights=weights,
+            start_s=parse_time(start),
+            end_s=None if end is None else parse_time(end),
+            top_n=top,
+            min_score=min_score,
+            cache=cache,
+            progress=bar.update,
+        )
+    written = write_answer(answer, outputs)
+    print_answer(answer)
+    for path in written:
+        print(f"Written to {path}")
+
+
+def serve(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    videos: list[str] | None = None,
+    max_upload_mb: int = 500,
+    checkpoint: str | None = None,
+    extractor: str | None = None,
+    weights: str | None = None,
+    cache: str | None = None,
+) -> None:
+    """Serve a local web page that answers as `vreloc locate` does.
+
+    Args:
+        host: address to listen on; by default this machine alone reaches it.
+        port: of the server.
+        videos: folders whose videos may be named by their paths, as [DIR1,DIR2]; by default none may.
+        max_upload_mb: largest upload in MB.
+        checkpoint: folder of a model trained on such features; by default a rule that needs no training.
+        extractor: network of the features, one of {extractors}; by default the model's own, or i3d.
+        weights: its weights, as `vreloc weights` keeps them.
+        cache: folder where features are kept; by default in the user's cache.
+
+    Example:
+        vreloc serve --videos [videos] --checkpoint outputs/own/model
+    """
+    from vreloc_pyg.answers.server import serve
+    from vreloc_pyg.localization import Localizer, locate
+    from vreloc_pyg.localization.locate import choose_extractor
+
+    localizer = None if checkpoint is None else Localizer.from_pretrained(checkpoint)
+    network = choose_extractor(localizer, extractor, weights)  # once, for all questions
+    answer = partial(locate, localizer=localizer, extractor=network, cache=cache)
+    serve(answer, host, port, videos or [], max_upload_mb)
