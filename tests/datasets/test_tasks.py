@@ -16,7 +16,7 @@ from vreloc_pyg.datasets.tasks import open_annotations
 from vreloc_pyg.datasets.utkinect import utkinect_folds
 from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.experiments.plan import make_plan
-from vreloc_pyg.experiments.run import run_benchmark
+from vreloc_pyg.experiments.runs import run_benchmark
 from vreloc_pyg.features.metadata import FeatureMetadata
 from vreloc_pyg.nn.actionness_classifier import ActionnessClassifier, ActionnessSettings
 from vreloc_pyg.proposals.actionness_proposals import ActionnessProposals

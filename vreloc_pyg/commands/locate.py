@@ -52,7 +52,7 @@ def locate(
     """
     from tqdm import tqdm
 
-    from vreloc_pyg.answers.files import check_outputs, print_answer, write_answer
+    from vreloc_pyg.answers.outputs import check_outputs, print_answer, write_answer
     from vreloc_pyg.clock import parse_time
     from vreloc_pyg.features.store import open_store
     from vreloc_pyg.localization import Localizer, locate

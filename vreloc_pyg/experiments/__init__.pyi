@@ -1,4 +1,4 @@
 from .compare import evaluate_task as evaluate_task, load_localizer as load_localizer
 from .plan import BenchmarkPlan as BenchmarkPlan
-from .run import run_benchmark as run_benchmark
+from .runs import run_benchmark as run_benchmark
 from .train import train_system as train_system

@@ -14,7 +14,7 @@ from vreloc_pyg.datasets.tasks import TaskData
 from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.evaluation import evaluate
 from vreloc_pyg.experiments.plan import BenchmarkPlan
-from vreloc_pyg.experiments.run import read_answers, spread_pairs
+from vreloc_pyg.experiments.runs import read_answers, spread_pairs
 from vreloc_pyg.experiments.train import train_system
 from vreloc_pyg.files import write_json, write_text
 from vreloc_pyg.localization.localizer import Localizer

@@ -16,7 +16,7 @@ from vreloc_pyg.evaluation.bootstrap import Level
 from vreloc_pyg.experiments.ablation import BASE, choose_changes, other_proposals, run_ablation
 from vreloc_pyg.experiments.compare import print_table
 from vreloc_pyg.experiments.plan import BenchmarkPlan, shown_words
-from vreloc_pyg.experiments.run import mean_recall, run_benchmark, spread_pairs
+from vreloc_pyg.experiments.runs import mean_recall, run_benchmark, spread_pairs
 from vreloc_pyg.files import write_text
 from vreloc_pyg.report.benchmark_report import write_report
 from vreloc_pyg.report.readme import readme_table, replace_between_markers

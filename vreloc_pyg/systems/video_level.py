@@ -38,7 +38,7 @@ class VideoLevelSettings(CheckedSettings):
         dropout: share of state values dropped in training.
         margin: of squared distances between unit vectors.
         longest: greatest length of a segment in steps, of those searched and those trained on. 64 steps are
-            the 1024 frames of Feng et al.; a benchmark with longer answers needs more.
+            the 1024 frames of Feng et al.; a task with longer answers needs more.
         positive_overlap: a positive segment has a greater tIoU with an answer.
         negative_overlap: a negative segment has a smaller tIoU with every answer.
     """

@@ -143,7 +143,7 @@ class TripletExample(NamedTuple):
     offsets: Tensor
 
 
-#: Positives are instances with jittered ends, since a draw knows no benchmark's proposals. Half of the
+#: Positives are instances with jittered ends, since a draw knows no task's proposals. Half of the
 #: negatives are badly placed windows of the same reference: other actions alone do not teach where to stop.
 SAMPLER = TripletSampler(SlidingWindows(shortest=2), positive_jitter=0.1, same_reference_negative=0.5)
 

@@ -142,7 +142,7 @@ class MatchingTransformer(RankingNetwork):
         return relations(query, reference, mirror)
 
     def rank(self, query: Tensor, reference: Tensor, windows: Tensor) -> Ranked:
-        """Windows that the steps of the reference tell of; the benchmark's own are not looked at."""
+        """Windows that the steps of the reference tell of; the task's own are not looked at."""
         related = self.relate(query, reference).unsqueeze(0)
         found: StepAnswers = self(pad_clips([query]), pad_clips([reference]), related)
         foreground, spans, starts, ends = (part[0] for part in found)

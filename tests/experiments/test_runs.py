@@ -6,9 +6,9 @@ import pytest
 
 from tests.experiments.conftest import TINY
 from vreloc_pyg.errors import DataError
-from vreloc_pyg.experiments import run
+from vreloc_pyg.experiments import runs
 from vreloc_pyg.experiments.plan import BenchmarkPlan
-from vreloc_pyg.experiments.run import mean_recall, read_answers, run_benchmark, spread_pairs
+from vreloc_pyg.experiments.runs import mean_recall, read_answers, run_benchmark, spread_pairs
 from vreloc_pyg.localization import Localizer
 from vreloc_pyg.segments import temporal_iou
 from vreloc_pyg.systems.catalog import find_system
@@ -32,8 +32,8 @@ def test_every_system_answers_the_same_pairs_and_nothing_is_done_twice(tmp_path,
     assert (frame.loc[frame["kin"].isin(["rule", "control"]), "parameters"] == 0).all()
     assert len(said) == 5
 
-    monkeypatch.setattr(run, "train_system", None)
-    monkeypatch.setattr(run, "evaluate", None)
+    monkeypatch.setattr(runs, "train_system", None)
+    monkeypatch.setattr(runs, "evaluate", None)
     pd.testing.assert_frame_equal(run_benchmark(chosen, tmp_path, said.append, progress=False), frame)
     assert len(said) == 5
     recall = mean_recall(chosen, tmp_path)
@@ -52,18 +52,18 @@ def test_a_network_of_other_settings(tmp_path):
 
 def test_a_run_that_was_interrupted_goes_on(tmp_path, monkeypatch):
     chosen = plan("mgffnet")
-    evaluate = run.evaluate
-    monkeypatch.setattr(run, "evaluate", lambda *_, **__: 1 / 0)
+    evaluate = runs.evaluate
+    monkeypatch.setattr(runs, "evaluate", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run_benchmark(chosen, tmp_path, print, progress=False)
-    monkeypatch.setattr(run, "evaluate", evaluate)
-    monkeypatch.setattr(run, "train_system", None)  # the model is there
+    monkeypatch.setattr(runs, "evaluate", evaluate)
+    monkeypatch.setattr(runs, "train_system", None)  # the model is there
     assert len(run_benchmark(chosen, tmp_path, print, progress=False)) > 0
 
 
 def test_training_goes_on_from_the_last_checkpoint(tmp_path, monkeypatch):
     resumed = []
-    train = run.train_system
+    train = runs.train_system
 
     def interrupted(*arguments, resume, **options):
         resumed.append(resume)
@@ -73,7 +73,7 @@ def test_training_goes_on_from_the_last_checkpoint(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return found
 
-    monkeypatch.setattr(run, "train_system", interrupted)
+    monkeypatch.setattr(runs, "train_system", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_benchmark(plan("mgffnet"), tmp_path, print, progress=False)
     run_benchmark(plan("mgffnet"), tmp_path, print, progress=False)
