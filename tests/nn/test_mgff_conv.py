@@ -162,11 +162,10 @@ def test_inputs_that_are_refused():
             conv.closed_form(torch.randn(1, 5, 3), 0, 5)
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_compiles_without_graph_breaks():
     conv = MGFFConv(4, 3)
-    compiled = torch.compile(conv, dynamic=True, fullgraph=True)
+    compiled = torch.compile(conv, backend="aot_eager", dynamic=True, fullgraph=True)
     for num_query, num_proposal in ((3, 4), (6, 2), (5, 5)):
         edge_index = multi_scale_edge_index(num_query, num_proposal, 2)
         x = torch.randn(num_query + num_proposal, 4)
@@ -174,11 +173,10 @@ def test_compiles_without_graph_breaks():
         assert_all_close(run(conv, x, lambda x, edges=edge_index: compiled(x, edges)), expected)
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_closed_form_compiles_without_graph_breaks():
     conv = MGFFConv(4, 3, weight="row", scale=2)
-    compiled = torch.compile(conv.closed_form, dynamic=False, fullgraph=True)
+    compiled = torch.compile(conv.closed_form, backend="aot_eager", dynamic=False, fullgraph=True)
     x = torch.randn(2, 9, 4)
     expected = run(conv, x, lambda x: conv.closed_form(x, 4, 5))
     assert_all_close(run(conv, x, lambda x: compiled(x, 4, 5)), expected)
