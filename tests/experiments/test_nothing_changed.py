@@ -7,11 +7,12 @@
 When the code changed, parameters after 3 steps and the best five answers of every system, on all synthetic
 data and on a fold of penn-action-reloc, were the same to the last bit on one machine, and so are the numbers
 here. Between processors they are not: Adam turns the rounding of a gradient near zero into a whole step. So
-what is compared holds on any of them: initial weights, the losses of three steps, how far each tensor moved
-on average, and those answers of the initial weights that stay when features change by a ten-thousandth.
+what is compared holds on any of them: initial weights, the losses of three steps, how far tensors moved
+in the median, and those answers of the initial weights that stay when features change by a ten-thousandth.
 """
 
 import json
+import statistics
 import sys
 import tempfile
 from dataclasses import replace
@@ -214,9 +215,10 @@ def test_learned_systems_start_train_and_answer_as_they_did(now, name):
     assert facts["losses"].keys() == expected["losses"].keys()
     for loss, values in expected["losses"].items():
         assert facts["losses"][loss] == pytest.approx(values, rel=1e-3)
-    # Where gradients are zero but for rounding, the steps of Adam are rounding too: less than the others'.
-    usual = sorted(expected["moved"])[len(expected["moved"]) // 2]
-    assert facts["moved"] == pytest.approx(expected["moved"], rel=0.2, abs=0.2 * usual)
+    # Where a gradient is zero but for rounding, the step of Adam is rounding too: that is so in few tensors.
+    pairs = list(zip(facts["moved"], expected["moved"], strict=True))
+    assert [own for own, kept in pairs if kept == 0] == [0 for _, kept in pairs if kept == 0]
+    assert statistics.median(own / kept for own, kept in pairs if kept > 0) == pytest.approx(1, abs=0.02)
     assert_answers(answers(localizer, data.splits["test"]), expected["answers"])
 
 
