@@ -128,6 +128,12 @@ def settings_from_dict(cls: type[Settings], values: Mapping[str, Any]) -> Settin
     return cls(**values)
 
 
+def settings_of(cls: type[Settings], given: Any, replaced: Mapping[str, Any] | None = None) -> Settings:
+    """Those settings of an object that ``cls`` has too, some replaced."""
+    own = {field.name: getattr(given, field.name) for field in fields(cls)}  # type: ignore[arg-type]
+    return settings_from_dict(cls, {**own, **(replaced or {})})
+
+
 def _with_tuples(value: Any, hint: Any) -> Any:
     parts = get_args(hint)
     if get_origin(hint) is tuple and isinstance(value, (tuple, list)):

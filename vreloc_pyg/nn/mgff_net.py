@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from vreloc_pyg.nn.mgff_settings import MGFFSettings
 from vreloc_pyg.nn.ranking import pool_proposals
 from vreloc_pyg.nn.relevance import Pooled, Relevance
 from vreloc_pyg.nn.trunk import Trunk
-from vreloc_pyg.settings import settings_from_dict
+from vreloc_pyg.settings import settings_of
 
 
 class MGFFNet(Trunk):
@@ -46,8 +45,7 @@ class MGFFNet(Trunk):
 
     def __init__(self, settings: MGFFSettings | None = None, **fields: Any) -> None:
         given = MGFFSettings() if settings is None else settings
-        own = {field.name: getattr(given, field.name) for field in dataclasses.fields(MGFFSettings)}
-        super().__init__(settings_from_dict(MGFFSettings, {**own, **fields}))
+        super().__init__(settings_of(MGFFSettings, given, fields))
         chosen = self.settings
         width = chosen.hidden_channels
         num_pair_features = len(PAIR_FEATURES) if chosen.pair_features else 0

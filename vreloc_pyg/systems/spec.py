@@ -7,7 +7,7 @@ training, checkpoints, evaluation and tables then know it (CONTRIBUTING.md walks
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -18,7 +18,7 @@ from vreloc_pyg.datasets.sampling import TrainingPool
 from vreloc_pyg.datasets.splits import Query, RelocalizationSplit
 from vreloc_pyg.datasets.tasks import TaskData
 from vreloc_pyg.sequences.pose import Skeleton
-from vreloc_pyg.settings import RunSettings, settings_from_dict
+from vreloc_pyg.settings import RunSettings, settings_from_dict, settings_of
 from vreloc_pyg.systems.examples import draw_example
 from vreloc_pyg.systems.judging import PairDataset, judge
 from vreloc_pyg.systems.network import RankingNetwork
@@ -149,8 +149,7 @@ class LearnedSystem(System, Generic[Network]):
 
     def training_for(self, replaced: Mapping[str, Any] | None = None) -> RunSettings:
         """Settings of a run, some replaced."""
-        own = {one.name: getattr(self.training, one.name) for one in fields(self.training)}
-        return settings_from_dict(type(self.training), {**own, **(replaced or {})})
+        return settings_of(type(self.training), self.training, replaced)
 
     def recipe(self, network: Network, training: RunSettings, data: TaskData) -> Recipe:
         """What a training run of a new network needs; the data's validation split chooses."""

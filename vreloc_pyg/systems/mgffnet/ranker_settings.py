@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.graphs.pairing import Pairing
 from vreloc_pyg.nn.mgff_settings import MGFFSettings
-from vreloc_pyg.settings import Whole
+from vreloc_pyg.settings import Whole, settings_of
 
 
 @dataclass(frozen=True)
@@ -34,5 +34,4 @@ class RankerSettings(Pairing, MGFFSettings):
             raise SettingsError(
                 f"Expected in_channels = {width}, as the features say (got {self.in_channels})"
             )
-        own = {one.name: getattr(self, one.name) for one in fields(MGFFSettings)}
-        return MGFFSettings(**{**own, "in_channels": width})
+        return settings_of(MGFFSettings, self, {"in_channels": width})
