@@ -212,7 +212,7 @@ def draw_pairs(
     rng = np.random.default_rng([seed, 1])
     pairs = []
     for index, query in enumerate(queries):
-        others = [i for i in by_label[query.label] if not references[i].comes_from(query.video_id)]
+        others = [i for i in by_label[query.label] if not references[i].shares_source(query)]
         draw = rng.random()  # drawn for every query, so that one query's fate does not move the next one's
         if others:
             pairs.append((index, others[int(draw * len(others))]))

@@ -64,7 +64,7 @@ class Augmentation(CheckedSettings):
         change = self.draw_query(num_features, rng)
         if self.joints:
             kept = rng.random(self.joints) >= self.feature_dropout
-            kept = np.concatenate([np.repeat(kept, self.dims), np.repeat(kept, self.dims), kept])
+            kept = np.tile(np.repeat(kept, self.dims), 2)
         else:
             kept = rng.random(num_features) >= self.feature_dropout
         return FeatureChange(change.matrix * torch.from_numpy(kept.astype(np.float32)), change.speed)
@@ -74,7 +74,7 @@ class Augmentation(CheckedSettings):
         speed, scale = math.exp(rng.uniform(-1, 1) * self.speed), math.exp(rng.uniform(-1, 1) * self.scale)
         if not self.joints:
             return FeatureChange(scale * torch.eye(num_features), speed)
-        expected = self.joints * (2 * self.dims + 1)
+        expected = 2 * self.joints * self.dims
         if num_features != expected:
             raise SettingsError(
                 f"Expected {expected} pose features for joints={self.joints}, dims={self.dims} "

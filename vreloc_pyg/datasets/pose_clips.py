@@ -35,7 +35,7 @@ class PoseClip:
 
     def query(self, seconds_per_step: float) -> Query:
         """The clip as a query."""
-        features = torch.from_numpy(pose_features(self.pose, self.visible))
+        features = torch.from_numpy(pose_features(self.pose))
         return Query(features, seconds_per_step, self.label, self.video_id)
 
 
@@ -64,7 +64,7 @@ def join_clips(
     cuts.append(float(len(pose)))
     bounds = torch.tensor(list(itertools.pairwise(cuts)), dtype=torch.float64)
     return Reference(
-        features=torch.from_numpy(pose_features(pose, visible)),
+        features=torch.from_numpy(pose_features(pose)),
         seconds_per_step=seconds_per_step,
         segments=bounds * seconds_per_step,
         labels=tuple(clip.label for clip in clips),

@@ -67,7 +67,7 @@ class TrainingPool:
         for index, reference in enumerate(split.references):
             for label in sorted(set(reference.labels)):
                 self.by_label.setdefault(label, []).append(index)
-        self.matches: dict[tuple[str, str], list[int]] = {}
+        self.matches: dict[tuple[str, str, tuple[str, ...]], list[int]] = {}
         self.usable = [i for i, query in enumerate(split.queries) if self._matches(query)]
         if not self.usable:
             raise DataError(
@@ -93,7 +93,7 @@ class TrainingPool:
             found = [
                 other
                 for other in found
-                if other.video_id != match.video_id and not other.comes_from(query.video_id)
+                if other.video_id != match.video_id and not other.shares_source(query)
             ]
             if found:
                 return found[int(rng.integers(len(found)))], label
@@ -104,12 +104,12 @@ class TrainingPool:
 
     def _matches(self, query: Query) -> list[int]:
         """Indices of the references that can answer a query, found once: episodes ask again and again."""
-        key = query.label, query.video_id
+        key = query.label, query.video_id, query.sources
         if key not in self.matches:
             self.matches[key] = [
                 index
                 for index in self.by_label.get(query.label, ())
-                if not self.split.references[index].comes_from(query.video_id)
+                if not self.split.references[index].shares_source(query)
             ]
         return self.matches[key]
 

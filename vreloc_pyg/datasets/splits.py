@@ -27,6 +27,7 @@ class Query:
         seconds_per_step: duration of one step in seconds.
         label: the action class; systems never see it.
         video_id: the video the clip was cut from, so that it is not searched in itself.
+        sources: what else must not be searched with it: people, scenes or longer videos it comes from.
 
     Raises:
         FeatureError: if the features are empty, not two-dimensional or not finite.
@@ -36,6 +37,7 @@ class Query:
     seconds_per_step: float
     label: str
     video_id: str
+    sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_features(self.features, f"query {self.video_id!r}")
@@ -64,8 +66,10 @@ class Reference:
         segments: start and end of every instance in seconds, ``[G, 2]`` float64.
         labels: the class of every instance.
         video_id: an identifier, unique within a data set.
-        sources: ids of the videos this one was cut from or made of; empty where it is one whole video.
+        sources: ids of the videos this one was cut from or made of, and of what else it shares with others:
+            people or scenes; empty where it is one whole video.
         offset_s: where it begins in the video it was cut from, in seconds.
+        joins: where a composed reference was put together, in steps; only audit rows are told.
 
     Raises:
         FeatureError: if the features are empty, not two-dimensional or not finite.
@@ -79,6 +83,7 @@ class Reference:
     video_id: str
     sources: tuple[str, ...] = ()
     offset_s: float = 0.0
+    joins: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check_features(self.features, f"reference {self.video_id!r}")
@@ -112,11 +117,11 @@ class Reference:
 
     def unannotated(self) -> Reference:
         """The same video as a system may see it: without its instances."""
-        return changed(self, segments=torch.empty(0, 2, dtype=torch.float64), labels=())
+        return changed(self, segments=torch.empty(0, 2, dtype=torch.float64), labels=(), joins=())
 
-    def comes_from(self, video_id: str) -> bool:
-        """Whether any of this video's frames are from ``video_id``."""
-        return video_id == self.video_id or video_id in self.sources
+    def shares_source(self, query: Query) -> bool:
+        """Whether any video, person or scene of the query is in this video too."""
+        return not {self.video_id, *self.sources}.isdisjoint((query.video_id, *query.sources))
 
 
 class _Stored:
@@ -150,8 +155,15 @@ class _Stored:
 class StoredQuery(_Stored, Query):
     """A :class:`Query` whose features are read whenever they are asked for, and checked then."""
 
-    def __init__(self, stored: LazyFeatures, seconds_per_step: float, label: str, video_id: str) -> None:
-        super().__init__(stored, seconds_per_step, video_id, label=label)
+    def __init__(
+        self,
+        stored: LazyFeatures,
+        seconds_per_step: float,
+        label: str,
+        video_id: str,
+        sources: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(stored, seconds_per_step, video_id, label=label, sources=sources)
         check_step(seconds_per_step, video_id)
 
 
@@ -183,24 +195,29 @@ class RelocalizationSplit:
         references: the untrimmed videos.
         pairs: ``(query index, reference index)``; the reference holds the query's class. Unless a published
             protocol says otherwise, it shares no source video with it.
+        absent: pairs whose reference does *not* hold the query's class, to tell whether a system knows.
 
     Raises:
-        DataError: if a pair points outside the lists or its reference lacks the query's class.
+        DataError: if a pair points outside the lists, its reference lacks the query's class, or that of an
+            absent pair holds it.
     """
 
     name: str
     queries: Sequence[Query]
     references: Sequence[Reference]
     pairs: Sequence[tuple[int, int]]
+    absent: Sequence[tuple[int, int]] = ()
 
     def __post_init__(self) -> None:
-        for index, (q, r) in enumerate(self.pairs):
+        for index, (q, r) in enumerate([*self.pairs, *self.absent]):
             if not (0 <= q < len(self.queries) and 0 <= r < len(self.references)):
                 raise DataError(f"Pair {index} of split {self.name!r} points outside its lists: {(q, r)}")
-            if self.queries[q].label not in self.references[r].labels:
+            holds = self.queries[q].label in self.references[r].labels
+            if holds != (index < len(self.pairs)):
+                found = "an instance" if holds else "no instance"
                 raise DataError(
                     f"Pair {index} of split {self.name!r}: reference {self.references[r].video_id!r} "
-                    f"holds no instance of {self.queries[q].label!r}"
+                    f"holds {found} of {self.queries[q].label!r}"
                 )
 
     @cached_property

@@ -118,8 +118,7 @@ def read_recording(
                 f"{instance.last_frame:g}] lies outside frames [{frames[0]:g}, {frames[-1]:g}] of {path.name}"
             )
         segments.append((start, end))
-    visible = np.ones(joints.shape[:2], dtype=bool)
-    features = pose_features(normalize_pose(joints, KINECT_SKELETON), visible)
+    features = pose_features(normalize_pose(joints, KINECT_SKELETON))
     return Reference(
         features=torch.from_numpy(features),
         seconds_per_step=SECONDS_PER_STEP,

@@ -70,7 +70,7 @@ def calibrate(
         query, reference = split[index]
         present.append(_best(system, query, reference))
         others = [one for one in split.references if query.label not in one.labels]
-        others = [one for one in others if not one.comes_from(query.video_id)]
+        others = [one for one in others if not one.shares_source(query)]
         if others:
             absent.append(_best(system, query, others[int(rng.integers(len(others)))]))
     return fit_calibration(present, absent) if absent else None

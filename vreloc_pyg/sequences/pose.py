@@ -32,8 +32,8 @@ class Skeleton:
 
     @property
     def num_features(self) -> int:
-        """Width of :func:`pose_features`: positions, velocities and visibility."""
-        return self.num_joints * (2 * self.num_dims + 1)
+        """Width of :func:`pose_features`: positions and velocities."""
+        return 2 * self.num_joints * self.num_dims
 
     def check_width(self, num_features: int) -> None:
         """Raise :class:`SettingsError` unless features are as wide as those of this skeleton."""
@@ -41,9 +41,9 @@ class Skeleton:
             raise SettingsError(f"Expected {self.num_features} pose features (got {num_features})")
 
     def feature_groups(self) -> tuple[tuple[int, int], ...]:
-        """Ranges of columns of positions, of velocities and of visibility."""
+        """Ranges of columns of positions and of velocities."""
         size = self.num_joints * self.num_dims
-        return (0, size), (size, 2 * size), (2 * size, 2 * size + self.num_joints)
+        return (0, size), (size, 2 * size)
 
     def mirror_features(self) -> tuple[tuple[int, ...], tuple[float, ...]]:
         """Index and sign such that ``x[:, index] * sign`` are the features of the mirrored pose.
@@ -57,8 +57,7 @@ class Skeleton:
             for joint in self.mirror:
                 index += [first + joint * dims + dim for dim in range(dims)]
                 sign += [-1.0] + [1.0] * (dims - 1)
-        index += [2 * joints * dims + joint for joint in self.mirror]
-        return tuple(index), tuple(sign + [1.0] * joints)
+        return tuple(index), tuple(sign)
 
 
 #: 13 joints in the image: head, then left/right shoulder, elbow, wrist, hip, knee, ankle.
@@ -118,16 +117,18 @@ def normalize_pose(joints: FloatArray, skeleton: Skeleton) -> FloatArray:
     return centred / max(size, 1e-6)
 
 
-def pose_features(pose: FloatArray, visible: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Positions, velocities and visibility of a normalised pose sequence, ``[N, J * (2 D + 1)]``.
+def pose_features(pose: FloatArray) -> NDArray[np.float32]:
+    """Positions and velocities of a normalised pose sequence, ``[N, 2 J D]``.
 
-    These are all positions (joint-major), all velocities per step (central differences, times 5 so that their
-    spread is near that of the positions), then visibility as 0 and 1.
+    These are all positions (joint-major), then all velocities per step (central differences, times 5 so that
+    their spread is near that of the positions). Whether a joint was seen is not among them: who annotates
+    clips switches that where one ends, which tells more of the clip than of the action.
 
     Args:
-        pose, visible: of :func:`normalize_pose`, ``[N, J, D]``, and ``[N, J]``.
+        pose: of :func:`normalize_pose`, ``[N, J, D]``.
     """
     num_steps = len(pose)
     velocity = 5 * np.gradient(pose, axis=0) if num_steps > 1 else np.zeros_like(pose)
-    columns = [pose.reshape(num_steps, -1), velocity.reshape(num_steps, -1), visible.astype(np.float32)]
-    return np.concatenate(columns, axis=1).astype(np.float32)
+    return np.concatenate(
+        [pose.reshape(num_steps, -1), velocity.reshape(num_steps, -1)], axis=1, dtype=np.float32
+    )
