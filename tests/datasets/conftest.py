@@ -8,6 +8,7 @@ import pytest
 from scipy.io import savemat
 
 from vreloc_pyg.datasets.penn_action import CLASSES as PENN_CLASSES
+from vreloc_pyg.datasets.pose_clips import PoseClip
 from vreloc_pyg.datasets.utkinect import CLASSES as KINECT_CLASSES
 
 #: Classes of the splits of :func:`write_video_reloc`.
@@ -21,6 +22,15 @@ def penn_clip(num_frames=20, label="bowl", seed=0):
     progress = np.linspace(0, 1, num_frames)[:, None]
     x, y = ((1 - progress) * start[i] + progress * end[i] for i in range(2))
     return {"x": x, "y": y, "visibility": np.ones((num_frames, 13)), "action": label}
+
+
+def moving_clip(num_steps, label, video_id, seed, person=""):
+    """A clip of 13 joints that sway about their places."""
+    rng = np.random.default_rng(seed)
+    places, sway = rng.normal(size=(1, 13, 2)), rng.normal(size=(3, 13, 2)) / 2
+    turns = np.linspace(0, 2 * np.pi * rng.uniform(0.5, 1.5), num_steps)[:, None, None]
+    pose = places + sum(part * np.sin((k + 1) * turns + k) for k, part in enumerate(sway))
+    return PoseClip(video_id, label, pose + 0.02 * rng.normal(size=(num_steps, 13, 2)), person)
 
 
 def write_penn_action(root, clips):

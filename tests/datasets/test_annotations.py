@@ -54,7 +54,7 @@ def test_splits_worked_by_hand(tmp_path):
     assert test.classes == ("d",)
     for split in splits.values():
         for query, reference in map(split.__getitem__, range(len(split))):
-            assert not reference.comes_from(query.video_id)
+            assert not reference.shares_source(query)
 
 
 def test_pairs_depend_on_the_seed_and_not_on_the_order(tmp_path):

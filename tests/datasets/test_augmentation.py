@@ -15,16 +15,16 @@ JOINTS, KINDS = 5, ("query", "episode")
 
 def random_pose(dims, num_steps=7):
     rng = np.random.default_rng(0)
-    return rng.normal(size=(num_steps, JOINTS, dims)), rng.random((num_steps, JOINTS)) < 0.7
+    return rng.normal(size=(num_steps, JOINTS, dims))
 
 
-def features_of(pose, visible):
-    return torch.from_numpy(pose_features(pose, visible))
+def features_of(pose):
+    return torch.from_numpy(pose_features(pose))
 
 
 def draw(augmentation, dims, seed, kind="query"):
     method = augmentation.draw_query if kind == "query" else augmentation.draw_episode
-    return method(JOINTS * (2 * dims + 1), np.random.default_rng(seed))
+    return method(2 * JOINTS * dims, np.random.default_rng(seed))
 
 
 @given(st.sampled_from([2, 3]), st.integers(0, 500))
@@ -41,25 +41,24 @@ def test_a_change_of_features_is_that_of_the_joints(dims, seed):
     turn = np.eye(dims)
     turn[:2, :2] = [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
 
-    pose, visible = random_pose(dims)
+    pose = random_pose(dims)
     moved = np.stack([[scale * turn @ joint for joint in frame] for frame in pose])
-    expected = features_of(moved, visible)
+    expected = features_of(moved)
     velocities = slice(JOINTS * dims, 2 * JOINTS * dims)
     expected[:, velocities] *= change.speed
-    torch.testing.assert_close(change(features_of(pose, visible)), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(change(features_of(pose)), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_clip_that_plays_faster_has_the_velocities_of_fewer_steps():
     """Doubling the speed of a steady motion is what dropping every second step does."""
     start, motion = np.random.default_rng(0).normal(size=(2, 1, JOINTS, 2))
     slow = start + motion * np.arange(12)[:, None, None]
-    visible = np.ones((12, JOINTS), dtype=bool)
     augmentation = Augmentation(speed=1.0, joints=JOINTS)
     change = draw(augmentation, 2, seed=3)
     fast = start + motion * change.speed * np.arange(12)[:, None, None]
     velocities = slice(JOINTS * 2, 4 * JOINTS)
-    expected = features_of(fast, visible)[:, velocities]
-    changed = change(features_of(slow, visible))[:, velocities]
+    expected = features_of(fast)[:, velocities]
+    changed = change(features_of(slow))[:, velocities]
     torch.testing.assert_close(changed, expected, rtol=1e-4, atol=1e-4)
 
 
@@ -67,21 +66,20 @@ def test_without_distributions_nothing_changes_and_a_query_alone_loses_no_joint(
     unchanged = [(Augmentation(**joints), kind) for joints in ({}, {"joints": JOINTS}) for kind in KINDS]
     for augmentation, kind in [*unchanged, (Augmentation(feature_dropout=0.9, joints=JOINTS), "query")]:
         change = draw(augmentation, 2, seed=1, kind=kind)
-        assert torch.equal(change.matrix, torch.eye(JOINTS * 5))
+        assert torch.equal(change.matrix, torch.eye(JOINTS * 4))
         assert change.speed == 1.0
 
 
 @given(st.sampled_from([2, 3]), st.integers(0, 500))
-def test_a_dropped_joint_loses_position_velocity_and_visibility(dims, seed):
+def test_a_dropped_joint_loses_position_and_velocity(dims, seed):
     augmentation = Augmentation(feature_dropout=0.4, joints=JOINTS, dims=dims)
     change = draw(augmentation, dims, seed, "episode")
-    features = torch.rand(4, JOINTS * (2 * dims + 1)) + 0.5  # no zero
+    features = torch.rand(4, 2 * JOINTS * dims) + 0.5  # no zero
     changed = change(features)
     size = JOINTS * dims
     zero = changed == 0
-    positions, velocities, seen = zero[:, :size], zero[:, size : 2 * size], zero[:, 2 * size :]
-    dropped = seen[0]
-    assert torch.equal(seen, dropped.expand(4, JOINTS))  # in the whole episode
+    positions, velocities = zero.split(size, dim=1)
+    dropped = positions[0, ::dims]
     assert torch.equal(positions, dropped.repeat_interleave(dims).expand(4, size))
     assert torch.equal(velocities, positions)
     torch.testing.assert_close(changed[~zero], features[~zero])
@@ -89,7 +87,7 @@ def test_a_dropped_joint_loses_position_velocity_and_visibility(dims, seed):
 
 def test_joints_are_dropped_as_often_as_asked():
     augmentation = Augmentation(feature_dropout=0.25, joints=JOINTS)
-    kept = [draw(augmentation, 2, seed, "episode").matrix.diagonal()[-JOINTS:] for seed in range(400)]
+    kept = [draw(augmentation, 2, seed, "episode").matrix.diagonal()[: 2 * JOINTS : 2] for seed in range(400)]
     assert float(torch.stack(kept).mean()) == pytest.approx(0.75, abs=0.04)
 
 
@@ -133,5 +131,5 @@ def test_refuses_to_rotate_what_is_no_pose():
 @pytest.mark.parametrize("kind", KINDS)
 def test_refuses_features_of_another_width(kind):
     augmentation = Augmentation(joints=JOINTS, dims=3)
-    with pytest.raises(SettingsError, match=r"Expected 35 pose features for joints=5, dims=3 \(got 25\)"):
+    with pytest.raises(SettingsError, match=r"Expected 30 pose features for joints=5, dims=3 \(got 20\)"):
         draw(augmentation, 2, seed=0, kind=kind)

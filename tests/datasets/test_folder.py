@@ -54,7 +54,7 @@ def test_splits_of_a_good_file(tmp_path):
     for split in splits.values():
         for query, reference in map(split.__getitem__, range(len(split))):
             assert query.label in reference.labels
-            assert not reference.comes_from(query.video_id)
+            assert not reference.shares_source(query)
     assert splits["test"].references[0].seconds_per_step == 0.25
 
 

@@ -15,21 +15,23 @@ from vreloc_pyg.errors import DataError, SettingsError
 
 @st.composite
 def divisions(draw):
-    """Folds, classes a fold and validation classes that leave something to train on."""
-    num_folds, size = draw(st.integers(2, 6)), draw(st.integers(1, 4))
-    num_validation = draw(st.integers(0, num_folds * size - size - 1))
-    return num_folds, size, num_validation
+    """Folds, classes and validation classes that leave something to train on."""
+    num_folds = draw(st.integers(2, 6))
+    num_classes = draw(st.integers(num_folds, 4 * num_folds))
+    num_validation = draw(st.integers(0, num_classes + -num_classes // num_folds - 1))
+    return num_folds, num_classes, num_validation
 
 
 @given(divisions(), st.integers(0, 99))
 def test_every_class_is_tested_exactly_once(division, seed):
-    num_folds, size, num_validation = division
-    classes = [f"class {i}" for i in range(num_folds * size)]
+    num_folds, num_classes, num_validation = division
+    classes = [f"class {i}" for i in range(num_classes)]
     folds = class_folds(classes, num_folds, num_validation, seed)
     assert len(folds) == num_folds
     assert Counter(label for fold in folds for label in fold.test) == dict.fromkeys(classes, 1)
     for fold in folds:
-        assert (len(fold.test), len(fold.validation)) == (size, num_validation)
+        assert len(fold.test) in (num_classes // num_folds, -(-num_classes // num_folds))
+        assert len(fold.validation) == num_validation
         assert sorted(fold.train + fold.validation + fold.test) == sorted(classes)
         assert list(fold.train) == sorted(fold.train)
 
@@ -58,7 +60,7 @@ def test_the_seed_decides():
 
 @pytest.mark.parametrize(
     ("num_classes", "num_folds", "num_validation"),
-    [(7, 3, 1), (6, 3, 4), (6, 1, 0), (6, 3, -1), (6, 0, 1), (6, -3, 1), (0, 3, 0)],
+    [(3, 4, 0), (6, 3, 4), (6, 1, 0), (6, 3, -1), (6, 0, 1), (6, -3, 1), (0, 3, 0)],
 )
 def test_refuses_classes_that_cannot_be_divided(num_classes, num_folds, num_validation):
     with pytest.raises(SettingsError, match=f"Cannot divide {num_classes} classes into {num_folds} folds"):

@@ -41,9 +41,12 @@ def test_instances_of_a_class():
     assert reference.steps_of("sit").shape == (0, 2)
 
 
-def test_a_reference_comes_from_itself_and_its_sources():
+def test_a_reference_shares_itself_and_its_sources():
     reference = make_reference(sources=("a", "b"))
-    assert [reference.comes_from(video) for video in ("r", "a", "b", "c", "")] == [True] * 3 + [False] * 2
+    asked = [Query(torch.ones(1, 1), 1.0, "run", video) for video in ("r", "a", "b", "c", "")]
+    assert [reference.shares_source(query) for query in asked] == [True] * 3 + [False] * 2
+    by_person = Query(torch.ones(1, 1), 1.0, "run", "c", ("somebody", "b"))
+    assert reference.shares_source(by_person)
 
 
 def test_a_reference_may_have_no_instance():
@@ -182,7 +185,7 @@ def test_stored_clips_read_their_features_only_when_asked():
     assert (reference.num_steps, reference.duration_s, reference.offset_s) == (4, 2.0, 7.5)
     assert (query.num_steps, query.duration_s) == (4, 2.0)
     assert reference.steps_of("run").tolist() == [[0, 2]]
-    assert reference.comes_from("r")
+    assert reference.shares_source(StoredQuery(stored, 0.5, "run", "r"))
     split = RelocalizationSplit("test", [query], [reference], [(0, 0)])
     assert split.classes == ("run",)
     assert "r/0" in repr(reference)

@@ -61,8 +61,7 @@ def test_steps_are_every_fourth_frame_id(tmp_path, frame_ids):
     reference = UTKinect(tmp_path).recordings[0]
     table = np.loadtxt(tmp_path / "joints_s01_e01.txt")
     joints = interpolated(table)
-    visible = np.ones(joints.shape[:2], dtype=bool)
-    expected = pose_features(normalize_pose(joints, KINECT_SKELETON), visible)
+    expected = pose_features(normalize_pose(joints, KINECT_SKELETON))
     np.testing.assert_allclose(reference.features, expected, atol=1e-5)
     assert reference.num_steps == (frame_ids[-1] - frame_ids[0]) // 4 + 1
     assert reference.seconds_per_step == SECONDS_PER_STEP == pytest.approx(4 / 30)

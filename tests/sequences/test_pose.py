@@ -18,21 +18,19 @@ both_skeletons = pytest.mark.parametrize("skeleton", SKELETONS, ids=["penn", "ki
 
 def random_joints(skeleton, num_frames=7, seed=0):
     rng = np.random.default_rng(seed)
-    joints = rng.normal(size=(num_frames, skeleton.num_joints, skeleton.num_dims))
-    visible = rng.random((num_frames, skeleton.num_joints)) < 0.8
-    return joints, visible
+    return rng.normal(size=(num_frames, skeleton.num_joints, skeleton.num_dims))
 
 
-def features_of(joints, visible, skeleton):
-    return pose_features(normalize_pose(joints, skeleton), visible)
+def features_of(joints, skeleton):
+    return pose_features(normalize_pose(joints, skeleton))
 
 
-def mirrored_joints(joints, visible, skeleton):
+def mirrored_joints(joints, skeleton):
     """The same scene in a mirror: the sideways coordinate changes sign, a left joint becomes a right one."""
     swapped = list(skeleton.mirror)
     mirrored = joints[:, swapped].copy()
     mirrored[..., 0] = 640 - mirrored[..., 0]
-    return mirrored, visible[:, swapped]
+    return mirrored
 
 
 @both_skeletons
@@ -45,28 +43,25 @@ def test_mirror_pairs_left_and_right(skeleton):
 
 @both_skeletons
 def test_widths_and_groups(skeleton):
-    joints, visible = random_joints(skeleton)
-    features = features_of(joints, visible, skeleton)
+    joints = random_joints(skeleton)
+    features = features_of(joints, skeleton)
     assert features.dtype == np.float32
     assert features.shape == (7, skeleton.num_features)
-    positions, velocities, seen = skeleton.feature_groups()
     size = skeleton.num_joints * skeleton.num_dims
-    assert (positions, velocities) == ((0, size), (size, 2 * size))
-    assert seen == (2 * size, skeleton.num_features)
-    assert np.array_equal(features[:, slice(*seen)], visible.astype(np.float32))
-    assert skeleton.num_features == (65 if skeleton is PENN_SKELETON else 140)
+    assert skeleton.feature_groups() == ((0, size), (size, 2 * size))
+    assert skeleton.num_features == (52 if skeleton is PENN_SKELETON else 120)
 
 
 @both_skeletons
 def test_mirrored_features_are_features_of_the_mirrored_joints(skeleton):
-    joints, visible = random_joints(skeleton)
+    joints = random_joints(skeleton)
     index, sign = skeleton.mirror_features()
-    mirrored = features_of(joints, visible, skeleton)[:, index] * np.array(sign)
-    expected = features_of(*mirrored_joints(joints, visible, skeleton), skeleton)
+    mirrored = features_of(joints, skeleton)[:, index] * np.array(sign)
+    expected = features_of(mirrored_joints(joints, skeleton), skeleton)
     np.testing.assert_allclose(mirrored, expected, atol=1e-5)
-    assert not np.allclose(mirrored, features_of(joints, visible, skeleton), atol=0.1)
+    assert not np.allclose(mirrored, features_of(joints, skeleton), atol=0.1)
     twice = mirrored[:, index] * np.array(sign)
-    assert np.array_equal(twice, features_of(joints, visible, skeleton))
+    assert np.array_equal(twice, features_of(joints, skeleton))
 
 
 def test_unseen_joints_are_interpolated_in_time():
@@ -91,7 +86,7 @@ def test_a_joint_never_seen_is_put_amid_the_interpolated_others():
 
 @given(st.sampled_from(SKELETONS), st.integers(1, 8), st.integers(0, 1000), st.floats(0.01, 100))
 def test_a_normalised_pose_does_not_depend_on_place_and_size(skeleton, num_frames, seed, scale):
-    joints, _ = random_joints(skeleton, num_frames, seed)
+    joints = random_joints(skeleton, num_frames, seed)
     pose = normalize_pose(joints, skeleton)
     walk = np.random.default_rng(seed + 1).normal(size=(num_frames, 1, skeleton.num_dims))
     np.testing.assert_allclose(normalize_pose(scale * (joints + walk), skeleton), pose, atol=1e-9)
@@ -99,7 +94,7 @@ def test_a_normalised_pose_does_not_depend_on_place_and_size(skeleton, num_frame
 
 @both_skeletons
 def test_a_normalised_pose_is_centred_on_the_hips_and_of_size_one(skeleton):
-    pose = normalize_pose(random_joints(skeleton)[0], skeleton)
+    pose = normalize_pose(random_joints(skeleton), skeleton)
     np.testing.assert_allclose(pose[:, list(skeleton.centre)].mean(1), 0, atol=1e-12)
     sizes = [np.sqrt(np.mean([joint @ joint for joint in frame])) for frame in pose]
     assert np.median(sizes) == pytest.approx(1)
@@ -121,7 +116,7 @@ def test_refuses_joints_of_another_shape_or_not_finite():
 
 def test_positions_are_joint_by_joint_and_velocities_five_times_central_differences():
     pose = np.random.default_rng(0).normal(size=(6, 13, 2))
-    features = pose_features(pose, np.ones((6, 13), dtype=bool))
+    features = pose_features(pose)
     np.testing.assert_array_equal(features[0, :4], pose[0, :2].flatten().astype(np.float32))
     velocity = features[:, 26:52].reshape(6, 13, 2)
     for t in range(6):
@@ -129,5 +124,5 @@ def test_positions_are_joint_by_joint_and_velocities_five_times_central_differen
         expected = 5 * (pose[after] - pose[before]) / (after - before)
         np.testing.assert_allclose(velocity[t], expected, rtol=1e-5, atol=1e-6)
     # A single frame stands still.
-    features = pose_features(np.ones((1, 13, 2)), np.ones((1, 13), dtype=bool))
+    features = pose_features(np.ones((1, 13, 2)))
     assert features[0, 26:52].tolist() == [0.0] * 26

@@ -58,23 +58,24 @@ def class_folds(classes: Sequence[str], num_folds: int, num_validation: int, see
     """Split classes into folds such that every class is a test class exactly once.
 
     The classes are permuted once; fold ``f`` tests the ``f``-th block, validates on the ``num_validation``
-    classes that follow it (cyclically) and trains on the rest.
+    classes that follow it (cyclically) and trains on the rest. Blocks differ by at most one class in size.
 
     Raises:
-        SettingsError: if ``num_folds`` does not divide the classes, or leaves none for training.
+        SettingsError: if there are too few classes for so many folds, or none is left for training.
     """
-    size, rest = divmod(len(classes), num_folds) if num_folds > 0 else (0, 0)
-    if rest or size == 0 or num_validation < 0 or size + num_validation >= len(classes):
+    largest = -(-len(classes) // num_folds) if num_folds > 0 else 0
+    if not 0 < num_folds <= len(classes) or not 0 <= num_validation < len(classes) - largest:
         raise SettingsError(
             f"Cannot divide {len(classes)} classes into {num_folds} folds "
             f"with {num_validation} for validation"
         )
     order = [classes[i] for i in np.random.default_rng(seed).permutation(len(classes))]
-    folds = []
-    for start in range(0, len(order), size):
-        turned = order[start:] + order[:start]
+    folds, start = [], 0
+    for block in np.array_split(np.arange(len(order)), num_folds):
+        turned, size = order[start:] + order[:start], len(block)
         parts = turned[size + num_validation :], turned[size : size + num_validation], turned[:size]
         folds.append(ClassFold(*(tuple(sorted(part)) for part in parts)))
+        start += size
     return folds
 
 

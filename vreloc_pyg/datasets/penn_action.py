@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vreloc_pyg.datasets.composer import COMPOSED, POSES_2D, Composer, compose_fold
 from vreloc_pyg.datasets.folds import SELECTION, ClassFold, class_folds
-from vreloc_pyg.datasets.pose_clips import PoseClip, compose_split
+from vreloc_pyg.datasets.pose_clips import PoseClip
 from vreloc_pyg.datasets.splits import RelocalizationSplit
 from vreloc_pyg.datasets.task import Loaded, Task
 from vreloc_pyg.errors import DataError
@@ -78,7 +79,7 @@ def read_clip(path: Path) -> PoseClip:
     placed = visible | (joints > 1).any(-1)
     if not placed.any():
         raise DataError(f"{path}: no joint has a position in any frame")
-    return PoseClip(path.stem, label, normalize_pose(fill_missing(joints, placed), PENN_SKELETON), visible)
+    return PoseClip(path.stem, label, normalize_pose(fill_missing(joints, placed), PENN_SKELETON))
 
 
 def penn_folds(seed: int = 0) -> list[ClassFold]:
@@ -89,31 +90,26 @@ def penn_folds(seed: int = 0) -> list[ClassFold]:
 def penn_action_reloc(
     clips: Sequence[PoseClip],
     fold: int,
-    num_train: int = 1500,
+    num_train: int = 1000,
     num_validation: int = 120,
     num_test: int = 210,
     seed: int = 0,
+    composer: Composer | None = None,
 ) -> dict[str, RelocalizationSplit]:
-    """The data set *penn-action-reloc*: one fold's ``train``, ``validation`` and ``test`` split.
+    """The data set *penn-action-reloc*, version 2: one fold's ``train``, ``validation`` and ``test`` split.
 
     Args:
         clips: ``PennAction(root).clips``.
         fold: 0 to 4.
-        num_train, num_validation, num_test: number of composed references, each with its query.
+        num_train, num_validation, num_test: number of composed references, each with its query; half as many
+            pairs of validation and test have a reference without the action.
         seed: decides folds, queries and references.
+        composer: how references are composed.
     """
-    classes = penn_folds(seed)[fold]
     sizes = {"train": num_train, "validation": num_validation, "test": num_test}
-    return {
-        name: compose_split(
-            f"penn-fold{fold}-{name}",
-            [clip for clip in clips if clip.label in getattr(classes, name)],
-            size,
-            SECONDS_PER_STEP,
-            seed=10_000 * seed + 100 * fold + index,
-        )
-        for index, (name, size) in enumerate(sizes.items())
-    }
+    return compose_fold(
+        "penn", clips, penn_folds(seed)[fold], sizes, PENN_SKELETON, SECONDS_PER_STEP, (seed, fold), composer
+    )
 
 
 TASK = Task(
@@ -126,11 +122,5 @@ TASK = Task(
     skeleton=PennAction.skeleton,
     aliases=("penn-action-reloc",),
     reads_features=False,
-    caveats=(
-        "Features are 2-D poses, not C3D: not comparable with published numbers.",
-        "References are composed of clips, and in slow actions the cross-fades are the fastest motion: part "
-        "of what is learned at high tIoU is where clips were joined. The row *cut detector* shows what joins "
-        "alone are worth, the row *query of another class* that the answers depend on the query.",
-        SELECTION,
-    ),
+    caveats=(POSES_2D, COMPOSED, SELECTION),
 )

@@ -23,6 +23,7 @@ from vreloc_pyg.sequences.pose import Skeleton
 READERS = (
     "synthetic",
     "penn_action",
+    "jhmdb",
     "utkinect",
     "activitynet",
     "thumos14",

@@ -63,6 +63,9 @@ class Skeleton:
 #: 13 joints in the image: head, then left/right shoulder, elbow, wrist, hip, knee, ankle.
 PENN_SKELETON = Skeleton(13, 2, (7, 8), (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11))
 
+#: 15 joints in the image: neck, belly, face, then right/left shoulder, hip, elbow, knee, wrist, ankle.
+JHMDB_SKELETON = Skeleton(15, 2, (5, 6), (0, 1, 2, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13))
+
 #: 20 joints of the first Kinect in metres: hip centre, spine, neck, head, both arms, both legs.
 KINECT_SKELETON = Skeleton(
     20, 3, (12, 16), (0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 16, 17, 18, 19, 12, 13, 14, 15)

@@ -12,9 +12,10 @@ from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.segments import Segments, steps_to_seconds
 
 #: What a system is to the package's own network: itself, or with one setting changed (``ablation``); a
-#: ``rule`` without a network; another trained system (``rival``); or a trained one that is asked something
-#: else, to see what its answers rest on (``control``).
-Kin = Literal["own", "ablation", "rule", "rival", "control"]
+#: ``rule`` without a network; another trained system (``rival``); a trained one that is asked something
+#: else, to see what its answers rest on (``control``); or a row that shows what a data set gives away
+#: (``audit``).
+Kin = Literal["own", "ablation", "rule", "rival", "control", "audit"]
 KINS: tuple[Kin, ...] = get_args(Kin)
 
 
