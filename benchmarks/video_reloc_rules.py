@@ -68,7 +68,7 @@ def results(root: Path, stem: Path) -> None:
     parts = [
         "# Chance and query-blind rules on Feng et al.'s test pairs",
         "None of these systems looks at a feature, or at the query beyond its length. R@1 in %, in brackets "
-        "95 % intervals from resampling queries; overlaps are of half-open intervals of whole steps (16 "
+        "95 % t-intervals over classes; overlaps are of half-open intervals of whole steps (16 "
         "frames), and a hit has a tIoU strictly above the threshold. Chance is the exact expectation over "
         "all segments it can draw, ± the standard deviation of a single run. Rules are fitted on the "
         "training split, paired by the same rule of the released code.",

@@ -33,7 +33,7 @@ def test_public_names():
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_names_of_packages_win_over_modules_of_the_same_name(package):
-    """Also after every module was imported: evaluation.mcnemar is the function."""
+    """Also after every module was imported: evaluation.sign_flip is the function."""
     package = importlib.import_module(f"vreloc_pyg.{package}")
     for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
         importlib.import_module(module.name)

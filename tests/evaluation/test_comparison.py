@@ -7,10 +7,18 @@ from vreloc_pyg.errors import DataError
 from vreloc_pyg.evaluation import best_rival, check_curves, choose_ours, difference_table, rivals
 
 
-def test_the_best_rival_is_neither_an_ablation_nor_a_control_whatever_its_name():
-    kins = {"ours": "own", "d": "ablation", "e": "control", "a": "rival", "b": "rule", "c": "rival"}
+def test_the_best_rival_is_no_ablation_control_or_audit_row_whatever_its_name():
+    kins = {
+        "ours": "own",
+        "d": "ablation",
+        "e": "control",
+        "a": "rival",
+        "b": "rule",
+        "c": "rival",
+        "f": "audit",
+    }
     table = pd.DataFrame(
-        {"system": list(kins), "kin": list(kins.values()), "R@1(0.5)": [9.0, 8.0, 7.0, 1.0, 3.0, 3.0]}
+        {"system": list(kins), "kin": list(kins.values()), "R@1(0.5)": [9.0, 8.0, 7.0, 1.0, 3.0, 3.0, 10.0]}
     )
     assert rivals(table, "ours") == ["a", "b", "c"]
     assert best_rival(table, "ours") == "b"

@@ -98,10 +98,10 @@ def test_better_outsiders_are_rivals_whatever_they_are_called(outsiders, tmp_pat
 
     differences = pd.read_csv(tmp_path / "differences.csv")["system"].tolist()
     assert set(differences) == {f"{ours} − {row}" for row in results.index if row != ours}
-    tested = pd.read_csv(tmp_path / "mcnemar.csv")["system"].tolist()
+    tested = pd.read_csv(tmp_path / "sign_flip.csv")["system"].tolist()
     assert set(tested) == set(results.index) - {best}
     report = (tmp_path / "report.md").read_text()
-    assert f"## Query by query against {best}, the best rival" in report
+    assert f"## Class by class against {best}, the best rival" in report
     standing = report.partition(f"## Where {ours} stands")[2].partition("\n## ")[0]
     assert f"Among all other systems, {ours} is first at no threshold." in standing
     assert standing.count(f"| {best} | 100.0 |") == len(THRESHOLDS)

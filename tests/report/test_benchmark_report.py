@@ -6,7 +6,7 @@ import pytest
 
 from tests import results
 from vreloc_pyg.errors import DataError
-from vreloc_pyg.evaluation import THRESHOLDS, mcnemar_table, result_table
+from vreloc_pyg.evaluation import THRESHOLDS, result_table, sign_flip_table
 from vreloc_pyg.report import write_report
 
 OURS = "MGFFNet (recommended)"
@@ -41,22 +41,22 @@ def report(frame, output, **changes):
 def test_everything_is_written(frame, splits, tmp_path):
     path = report(frame, tmp_path / "new", splits=splits)
     assert sorted(file.name for file in path.parent.iterdir()) == [
-        "curves.png", "differences.csv", "differences.md", "mcnemar.csv", "mcnemar.md", "predictions.csv",
-        "qualitative.png", "report.md", "results.csv", "results.md", "results.tex",
+        "curves.png", "differences.csv", "differences.md", "predictions.csv", "qualitative.png", "report.md",
+        "results.csv", "results.md", "results.tex", "sign_flip.csv", "sign_flip.md",
     ]  # fmt: skip
     pd.testing.assert_frame_equal(pd.read_csv(path.with_name("predictions.csv")), frame, check_dtype=False)
     results = pd.read_csv(path.with_name("results.csv"))
-    expected = result_table(frame, level="folds")
+    expected = result_table(frame)
     pd.testing.assert_frame_equal(results[expected.columns], expected)
     assert results["parameters"].tolist() == pytest.approx([np.nan, 1234567, 4000, np.nan], nan_ok=True)
     assert results["kin"].tolist() == ["rule", "rival", "own", "rule"]
     assert not any("published" in column for column in results)
     differences = pd.read_csv(path.with_name("differences.csv")).set_index("system")
     assert differences.loc[f"{OURS} − cgbm", "R@1(0.5)"] == pytest.approx(100 / 3)
-    tests = pd.read_csv(path.with_name("mcnemar.csv"))
+    tests = pd.read_csv(path.with_name("sign_flip.csv"))
     assert tests["system"].tolist() == ["chance (train length)", OURS, "window rule"]
     assert tests["R@1(0.5) p"].tolist() == pytest.approx(
-        mcnemar_table(frame, "cgbm")["R@1(0.5) p"].tolist(), nan_ok=True
+        sign_flip_table(frame, "cgbm")["R@1(0.5) p"].tolist(), nan_ok=True
     )
     assert r"MGFFNet (recommended) & \textbf{100.0}" in path.with_name("results.tex").read_text()
 
@@ -64,18 +64,51 @@ def test_everything_is_written(frame, splits, tmp_path):
 def test_the_report_joins_them(frame, splits, tmp_path):
     text = report(frame, tmp_path, splits=splits).read_text(encoding="utf-8")
     assert "```sh\nvreloc benchmark --data penn_action\n```" in text
-    assert "2 folds are drawn with replacement" in text
+    assert "t-intervals over the 2 folds" in text
+    assert "the share of 6 queries, asked in 6 pairs" in text
     assert f"Among all other systems, {OURS} is **first** at tIoU > 0.5, 0.6, 0.7, 0.75, 0.9, 0.95;" in text
-    assert "## Query by query against cgbm, the best rival" in text
+    assert "## Class by class against cgbm, the best rival" in text
     assert "| cgbm | 66.7 | 66.7 |" in text
     assert "| 99.2 | 40.0 |" in text
     assert "| 1234567 |" in text
     assert "A note." in text
     assert "Errors are of the first answer" in text
-    assert "| 0.5 s [0.5, 0.5] |" in text
+    assert "| **0.5** s [0.5, 0.5] |" in text
     assert "![R@1 over the tIoU threshold](curves.png)" in text
     assert "![The truth and every system's answer](qualitative.png)" in text
     assert "published" not in text
+
+
+def test_references_without_the_action_add_columns_and_nothing_else(frame, splits, tmp_path):
+    before = report(frame, tmp_path / "before", splits=splits).read_text(encoding="utf-8")
+    frame["score"] = frame["R@1(0.5)"]
+    absent = frame[frame["kind"] == "answer"].assign(kind="absent", tiou=np.nan, score=0.5)
+    absent["pair"] += 3
+    absent.loc[:, [name for name in absent if name.startswith("R@1")]] = np.nan
+    text = report(pd.concat([frame, absent]), tmp_path / "after", splits=splits).read_text(encoding="utf-8")
+    assert "*AUROC* is how often" in text
+    assert "| mean tIoU | start error | AUROC | calibration error | N |" in text
+    results = pd.read_csv(tmp_path / "after" / "results.csv").set_index("system")
+    assert results.loc[OURS, "AUROC"] == 100
+    assert results.loc["cgbm", "AUROC"] == pytest.approx(100 * 2 / 3)
+    assert (
+        text.partition("## MGFFNet (recommended) minus")[2]
+        == before.partition("## MGFFNet (recommended) minus")[2]
+    )
+
+
+def test_audit_rows_have_a_section_of_their_own(frame, splits, tmp_path):
+    audits = [frame_of("join oracle", [0.99] * 3, fold).assign(kin="audit") for fold in (0, 1)]
+    path = report(pd.concat([frame, *audits], ignore_index=True), tmp_path / "audited", splits=splits)
+    before, heading, after = path.read_text(encoding="utf-8").partition("## Audit rows\n")
+    assert heading
+    section, _, rest = after.partition("\n## ")
+    assert "| join oracle | 100.0 [100.0, 100.0] |" in section
+    assert "join oracle" not in before + rest
+    assert f"| {OURS} | **100.0** [100.0, 100.0] |" in before
+    assert "join oracle" in path.with_name("results.csv").read_text()
+    for name in ("results.md", "results.tex", "differences.csv", "sign_flip.csv"):
+        assert "join oracle" not in path.with_name(name).read_text(encoding="utf-8")
 
 
 def test_published_numbers_stand_beside_fengs_split(frame, tmp_path):
@@ -88,19 +121,33 @@ def test_published_numbers_stand_beside_fengs_split(frame, tmp_path):
     assert "*published*, Zhou et al. 2022 (protocol unclear) | 49.3 | 49.0 | 49.3 | 44.0 |" in text
     results = pd.read_csv(path.with_name("results.csv")).set_index("system")
     assert results.loc["cgbm", "published R@1(0.5), Feng et al. 2018"] == 43.5
-    # One fold: queries are resampled, and there is no table by fold.
-    assert "queries are drawn with replacement; they hold for other queries" in text
+    # One fold: intervals are over its classes, and there is no table by fold.
+    assert "t-intervals over the classes of the one fold" in text
     assert "in each fold" not in text
     assert not path.with_name("qualitative.png").exists()
 
 
 def test_without_a_rival_there_is_no_test(frame, tmp_path):
     own = frame[(frame["fold"] == 0) & frame["system"].isin([OURS, "cgbm"])]
-    own = own[["system", "kind", "pair", "query_id", "tiou", "start_s", "seconds", "R@1(0.7)", "R@1(0.9)"]]
+    own = own[
+        [
+            "system",
+            "kind",
+            "pair",
+            "query",
+            "query_id",
+            "label",
+            "tiou",
+            "start_s",
+            "seconds",
+            "R@1(0.7)",
+            "R@1(0.9)",
+        ]
+    ]
     path = report(own.assign(fold=0, kin=["ablation"] * 3 + ["own"] * 3), tmp_path, candidate_recall=None)
-    assert not path.with_name("mcnemar.csv").exists()
+    assert not path.with_name("sign_flip.csv").exists()
     text = path.read_text(encoding="utf-8")
-    assert "Query by query" not in text
+    assert "Class by class" not in text
     assert "Recall of the candidate" not in text
     assert "R@1(0.5)" not in text
 

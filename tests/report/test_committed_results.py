@@ -5,7 +5,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from vreloc_pyg.evaluation import best_rival, choose_ours, format_intervals, format_mcnemar, recall, to_latex
+from vreloc_pyg.evaluation import (
+    best_rival,
+    choose_ours,
+    format_intervals,
+    format_sign_flip,
+    recall,
+    to_latex,
+)
 from vreloc_pyg.evaluation.tables import to_markdown
 from vreloc_pyg.report import readme_table, replace_between_markers
 from vreloc_pyg.report.standing import standing
@@ -18,7 +25,7 @@ LEFT_OUT = {system.row for system in every_system() if not system.in_readme}
 def read(path):
     """A table; counts stay counts where some are missing."""
     table = pd.read_csv(path)
-    counts = [name for name in table if name.endswith((" wins", " losses")) or name == "parameters"]
+    counts = [name for name in table if name.endswith((" ahead", " behind")) or name == "parameters"]
     return table.astype(dict.fromkeys(counts, "Int64"))
 
 
@@ -29,11 +36,13 @@ def folder(request):
 
 def test_tables(folder):
     results, differences = read(folder / "results.csv"), read(folder / "differences.csv")
-    assert to_markdown(format_intervals(results)) == (folder / "results.md").read_text(encoding="utf-8")
+    assert to_markdown(format_intervals(results, bold=True)) == (folder / "results.md").read_text(
+        encoding="utf-8"
+    )
     assert to_latex(results, intervals=True) == (folder / "results.tex").read_text(encoding="utf-8")
     assert to_markdown(format_intervals(differences)) == (folder / "differences.md").read_text("utf-8")
-    tests = to_markdown(format_mcnemar(read(folder / "mcnemar.csv")))
-    assert tests == (folder / "mcnemar.md").read_text(encoding="utf-8")
+    tests = to_markdown(format_sign_flip(read(folder / "sign_flip.csv")))
+    assert tests == (folder / "sign_flip.md").read_text(encoding="utf-8")
 
 
 def test_the_reports_comparisons(folder):
@@ -43,7 +52,7 @@ def test_the_reports_comparisons(folder):
     thresholds = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
     place = "\n\n".join(part.rstrip() for part in standing(results, ahead, ours, thresholds))
     assert f"## Where {ours} stands\n\n{place}\n\n## All thresholds" in report
-    assert f"## Query by query against {best_rival(results, ours)}, the best rival" in report
+    assert f"## Class by class against {best_rival(results, ours)}, the best rival" in report
 
 
 @pytest.mark.parametrize(

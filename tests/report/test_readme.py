@@ -38,6 +38,14 @@ def test_the_least_of_errors_is_bold_and_the_unknown_a_dash(results):
     ]  # fmt: skip
 
 
+def test_a_rule_that_is_first_stands_first_and_audit_rows_are_left_out(results):
+    results = results.assign(kin=["own", "rule", "audit"])
+    results.loc[2, ["R@1(0.5)", "R@1(0.95)"]] = 99.0
+    table = readme_table(results, ["x", "y", "z"], [recall(0.5), recall(0.95)])
+    assert [line.split(" | ")[0] for line in table.splitlines()[2:]] == ["| y", "| x"]
+    assert "| y | **60.0** [55.0, 65.0] | **1.0** |" in table
+
+
 def test_table_refuses_what_is_missing(results):
     with pytest.raises(DataError, match=r"lacks \['w', 'R@1\(0.7\)'\]"):
         readme_table(results, ["x", "w"], [recall(0.5), recall(0.7)])

@@ -6,7 +6,7 @@ from vreloc_pyg.evaluation import difference_table, recall, result_table
 from vreloc_pyg.report.standing import standing
 
 OURS, CNN = "MGFFNet (recommended)", "MGFFNet (CNN)"
-KINS = {OURS: "own", CNN: "ablation"}
+KINS = {OURS: "own", CNN: "ablation", "oracle": "audit"}
 
 
 def said(hits, thresholds=(0.5, 0.9)):
@@ -61,3 +61,12 @@ def test_ablations_are_competitors_of_their_own():
 def test_one_group_where_there_are_only_ablations_or_none(rival):
     sentences, rows = said({OURS: ([1], [1]), rival: ([0], [0])})
     assert (len(sentences), len(rows)) == (1, 2)
+    assert sentences[0].endswith("all 2 thresholds; how far a lead holds for other classes is unknown.")
+    assert rows[0].endswith("| +100.0 |")  # of one class there is no interval
+
+
+def test_audit_rows_are_no_competitors():
+    hits = {"a": ([0] * 3, [0] * 3), OURS: ([0, 1, 1], [0, 1, 1]), "oracle": ([1] * 3, [1] * 3)}
+    sentences, rows = said(hits)
+    assert [row.split(" | ")[3] for row in rows] == ["a", "a"]
+    assert sentences[0].startswith(f"Among all other systems, {OURS} is **first** at all 2")

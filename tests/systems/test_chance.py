@@ -1,3 +1,4 @@
+import math
 from collections import Counter
 
 import pytest
@@ -107,9 +108,12 @@ def test_the_seed_and_the_pair_decide_the_draw(make_query, make_reference):
 def test_single_run_std_is_that_of_simulated_runs():
     p = torch.rand(40, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     runs = torch.bernoulli(p.expand(20_000, 40, 2), generator=torch.Generator().manual_seed(1)).mean(1)
-    torch.testing.assert_close(single_run_std(p), runs.std(0), rtol=0.03, atol=0)
-    assert single_run_std(torch.ones(5, 1)).tolist() == [0.0]
-    assert single_run_std(torch.full((1, 1), 0.5)).tolist() == [0.5]
+    torch.testing.assert_close(single_run_std(p, torch.full((40,), 1 / 40)), runs.std(0), rtol=0.03, atol=0)
+    assert single_run_std(torch.ones(5, 1), torch.full((5,), 0.2)).tolist() == [0.0]
+    # Of two pairs that count 1/4 and 3/4.
+    expected = 0.5 * math.sqrt(1 / 16 + 9 / 16)
+    spread = single_run_std(torch.full((2, 1), 0.5), torch.tensor([0.25, 0.75]))
+    assert spread.tolist() == pytest.approx([expected])
 
 
 def test_refuses_an_unknown_kind():

@@ -11,12 +11,18 @@ from vreloc_pyg.errors import DataError
 from vreloc_pyg.evaluation.hits import recall_column
 from vreloc_pyg.systems.protocol import Kin
 
-#: Kins of systems that a result is compared with; ablations and controls are none.
+#: Kins of systems that a result is compared with; ablations, controls and audit rows are none.
 COMPETITORS: tuple[Kin, ...] = ("rule", "rival")
 
 
+def without_audits(table: pd.DataFrame) -> pd.DataFrame:
+    """A table or frame without rows of kin "audit", which show what a set gives away and are no systems."""
+    return table[table["kin"] != "audit"].reset_index(drop=True) if "kin" in table else table
+
+
 def choose_ours(table: pd.DataFrame) -> str:
-    """The system to compare with the others: the first of kin "own", or else the last of all."""
+    """The system to compare with the others: the first of kin "own", or else the last of all systems."""
+    table = without_audits(table)
     own = table.loc[table["kin"] == "own", "system"]
     return str(own.iloc[0] if len(own) else table["system"].iloc[-1])
 

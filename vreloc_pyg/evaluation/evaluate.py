@@ -31,21 +31,26 @@ def evaluate(
 
     Args:
         localizers: the systems, of different names.
-        split: the pairs.
+        split: the pairs; those of ``split.absent``, without the action, are asked for the score alone.
         metrics: what answers are judged by; systems are asked for as many as the widest looks at.
         progress: show a progress bar.
         ask: a query for each pair that systems are handed in place of its own, for example of
-            :func:`~vreloc_pyg.datasets.splits.another_class`. Answers are judged by the pairs' own.
+            :func:`~vreloc_pyg.datasets.splits.another_class`. Answers are judged by the pairs' own, and pairs
+            without the action are left out.
 
     Returns:
         One row per system and pair, in the order given:
 
-        - ``system``; ``kin``; ``kind``, ``"answer"`` or ``"expected"``; ``pair``, the pair's number in the
-          split; ``query_id`` and ``reference_id``; ``label``;
+        - ``system``; ``kin``; ``kind``: ``"answer"``, ``"expected"``, or ``"absent"`` where the reference
+          lacks the action; ``pair``, the pair's number in the split, those without the action counted on
+          from the others; ``query``, the number of the query in the split; ``query_id`` and
+          ``reference_id``; ``label``;
         - ``start_s``, ``end_s``, ``score`` of the top answer; NaN for an expectation and where a system
           gives no answer or no score;
+        - ``probability`` that the action is there, where a system is calibrated; else NaN;
         - ``tiou``, the best with any true instance; ``seconds``, the time taken;
-        - every metric: of R@1(t), 1 for a hit and 0 for a miss, or a probability.
+        - every metric: of R@1(t), 1 for a hit and 0 for a miss, or a probability. They and ``tiou`` are NaN
+          where the action is absent.
 
     Raises:
         SettingsError: if two systems share a name, or one is of an unknown kin.
@@ -62,26 +67,28 @@ def evaluate(
     if ask is not None and len(ask) != len(split):
         raise DataError(f"Expected a query to ask for each of {len(split)} pairs (got {len(ask)})")
     rows = []
-    total = len(localizers) * len(split)
+    asked_of = [(localizer, _pairs_for(localizer, split, ask)) for localizer in localizers]
+    total = sum(len(pairs) for _, pairs in asked_of)
     # Closed on an error too, so that its message begins a line of its own.
     with tqdm(total=total, unit="query", disable=not progress, mininterval=0.5) as bar:
-        for localizer in localizers:
+        for localizer, pairs in asked_of:
             bar.set_description(localizer.name, refresh=False)
-            for pair in range(len(split)):
-                query, reference = split[pair]
-                asked = query if ask is None else ask[pair]
+            for pair, (q, r) in enumerate(pairs):
+                query, reference = split.queries[q], split.references[r]
+                kind = "expected" if isinstance(localizer, Chance) else "answer"
                 row = {
                     "system": localizer.name,
                     "kin": localizer.kin,
-                    "kind": "expected" if isinstance(localizer, Chance) else "answer",
+                    "kind": kind if pair < len(split) else "absent",
                     "pair": pair,
+                    "query": q,
                     "query_id": query.video_id,
                     "reference_id": reference.video_id,
                     "label": query.label,
                 }
-                truths = reference.segments_of(query.label)
-                shown = asked.unlabelled(), reference.unannotated()
-                if isinstance(localizer, Chance):
+                truths = reference.segments_of(query.label) if pair < len(split) else None
+                shown = (query if ask is None else ask[pair]).unlabelled(), reference.unannotated()
+                if isinstance(localizer, Chance) and truths is not None:
                     rows.append(row | judged_chance(localizer, *shown, truths, metrics))
                 else:
                     rows.append(row | judged_answers(localizer, *shown, truths, metrics))
@@ -89,26 +96,43 @@ def evaluate(
     return pd.DataFrame(rows)
 
 
+def _pairs_for(
+    localizer: LocalizerProtocol, split: RelocalizationSplit, ask: Sequence[Query] | None
+) -> list[tuple[int, int]]:
+    """What a system is asked; chance has no score that could tell, nor has a query of another class."""
+    told = ask is None and not isinstance(localizer, Chance)
+    return [*split.pairs, *(split.absent if told else ())]
+
+
 def judged_answers(
     localizer: LocalizerProtocol,
     query: Query,
     reference: Reference,
-    truths: Tensor,
+    truths: Tensor | None,
     metrics: Sequence[Metric],
 ) -> dict[str, object]:
-    """Columns from ``start_s`` on of a system's answers; no answer is a miss."""
+    """Columns from ``start_s`` on of a system's answers; no answer is a miss. Without truths, no metrics."""
     count = max((metric.top_n for metric in metrics), default=1)
     began = perf_counter()
     answers = localizer.localize(query, reference, count)
     seconds = perf_counter() - began
+    score = float(answers.scores[0]) if len(answers) and answers.scores is not None else math.nan
+    calibration = getattr(localizer, "calibration", None)
+    probability = math.nan
+    if calibration is not None and not math.isnan(score):
+        probability = calibration.probability(score)
     start_s, end_s = answers.bounds[0].tolist() if len(answers) else (math.nan, math.nan)
     return {
         "start_s": start_s,
         "end_s": end_s,
-        "score": float(answers.scores[0]) if len(answers) and answers.scores is not None else math.nan,
-        "tiou": MEAN_TIOU.of_answers(answers.bounds, truths),
+        "score": score,
+        "probability": probability,
+        "tiou": math.nan if truths is None else MEAN_TIOU.of_answers(answers.bounds, truths),
         "seconds": seconds,
-        **{metric.column: metric.of_answers(answers.bounds, truths) for metric in metrics},
+        **{
+            metric.column: math.nan if truths is None else metric.of_answers(answers.bounds, truths)
+            for metric in metrics
+        },
     }
 
 
@@ -123,5 +147,5 @@ def judged_chance(
         metric.column: metric.expectation(*drawn, truths) if metric.expectation else math.nan
         for metric in (MEAN_TIOU, *metrics)
     }
-    unknown: dict[str, object] = dict.fromkeys(("start_s", "end_s", "score"), math.nan)
+    unknown: dict[str, object] = dict.fromkeys(("start_s", "end_s", "score", "probability"), math.nan)
     return {**unknown, "tiou": expected.pop("tiou"), "seconds": seconds, **expected}

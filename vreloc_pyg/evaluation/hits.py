@@ -56,17 +56,17 @@ def expected_hits(
     return probabilities.double() @ hits(segments, truths, thresholds).double()
 
 
-def single_run_std(probabilities: Tensor) -> Tensor:
-    """Standard deviation of R@1 over runs that draw one answer per query.
+def single_run_std(probabilities: Tensor, weights: Tensor) -> Tensor:
+    """Standard deviation of R@1 over runs that draw one answer per pair.
 
     .. math::
-        \\sqrt{\\sum_i p_i (1 - p_i)} \\, / \\, N
+        \\sqrt{\\sum_i w_i^2\\, p_i (1 - p_i)}
 
-    of the probabilities of a hit for N queries and K thresholds, ``[N, K]``: ``[K]`` float64. The number of
-    hits is Poisson-binomial.
+    of the probabilities of a hit for N pairs and K columns, ``[N, K]``, and the share of every pair in R@1,
+    ``[N]``: ``[K]`` float64. With shares of 1 / N the number of hits is Poisson-binomial.
     """
     p = probabilities.double()
-    return (p * (1 - p)).sum(0).sqrt() / len(p)
+    return (weights.double().square() @ (p * (1 - p))).sqrt()
 
 
 def recall_column(threshold: float, n: int = 1) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from vreloc_pyg.errors import DataError
+from vreloc_pyg.evaluation.comparison import without_audits
 from vreloc_pyg.evaluation.metrics import Metric, shown_metrics
 
 SPECIAL = {
@@ -27,12 +28,13 @@ def to_latex(table: pd.DataFrame, digits: int = 1, intervals: bool = False) -> s
 
     Systems stand in rows and metrics in columns, R@1 under its tIoU threshold, shares in percent, the best of
     a column in bold (all of them, where several show the same digits). Other columns are left out, published
-    numbers among them: they are not to be compared for the best.
+    numbers among them: they are not to be compared for the best, and so are audit rows.
 
     Args:
         table: of :func:`~vreloc_pyg.evaluation.result_table`.
         intervals: add a small line under each system with its intervals, where the table has them.
     """
+    table = without_audits(table)
     metrics = shown_metrics(table)
     heads = {name: _head(metric) for name, metric in metrics.items()}
     if "system" not in table or not heads:

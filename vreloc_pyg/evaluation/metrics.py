@@ -68,6 +68,11 @@ class Metric:
         """What a value is multiplied by in a table."""
         return 100.0 if self.unit == "%" else 1.0
 
+    @property
+    def limits(self) -> tuple[float | None, float | None]:
+        """The least and the greatest a mean can be in a table, where there is one."""
+        return {"%": (0.0, 100.0), "s": (0.0, None), "": (None, None)}[self.unit]
+
     def best(self, values: pd.Series) -> float:
         """The best of a column of a table."""
         return float(values.max() if self.higher_is_better else values.min())

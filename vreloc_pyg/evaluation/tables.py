@@ -8,55 +8,63 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from vreloc_pyg.errors import DataError
-from vreloc_pyg.evaluation.bootstrap import Level, bootstrap_interval
+from vreloc_pyg.evaluation.aligned import Answers, align, held_metrics, joined
+from vreloc_pyg.evaluation.comparison import without_audits
 from vreloc_pyg.evaluation.hits import single_run_std
+from vreloc_pyg.evaluation.intervals import class_means, t_interval
 from vreloc_pyg.evaluation.latex import to_latex
-from vreloc_pyg.evaluation.metrics import METRICS, Metric, shown_metrics
+from vreloc_pyg.evaluation.metrics import Metric, shown_metrics
+from vreloc_pyg.evaluation.presence import PRESENCE, presence_table
 from vreloc_pyg.files import write_text
-from vreloc_pyg.systems.protocol import KINS
 
 SIDES = ("", " low", " high")
 
 
 def result_table(
-    frames: pd.DataFrame | Sequence[pd.DataFrame],
-    metrics: Sequence[Metric] | None = None,
-    level: Level = "queries",
-    num_resamples: int = 2000,
+    frames: pd.DataFrame | Sequence[pd.DataFrame], metrics: Sequence[Metric] | None = None
 ) -> pd.DataFrame:
-    """One row per system: every metric over all queries of all folds, with 95 % bootstrap intervals.
+    """One row per system: the mean of every metric, with 95 % intervals.
+
+    Seeds are averaged, then pairs of a query, queries of a fold, and folds; intervals are t-intervals over
+    folds or, of one fold, over classes, see :func:`~vreloc_pyg.evaluation.t_interval`. Bounds end where a
+    metric does, which is 0, and 100 for shares.
 
     Args:
-        frames: results of :func:`~vreloc_pyg.evaluation.evaluate`, with a column ``fold`` where there is
-            more than one; every system answered the same pairs.
+        frames: results of :func:`~vreloc_pyg.evaluation.evaluate`, with columns ``fold`` and ``seed`` where
+            there are several; every system answered the same pairs.
         metrics: what to show. (default: those of ``METRICS`` that the frames hold)
-        level, num_resamples: see :func:`~vreloc_pyg.evaluation.bootstrap_interval`.
 
     Returns:
         ``system`` and ``kin``; every metric in its unit, shares in percent, followed by ``... low`` and
-        ``... high``, all NaN where it is not known for each query; ``N``, the number of queries;
-        ``ms/query``. Where there are expectations (chance), ``... sd`` of a recall is the standard deviation
-        of a single run that draws one answer per query, NaN for other systems.
+        ``... high``, all NaN where it is not known for each query; ``AUROC`` and ``calibration error``, see
+        :func:`~vreloc_pyg.evaluation.presence.presence_table`, where systems were asked about references
+        without the action; ``N``, the number of queries; ``ms/query``. Where there are expectations (chance),
+        ``... sd`` of a recall is the standard deviation of a single run that draws one answer per pair, NaN
+        for other systems.
 
     Raises:
         DataError: if the frames lack columns, or systems did not answer the same pairs.
     """
-    frame, systems, folds = aligned(frames)
+    frame = joined(frames)
     metrics = held_metrics(frame, metrics)
-    values = values_of(frame, metrics)  # [S, N, K]
-    flat = values.transpose(1, 0, 2).reshape(len(folds), -1)  # [N, S * K]
-    table = interval_table(systems, metrics, bootstrap_columns(flat, folds, level, num_resamples))
-    expected = frame.drop_duplicates("system")["kind"].to_numpy() == "expected"
+    answers = align(frame, metrics)
+    table = interval_table(answers.systems[["system", "kin"]], metrics, intervals(answers.values, answers))
+    for metric in metrics:
+        bounds = [f"{metric.name}{side}" for side in SIDES[1:]]
+        table[bounds] = table[bounds].clip(*metric.limits)
+    expected = (answers.systems["kind"] == "expected").to_numpy()
     for k, metric in enumerate(metrics):
         if expected.any() and metric.threshold is not None:
-            spread = 100 * single_run_std(torch.from_numpy(values[:, :, k].T.copy())).numpy()
+            share = torch.from_numpy(answers.values[:, :, k].T.copy())
+            spread = 100 * single_run_std(share, torch.from_numpy(pair_weights(answers))).numpy()
             place = list(table.columns).index(metric.name) + 1
             table.insert(place, f"{metric.name} sd", np.where(expected, spread, np.nan))
-    table["N"] = len(folds)
-    table["ms/query"] = 1000 * frame.groupby("system", sort=False)["seconds"].mean().to_numpy()
+    if (frame["kind"] == "absent").any():
+        table = table.merge(presence_table(frame), on="system", validate="one_to_one")
+    table["N"] = answers.num_queries
+    table["ms/query"] = 1000 * answers.systems["seconds"].to_numpy()
     return table
 
 
@@ -64,15 +72,14 @@ def difference_table(
     frames: pd.DataFrame | Sequence[pd.DataFrame],
     rival: str,
     metrics: Sequence[Metric] | None = None,
-    level: Level = "queries",
     turned: bool = False,
 ) -> pd.DataFrame:
-    """Every other system minus ``rival`` on the same queries, with 95 % intervals.
+    """Every other system minus ``rival`` on the same queries, with 95 % intervals of the paired difference.
 
     An interval that holds 0 shows no difference.
 
     Args:
-        frames, metrics, level: see :func:`result_table`.
+        frames, metrics: see :func:`result_table`.
         rival: name of the system that is subtracted.
         turned: ``rival`` minus every other system.
 
@@ -82,92 +89,52 @@ def difference_table(
     Raises:
         DataError: as :func:`result_table`, or if there is no system of that name.
     """
-    frame, systems, folds = aligned(frames)
+    frame = joined(frames)
     metrics = held_metrics(frame, metrics)
-    values = values_of(frame, metrics)
-    second = values[[place_of(rival, systems)]]  # [1, N, K]
-    others = (systems["system"] != rival).to_numpy()
-    paired = (values[others] - second).transpose(1, 0, 2).reshape(len(folds), -1)
-    found = bootstrap_columns(paired, folds, level)
-    names = [f"{name} − {rival}" for name in systems["system"][others]]
+    answers = align(frame, metrics)
+    others = (answers.systems["system"] != rival).to_numpy()
+    paired = answers.values[others] - answers.values[answers.place_of(rival)]
+    found = intervals(paired, answers)
+    names = [f"{name} − {rival}" for name in answers.systems["system"][others]]
     if turned:
         found = 0.0 - found[[0, 2, 1]]  # 0 stays 0, not -0
-        names = [f"{rival} − {name}" for name in systems["system"][others]]
-    return interval_table(systems[others].assign(system=names), metrics, found)
+        names = [f"{rival} − {name}" for name in answers.systems["system"][others]]
+    systems = answers.systems.loc[others, ["system", "kin"]].assign(system=names)
+    return interval_table(systems, metrics, found)
 
 
-def place_of(rival: str, systems: pd.DataFrame) -> int:
-    """Row of the system that others are compared with."""
-    names = systems["system"].tolist()
-    if rival not in names:
-        raise DataError(f"Expected 'rival' to be one of {names} (got {rival!r})")
-    return names.index(rival)
+def fold_table(frames: pd.DataFrame | Sequence[pd.DataFrame], metric: Metric) -> pd.DataFrame:
+    """A metric of every system in each fold, averaged as in :func:`result_table`; ``fold 0`` and so on."""
+    answers = align(frames, [metric])
+    columns = {}
+    for fold in answers.pairs["fold"].unique():
+        within = (answers.pairs["fold"] == fold).to_numpy()
+        means = class_means(answers.values[:, within, 0].T, answers.pairs[within])
+        columns[f"fold {fold}"] = metric.scale * t_interval(means).estimate
+    return answers.systems[["system"]].assign(**columns)
 
 
-def aligned(
-    frames: pd.DataFrame | Sequence[pd.DataFrame],
-) -> tuple[pd.DataFrame, pd.DataFrame, NDArray[np.object_]]:
-    """The frames as one, ordered alike for every system; ``system`` and ``kin``; the fold of every query."""
-    frame = frames if isinstance(frames, pd.DataFrame) else pd.concat(list(frames), ignore_index=True)
-    if "fold" not in frame:
-        frame = frame.assign(fold=0)
-    missing = {"system", "kin", "kind", "pair", "tiou", "seconds"} - set(frame.columns)
-    if missing or frame.empty:
-        raise DataError(
-            f"Expected the result of evaluate() with rows (lacks {sorted(missing) or 'rows'}); predictions "
-            "without 'kin', of version 0.1, are to be made anew"
-        )
-    systems = frame[["system", "kin"]].drop_duplicates(ignore_index=True)
-    names = systems["system"].tolist()
-    unknown = sorted(set(map(str, systems["kin"])) - set(KINS))
-    if unknown or len(set(names)) < len(names):
-        raise DataError(f"Expected one kin per system, of {', '.join(KINS)} (got {unknown or 'several'})")
-    rank = frame["system"].map({name: index for index, name in enumerate(names)})
-    frame = frame.assign(rank=rank).sort_values(["rank", "fold", "pair"], kind="stable", ignore_index=True)
-    keys = {name: part[["fold", "pair"]].to_numpy() for name, part in frame.groupby("system")}
-    wanted = keys[names[0]]
-    for name, own in keys.items():
-        if frame.loc[frame["system"] == name, ["fold", "pair"]].duplicated().any():
-            raise DataError(f"System {name!r} answered a pair of a fold more than once")
-        if not np.array_equal(own, wanted):
-            raise DataError(
-                f"Expected every system to answer the same pairs: {names[0]!r} has {len(wanted)} rows, "
-                f"{name!r} has {len(own)}, and they are not the same"
-            )
-    return frame, systems, wanted[:, 0]
+def pair_weights(answers: Answers) -> NDArray[np.float64]:
+    """The share of every pair in an estimate, ``[N]``: that of its query, over the query's pairs."""
+    fold = answers.pairs.groupby("fold")["query"]
+    pairs = answers.pairs.groupby(["fold", "query"])["pair"].transform("size")
+    return 1 / np.array(fold.ngroups * fold.transform("nunique") * pairs, dtype=np.float64)
 
 
-def held_metrics(frame: pd.DataFrame, metrics: Sequence[Metric] | None = None) -> list[Metric]:
-    """Metrics that a frame must hold; by default those of ``METRICS`` that it does."""
-    chosen = [metric for metric in METRICS if metric.column in frame] if metrics is None else list(metrics)
-    absent = [metric.name for metric in chosen if metric.column not in frame]
-    if absent or not chosen:
-        raise DataError(f"Expected the result of evaluate() with these metrics (lacks {absent or 'all'})")
-    return chosen
-
-
-def values_of(frame: pd.DataFrame, metrics: Sequence[Metric]) -> NDArray[np.float64]:
-    """Per-query values of every system, ``[S, N, K]``, of an aligned frame."""
-    values = frame[[metric.column for metric in metrics]].to_numpy(dtype=np.float64)
-    return values.reshape(frame["system"].nunique(), -1, len(metrics))
-
-
-def bootstrap_columns(
-    values: NDArray[np.float64], folds: ArrayLike, level: Level, num_resamples: int = 2000
-) -> NDArray[np.float64]:
-    """Mean, low and high of every column, ``[3, C]``; NaN for columns that are not known for each query."""
-    known = np.isfinite(values).all(0)
-    found = np.full((3, values.shape[1]), np.nan)
+def intervals(values: NDArray[np.float64], answers: Answers) -> NDArray[np.float64]:
+    """Mean, low and high of ``values [S, N, K]``, ``[3, S * K]``; NaN what is not known for each pair."""
+    flat = values.transpose(1, 0, 2).reshape(len(answers.pairs), -1)
+    known = np.isfinite(flat).all(0)
+    found = np.full((3, flat.shape[1]), np.nan)
     if known.any():
-        columns = np.ascontiguousarray(values[:, known])  # whose sums round alike, whatever else is known
-        found[:, known] = bootstrap_interval(columns, folds, level, num_resamples)
+        found[:, known] = t_interval(class_means(flat[:, known], answers.pairs))
     return found
 
 
 def interval_table(
     systems: pd.DataFrame, metrics: Sequence[Metric], found: NDArray[np.float64]
 ) -> pd.DataFrame:
-    """Rows of estimates and bounds in each metric's unit, of :func:`bootstrap_columns` ``[3, S * K]``."""
+    """Rows of estimates and bounds in each metric's unit, of :func:`intervals` ``[3, S * K]``."""
     shaped = found.reshape(3, len(systems), len(metrics))
     columns = {
         f"{metric.name}{side}": metric.scale * shaped[place, :, k]
@@ -177,11 +144,14 @@ def interval_table(
     return pd.concat([systems.reset_index(drop=True), pd.DataFrame(columns)], axis=1)
 
 
-def format_intervals(table: pd.DataFrame, digits: int = 1) -> pd.DataFrame:
+def format_intervals(table: pd.DataFrame, digits: int = 1, bold: bool = False) -> pd.DataFrame:
     """A table for reading: ``x``, ``x low``, ``x high`` become one cell ``"16.2 [15.0, 17.4]"``.
 
     Where ``x sd`` is known, the cell reads ``"16.2 ± 1.1 [15.0, 17.4]"``; seconds are written
     ``"1.4 s [1.2, 1.7]"``, and what is not known as a dash. The column ``kin`` is left out.
+
+    ``bold`` sets the first of every column in bold, whichever system it is, and all that show its digits;
+    audit rows never.
     """
     metrics = shown_metrics(table)
     parts = {f"{name} {part}" for name in table.columns for part in ("low", "high", "sd")}
@@ -193,15 +163,32 @@ def format_intervals(table: pd.DataFrame, digits: int = 1) -> pd.DataFrame:
         unit = " s" if column in metrics and metrics[column].unit == "s" else ""
         absent = pd.Series(np.nan, index=table.index)
         columns = (table.get(f"{column}{part}", absent) for part in (*SIDES, " sd"))
+        figures = [f"{x:.{digits}f}" for x in table[column]]
+        if bold:
+            best, audit = f"{_best(table, column):.{digits}f}", table.get("kin", absent) == "audit"
+            figures = [
+                f"**{x}**" if x == best and not kept else x for x, kept in zip(figures, audit, strict=True)
+            ]
         shown[column] = [
             "–"
             if np.isnan(x)
-            else f"{x:.{digits}f}{unit}"
+            else figure
+            + unit
             + ("" if np.isnan(sd) else f" ± {sd:.{digits}f}")
             + ("" if np.isnan(low) else f" [{low:.{digits}f}, {high:.{digits}f}]")
-            for x, low, high, sd in zip(*columns, strict=True)
+            for figure, x, low, high, sd in zip(figures, *columns, strict=True)
         ]
     return shown
+
+
+def _best(table: pd.DataFrame, column: str) -> float:
+    """The best value of a column; NaN where none is known, or which is better is not."""
+    metric = shown_metrics(table[[column]]).get(column)
+    higher = metric.higher_is_better if metric is not None else PRESENCE.get(column)
+    if higher is None:
+        return float("nan")
+    values = without_audits(table)[column]
+    return float(values.max() if higher else values.min())
 
 
 def to_markdown(table: pd.DataFrame, digits: int = 1) -> str:
@@ -223,16 +210,21 @@ def to_markdown(table: pd.DataFrame, digits: int = 1) -> str:
 
 
 def save_table(
-    table: pd.DataFrame, path_stem: str | Path, digits: int = 1, latex: bool = False
+    table: pd.DataFrame,
+    path_stem: str | Path,
+    digits: int = 1,
+    latex: bool = False,
+    bold: bool = False,
 ) -> tuple[Path, ...]:
     """Write a table for reading to ``STEM.md`` and with all its columns and digits to ``STEM.csv``.
 
     Each file appears whole or not at all. In the Markdown intervals are merged into cells, with so many
-    ``digits``; ``latex`` also writes ``STEM.tex`` with intervals. Returns the files in this order.
+    ``digits`` and the best ``bold`` on request; ``latex`` also writes ``STEM.tex`` with intervals. Audit rows
+    are in the CSV alone. Returns the files in this order.
     """
     stem = Path(path_stem)
     texts = {
-        ".md": to_markdown(format_intervals(table, digits), digits),
+        ".md": to_markdown(format_intervals(without_audits(table), digits, bold), digits),
         ".csv": table.to_csv(index=False, lineterminator="\n"),
     }
     if latex:

@@ -12,7 +12,6 @@ import pandas as pd
 
 from vreloc_pyg.datasets.tasks import TASKS
 from vreloc_pyg.evaluation import difference_table, format_intervals, recall, result_table, to_markdown
-from vreloc_pyg.evaluation.bootstrap import Level
 from vreloc_pyg.experiments.ablation import BASE, choose_changes, other_proposals, run_ablation
 from vreloc_pyg.experiments.compare import print_table
 from vreloc_pyg.experiments.plan import BenchmarkPlan, shown_words
@@ -76,8 +75,7 @@ def ablate_settings(
     command += ["--sources", json.dumps(dict(sources))] if sources else []
     command += ["--output", str(output)]
     frame = run_ablation(plan, rows, output)
-    level: Level = "folds" if len(plan.folds) > 1 else "queries"
-    results = result_table(frame, level=level)
+    results = result_table(frame)
     results.insert(2, "parameters", frame.groupby("system", sort=False)["parameters"].first().to_numpy())
     shown = ["system", "parameters", *(f"R@1({t:g})" for t in (0.5, 0.7, 0.9)), "R@1 avg", "mean tIoU"]
     parts = [
@@ -89,7 +87,7 @@ def ablate_settings(
         to_markdown(format_intervals(results)[[*shown, "ms/query"]]),
         f"## Differences from: {BASE.row}",
         "Percentage points on the same queries, paired 95 % intervals.",
-        to_markdown(format_intervals(difference_table(frame, BASE.row, level=level))),
+        to_markdown(format_intervals(difference_table(frame, BASE.row))),
     ]
     write_text(Path(output) / "ablation.md", "\n\n".join(part.rstrip() for part in parts) + "\n")
     write_text(Path(output) / "ablation.csv", results.to_csv(index=False))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -130,10 +130,15 @@ def _trained(
 
 
 def spread_pairs(split: RelocalizationSplit, count: int | None) -> RelocalizationSplit:
-    """A split with ``count`` of its pairs, spread evenly."""
+    """A split with ``count`` of its pairs, and of those without the action, spread evenly."""
     if count is None or count >= len(split):
         return split
-    return replace(split, pairs=[split.pairs[index * len(split) // count] for index in range(count)])
+    absent = _spread(split.absent, min(count, len(split.absent)))
+    return replace(split, pairs=_spread(split.pairs, count), absent=absent)
+
+
+def _spread(pairs: Sequence[tuple[int, int]], count: int) -> list[tuple[int, int]]:
+    return [pairs[index * len(pairs) // count] for index in range(count)]
 
 
 def read_answers(path: str | Path) -> pd.DataFrame:

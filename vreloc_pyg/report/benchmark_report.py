@@ -10,14 +10,20 @@ import pandas as pd
 
 from vreloc_pyg.datasets.splits import RelocalizationSplit
 from vreloc_pyg.errors import MissingExtraError
-from vreloc_pyg.evaluation.bootstrap import Level
-from vreloc_pyg.evaluation.comparison import best_rival, check_curves, choose_ours, rivals
+from vreloc_pyg.evaluation.comparison import (
+    best_rival,
+    check_curves,
+    choose_ours,
+    rivals,
+    without_audits,
+)
 from vreloc_pyg.evaluation.hits import recall_column
-from vreloc_pyg.evaluation.mcnemar import format_mcnemar, mcnemar_table
-from vreloc_pyg.evaluation.metrics import shown_metrics, thresholds_of, with_curve
+from vreloc_pyg.evaluation.metrics import recall, shown_metrics, thresholds_of, with_curve
 from vreloc_pyg.evaluation.published import PREFIX, with_published
+from vreloc_pyg.evaluation.sign_flip import format_sign_flip, sign_flip_table
 from vreloc_pyg.evaluation.tables import (
     difference_table,
+    fold_table,
     format_intervals,
     result_table,
     save_table,
@@ -30,17 +36,26 @@ from vreloc_pyg.report.standing import standing
 
 #: Queries in the picture of answers, and the most systems it has room for.
 NUM_QUERIES, NUM_SYSTEMS = 5, 12
-INTERVALS: dict[Level, str] = {
-    "folds": "In brackets 95 % intervals of the percentile bootstrap: {folds} folds are drawn with "
-    "replacement, then queries within each; they hold for other classes too.",
-    "queries": "In brackets 95 % intervals of the percentile bootstrap: queries are drawn with replacement; "
-    "they hold for other queries of the same classes.",
-}
+FOLDS = (
+    "In brackets 95 % t-intervals over the {folds} folds, each of other classes and trained anew: they hold "
+    "for other classes too."
+)
+CLASSES = (
+    "In brackets 95 % t-intervals over the classes of the one fold: they hold for other classes, but for "
+    "this one training."
+)
 TEST = (
-    "Queries that only the system got right : queries that only *{rival}* got right; p of McNemar's exact "
-    "two-sided test, in brackets corrected over the systems of the column (Holm). The test takes queries as "
-    "independent, which those of one class are not quite: the intervals above are the more cautious. Chance "
-    "has no hits to pair."
+    "Classes on which the system is ahead : classes on which *{rival}* is; p of the two-sided sign-flip test "
+    "over classes, in brackets corrected over the systems of the column (Holm)."
+)
+AUROC = (
+    "*AUROC* is how often, in %, the best score of a reference with the action is above that of one without "
+    "it (50 is chance), *calibration error* how far in % a calibrated probability is from how often the "
+    "action is there."
+)
+AUDITS = (
+    "These look at the annotation or at how references were put together. They are no systems: they show "
+    "what the set gives away."
 )
 ERRORS = "Errors are of the first answer, measured to the true instance of the best tIoU. "
 CHANCE = "Chance is the exact expectation, ± the standard deviation of a single run."
@@ -61,7 +76,7 @@ def write_report(
     """Write tables, pictures and a report that joins them, each file whole or not at all.
 
     ``predictions.csv``, ``results.csv/.md/.tex``, ``differences.csv/.md`` (where there are other systems),
-    ``mcnemar.csv/.md`` (where ours has a rival and .5 is among the thresholds), ``curves.png``,
+    ``sign_flip.csv/.md`` (where ours has a rival and .5 is among the thresholds), ``curves.png``,
     ``qualitative.png`` (where splits are given) and ``report.md``. Without matplotlib, the report says that
     there are no pictures.
 
@@ -81,22 +96,24 @@ def write_report(
     """
     folder = Path(output)
     num_folds = frame["fold"].nunique()
-    level: Level = "folds" if num_folds > 1 else "queries"
-    results = result_table(frame, level=level)
-    systems = results["system"].tolist()
+    every = result_table(frame)
+    every["parameters"] = pd.array([parameters.get(name) for name in every["system"]], dtype="Int64")
+    audits = every[every["kin"] == "audit"]
+    results = without_audits(every)
+    present = without_audits(frame[frame["kind"] != "absent"])
+    num_pairs = present[["fold", "pair"]].drop_duplicates().shape[0]
     ours = choose_ours(results)  # is compared with every other
-    results["parameters"] = pd.array([parameters.get(system) for system in systems], dtype="Int64")
     metrics = shown_metrics(results)
     thresholds = thresholds_of(list(metrics.values()))
-    several = len(systems) > 1
-    ahead = difference_table(frame, ours, level=level, turned=True) if several else pd.DataFrame()
+    several = len(results) > 1
+    ahead = difference_table(present, ours, turned=True) if several else pd.DataFrame()
     grid = [metric for metric in with_curve(list(metrics.values())) if metric.column in frame]
-    curves = result_table(frame, grid, level)
+    curves = result_table(present, grid)
     check_curves(curves, thresholds_of(grid))
 
-    everything = with_published(results, name, published or {})
+    everything = with_published(every, name, published or {})
     write_text(folder / "predictions.csv", frame.to_csv(index=False, lineterminator="\n"))
-    save_table(everything, folder / "results", latex=True)
+    save_table(everything, folder / "results", latex=True, bold=True)
     place: list[str] = []
     differences: list[str] = []
     if several:
@@ -109,34 +126,39 @@ def write_report(
         ]
     parts = [
         f"# Results on {name}",
-        f"R@1 in % at strict tIoU: the share of {results['N'].iloc[0]} queries whose first answer overlaps a "
-        f"true instance by more than the threshold; *avg* is the mean over .5, .6, .7, .8, .9. "
+        f"R@1 in % at strict tIoU: the share of {results['N'].iloc[0]} queries, asked in {num_pairs} pairs, "
+        "whose first answer overlaps a true instance by more than the threshold; *avg* is the mean over .5, "
+        ".6, .7, .8, .9. The pairs of a query count as one, and the folds alike. "
         + ERRORS * any(metric.unit == "s" for metric in metrics.values())
-        + INTERVALS[level].format(folds=num_folds)
+        + (FOLDS.format(folds=num_folds) if num_folds > 1 else CLASSES)
+        + f" {AUROC}" * ("AUROC" in results)
         + f" {CHANCE}" * bool((frame["kind"] == "expected").any()),
         *notes,
         "Made by",
         f"```sh\n{command}\n```",
         *place,
         "## All thresholds",
-        to_markdown(format_intervals(results)),
-        *_published(everything),
+        to_markdown(format_intervals(results, bold=True)),
+        *_audits(audits),
+        *_published(without_audits(everything)),
         *differences,
     ]
     if recall_column(0.5) in results and rivals(results, ours):
         rival = best_rival(results, ours)
-        tests = mcnemar_table(frame, rival, thresholds)
-        write_text(folder / "mcnemar.csv", tests.to_csv(index=False, lineterminator="\n"))
-        shown = to_markdown(format_mcnemar(tests))
-        write_text(folder / "mcnemar.md", shown)
-        parts += [f"## Query by query against {rival}, the best rival", TEST.format(rival=rival), shown]
+        tests = sign_flip_table(present, rival, thresholds)
+        write_text(folder / "sign_flip.csv", tests.to_csv(index=False, lineterminator="\n"))
+        shown = to_markdown(format_sign_flip(tests))
+        write_text(folder / "sign_flip.md", shown)
+        parts += [f"## Class by class against {rival}, the best rival", TEST.format(rival=rival), shown]
     if num_folds > 1:
-        parts += _by_fold(frame, 0.5 if 0.5 in thresholds else thresholds[0])
+        metric = recall(0.5 if 0.5 in thresholds else thresholds[0])
+        by_fold = to_markdown(fold_table(present, metric))
+        parts += [f"## R@1 at tIoU > {metric.threshold:g} in each fold", by_fold]
     if candidate_recall is not None:
         heads = [f"tIoU > {threshold}" for threshold in candidate_recall]
         shown = to_markdown(pd.DataFrame([[float(x) for x in candidate_recall.values()]], columns=heads))
         parts += ["## Recall of the candidate windows", "The best any choice among them can do, in %.", shown]
-    parts += _pictures(frame, folder, results, curves, ours, splits)
+    parts += _pictures(present, folder, results, curves, ours, splits)
     text = "\n\n".join(part.rstrip() for part in parts) + "\n"
     return write_text(folder / "report.md", text)
 
@@ -163,12 +185,9 @@ def _published(everything: pd.DataFrame) -> list[str]:
     ]
 
 
-def _by_fold(frame: pd.DataFrame, threshold: float) -> list[str]:
-    column = recall_column(threshold)
-    table = 100 * frame.pivot_table(index="system", columns="fold", values=column, sort=False)
-    table = table[sorted(table.columns)]
-    table.columns = [f"fold {fold}" for fold in table.columns]
-    return [f"## R@1 at tIoU > {threshold:g} in each fold", to_markdown(table.reset_index())]
+def _audits(audits: pd.DataFrame) -> list[str]:
+    """The section of audit rows, where there are any."""
+    return ["## Audit rows", AUDITS, to_markdown(format_intervals(audits))] if len(audits) else []
 
 
 def _pictures(

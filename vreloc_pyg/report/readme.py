@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from vreloc_pyg.errors import DataError
-from vreloc_pyg.evaluation import Metric, format_intervals, to_markdown
+from vreloc_pyg.evaluation import Metric, format_intervals, to_markdown, without_audits
 
 BEGIN, END = "<!-- table: {name} -->", "<!-- end table -->"
 
@@ -18,24 +18,29 @@ def readme_table(results: pd.DataFrame, rows: Sequence[str], metrics: Sequence[M
 
     Args:
         results: of :func:`~vreloc_pyg.evaluation.result_table`.
-        rows: systems from top to bottom.
+        rows: systems; the best by the first metric stands first, whatever it is, and equals keep this order.
+            Audit rows are no systems, and are left out.
         metrics: columns from left to right; R@1 is headed by its threshold.
     """
     absent = [name for name in rows if name not in set(results["system"])]
     absent += [metric.name for metric in metrics if metric.name not in results]
-    if absent or not rows:
+    chosen = without_audits(results)
+    shown = [name for name in rows if name in set(chosen["system"])]
+    if absent or not shown or not metrics:
         raise DataError(f"Expected results of systems and metrics to show (lacks {absent or 'systems'})")
-    chosen = results.set_index("system").loc[list(rows)]
-    shown = format_intervals(chosen.drop(columns=[c for c in chosen if str(c).endswith(" sd")]))
-    table = pd.DataFrame({"system": list(rows)})
-    for metric in metrics:
-        best = f"{metric.best(chosen[metric.name]):.1f}"
-        head = metric.name
-        if metric.threshold is not None and metric.top_n == 1:
-            head = f"tIoU > {f'{metric.threshold:g}'.removeprefix('0')}"
-        figures = [str(cell).partition(" ") for cell in shown[metric.name]]
-        table[head] = [f"**{x}**{gap}{rest}" if x == best else x + gap + rest for x, gap, rest in figures]
-    return to_markdown(table)
+    ordered = chosen.set_index("system").loc[shown].reset_index()
+    ordered = ordered.sort_values(
+        metrics[0].name, ascending=not metrics[0].higher_is_better, kind="stable", ignore_index=True
+    )
+    cells = format_intervals(ordered.drop(columns=[c for c in ordered if str(c).endswith(" sd")]), bold=True)
+    heads = {metric.name: _head(metric) for metric in metrics}
+    return to_markdown(cells[["system", *heads]].rename(columns=heads))
+
+
+def _head(metric: Metric) -> str:
+    if metric.threshold is not None and metric.top_n == 1:
+        return f"tIoU > {f'{metric.threshold:g}'.removeprefix('0')}"
+    return metric.name
 
 
 def replace_between_markers(text: str, name: str, new: str) -> str:

@@ -13,8 +13,8 @@ from vreloc_pyg.segments import Segments, steps_to_seconds
 
 #: What a system is to the package's own network: itself, or with one setting changed (``ablation``); a
 #: ``rule`` without a network; another trained system (``rival``); a trained one that is asked something
-#: else, to see what its answers rest on (``control``); or a row that shows what a data set gives away
-#: (``audit``).
+#: else, to see what its answers rest on (``control``); or no system at all, but a row that looks at
+#: annotations or at how references were made, to show what a set gives away (``audit``).
 Kin = Literal["own", "ablation", "rule", "rival", "control", "audit"]
 KINS: tuple[Kin, ...] = get_args(Kin)
 
