@@ -96,7 +96,8 @@ def tables(frame: pd.DataFrame, stem: Path) -> None:
     for name in names:
         interval = mean_interval(recalls[name])
         number = frame.loc[frame["system"] == name].groupby("fold")["proposals"].first().mean()
-        cells = [cell(*values) for values in zip(interval.estimate, interval.low, interval.high, strict=True)]
+        bounds = np.clip([interval.low, interval.high], 0, 100)
+        cells = [cell(*values) for values in zip(interval.estimate, *bounds, strict=True)]
         rows.append({"proposals": name, "a video": number, **dict(zip(columns, cells, strict=True))})
         plain.append(
             {"proposals": name, "a video": number, **dict(zip(columns, interval.estimate, strict=True))}

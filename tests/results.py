@@ -9,7 +9,7 @@ from vreloc_pyg.evaluation import THRESHOLDS
 def frame_of(
     system, tious, fold=0, kind="answer", kin="rival", thresholds=THRESHOLDS, labels=None, queries=None
 ):
-    """What evaluate() returns for answers of the given overlaps; by default each query is of its own class."""
+    """What evaluate() returns for answers of given overlaps; by default each query is of its own class."""
     frame = pd.DataFrame(
         {"system": system, "kin": kin, "kind": kind, "pair": range(len(tious)), "fold": fold}
     )
