@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from shutil import rmtree
 
 import pandas as pd
@@ -97,6 +98,9 @@ def test_pairs_are_spread_evenly(small_task):
     split = small_task.splits["test"]
     few = spread_pairs(split, 3)
     assert few.pairs == [split.pairs[0], split.pairs[3], split.pairs[6]]
+    other = next(r for r, one in enumerate(split.references) if split.queries[0].label not in one.labels)
+    wide = replace(split, absent=[(0, other)] * 2)
+    assert (len(spread_pairs(wide, 1).absent), len(spread_pairs(wide, 3).absent)) == (1, 2)
     assert spread_pairs(split, None) is split
     assert spread_pairs(split, 1000) is split
 

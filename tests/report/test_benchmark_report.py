@@ -97,6 +97,16 @@ def test_references_without_the_action_add_columns_and_nothing_else(frame, split
     )
 
 
+def test_seeds_are_averaged_and_one_is_drawn(frame, splits, tmp_path):
+    learned = frame["kin"] != "rule"
+    again = frame[learned].assign(seed=1, tiou=0.1, **{f"R@1({t:g})": 0.0 for t in THRESHOLDS})
+    path = report(pd.concat([frame.assign(seed=0), again]), tmp_path, splits=splits)
+    assert "The seeds of a fold are averaged first." in path.read_text(encoding="utf-8")
+    results = pd.read_csv(path.with_name("results.csv")).set_index("system")
+    assert results.loc[OURS, "R@1(0.5)"] == 50
+    assert path.with_name("qualitative.png").exists()
+
+
 def test_audit_rows_have_a_section_of_their_own(frame, splits, tmp_path):
     audits = [frame_of("join oracle", [0.99] * 3, fold).assign(kin="audit") for fold in (0, 1)]
     path = report(pd.concat([frame, *audits], ignore_index=True), tmp_path / "audited", splits=splits)

@@ -102,6 +102,7 @@ def write_report(
     results = without_audits(every)
     present = without_audits(frame[frame["kind"] != "absent"])
     num_pairs = present[["fold", "pair"]].drop_duplicates().shape[0]
+    several_seeds = "seed" in frame and frame["seed"].nunique() > 1
     ours = choose_ours(results)  # is compared with every other
     metrics = shown_metrics(results)
     thresholds = thresholds_of(list(metrics.values()))
@@ -131,6 +132,7 @@ def write_report(
         ".6, .7, .8, .9. The pairs of a query count as one, and the folds alike. "
         + ERRORS * any(metric.unit == "s" for metric in metrics.values())
         + (FOLDS.format(folds=num_folds) if num_folds > 1 else CLASSES)
+        + " The seeds of a fold are averaged first." * several_seeds
         + f" {AUROC}" * ("AUROC" in results)
         + f" {CHANCE}" * bool((frame["kind"] == "expected").any()),
         *notes,
@@ -158,6 +160,8 @@ def write_report(
         heads = [f"tIoU > {threshold}" for threshold in candidate_recall]
         shown = to_markdown(pd.DataFrame([[float(x) for x in candidate_recall.values()]], columns=heads))
         parts += ["## Recall of the candidate windows", "The best any choice among them can do, in %.", shown]
+    # Of several seeds, the first is drawn.
+    present = present.drop_duplicates(["system", "fold", "pair"])
     parts += _pictures(present, folder, results, curves, ours, splits)
     text = "\n\n".join(part.rstrip() for part in parts) + "\n"
     return write_text(folder / "report.md", text)
