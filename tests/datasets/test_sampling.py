@@ -99,14 +99,38 @@ def test_the_positive_is_the_proposal_of_greatest_overlap(pool):
     for episode in draws(TripletSampler(PROPOSALS), pool, 60):
         positive = episode.candidates[0]
         proposals = PROPOSALS(positive.reference.num_steps).tolist()
-        truth = positive.truths[0].tolist()
+        answers = positive.reference.steps_of(episode.query.label).tolist()
         assert positive.windows[0].tolist() in proposals
-        assert float(positive.overlaps) == pytest.approx(max(overlap(p, truth) for p in proposals))
+        assert float(positive.overlaps) == pytest.approx(max(best_overlap(p, answers) for p in proposals))
 
 
-def test_every_answer_of_a_reference_becomes_positive():
+class Listed:
+    """Proposals that are the same for every video."""
+
+    def __init__(self, *windows):
+        self.windows = torch.tensor(windows)
+
+    def propose(self, video):
+        return self.windows
+
+
+def test_of_two_answers_the_better_proposed_is_positive_in_every_draw():
+    """So is the negative: of both videos the best proposal counts (paper section 5.2.1)."""
+    answers, others = [("a", 3, 12), ("a", 20, 37)], [("b", 20, 37), ("b", 3, 12)]
+    split = make_split([("a", "q")], [("r", (), answers), ("s", (), others)])
+    proposals = Listed([0, 40], [22, 30], [3, 12])
+    best = [max(overlap(p, answer[1:]) for p in proposals.windows.tolist()) for answer in answers]
+    assert best == [1.0, pytest.approx(8 / 17)]
+    for episode in draws(TripletSampler(proposals), TrainingPool(split), 30):
+        positive, negative = episode.candidates
+        assert positive.windows.tolist() == positive.truths.tolist() == [[3, 12]]
+        assert positive.overlaps.tolist() == [1.0]
+        assert negative.windows.tolist() == [[3, 12]]
+
+
+def test_every_answer_of_a_reference_becomes_a_jittered_positive():
     split = make_split([("a", "q")], [("r", (), [("a", 3, 12), ("a", 25, 35)]), ("s", (), [("b", 0, 9)])])
-    episodes = draws(TripletSampler(PROPOSALS), TrainingPool(split), 30)
+    episodes = draws(TripletSampler(PROPOSALS, positive_jitter=0.05), TrainingPool(split), 30)
     chosen = {tuple(episode.candidates[0].truths[0].tolist()) for episode in episodes}
     assert chosen == {(3, 12), (25, 35)}
 

@@ -118,12 +118,13 @@ class TrainingPool:
 class TripletSampler(CheckedSettings):
     """Triplets (query, positive, negative) as in the paper (section 5.2.1).
 
-    The positive is the proposal of greatest tIoU with an instance of the query's class; the negative is
-    the proposal of greatest tIoU with an instance of *another* class, in another reference.
+    The positive is the proposal of greatest tIoU with any instance of the query's class; the negative is
+    the proposal of greatest tIoU with any instance of *another* class, in another reference. Of equally
+    good proposals the first counts.
 
     Args:
         proposals: candidate windows of a reference.
-        positive_jitter: instead, the positive is the instance with both ends moved by a normal deviate of
+        positive_jitter: instead, the positive is an instance with both ends moved by a normal deviate of
             this share of its length.
         same_reference_negative: probability that the negative is instead a proposal of the positive reference
             with a tIoU below .5.
@@ -138,12 +139,12 @@ class TripletSampler(CheckedSettings):
         query = pool.draw_query(rng)
         reference = pool.draw_match(query, rng)
         instances = reference.steps_of(query.label)
-        instance = instances[int(rng.integers(len(instances)))]
         if self.positive_jitter:
+            instance = instances[int(rng.integers(len(instances)))]
             moved = _move_ends(instance.expand(1, 2), self.positive_jitter, rng)
             positive = _inside(moved, reference.num_steps, 1)
         else:
-            positive = _best(self.proposals.propose(reference), instance)
+            positive = _best(self.proposals.propose(reference), instances)
         groups = [_candidates(reference, positive, instances)]
         if rng.random() < self.same_reference_negative:
             windows = self.proposals.propose(reference)
@@ -152,8 +153,7 @@ class TripletSampler(CheckedSettings):
                 negative = windows[low[int(rng.integers(len(low)))]].expand(1, 2)
                 return Episode(query, [*groups, _candidates(reference, negative, instances)])
         other, label = pool.draw_other(query, reference, rng)
-        theirs = other.steps_of(label)
-        negative = _best(self.proposals.propose(other), theirs[int(rng.integers(len(theirs)))])
+        negative = _best(self.proposals.propose(other), other.steps_of(label))
         nothing = Candidates(other, negative, negative, torch.zeros(1))
         return Episode(query, [*groups, nothing])
 
@@ -237,9 +237,9 @@ def _inside(windows: Tensor, num_steps: int, shortest: int) -> Tensor:
     return torch.stack([start, torch.maximum(end, start + shortest)], dim=1)
 
 
-def _best(windows: Tensor, instance: Tensor) -> Tensor:
-    """The window of greatest tIoU with an instance, ``[1, 2]``."""
-    overlap = temporal_iou(windows.double(), instance.double().unsqueeze(0)).squeeze(1)
+def _best(windows: Tensor, instances: Tensor) -> Tensor:
+    """The window of greatest tIoU with any of the instances ``[G, 2]``, ``[1, 2]``."""
+    overlap = temporal_iou(windows.double(), instances.double()).amax(1)
     return windows[overlap.argmax()].unsqueeze(0)
 
 
