@@ -7,6 +7,9 @@ import yaml
 from tests.commands.conftest import TINY, make_small
 from vreloc_pyg import cli
 from vreloc_pyg.datasets import TASKS
+from vreloc_pyg.localization.localizer import Localizer
+from vreloc_pyg.proposals.actionness_proposals import ActionnessProposals
+from vreloc_pyg.proposals.listed import load_proposals
 
 
 def run(command, *arguments):
@@ -61,6 +64,26 @@ def test_resuming_goes_on(tmp_path):
     assert pd.read_csv(tmp_path / "metrics.csv")["epoch"].unique().tolist() == [0, 1]
     config = json.loads((tmp_path / "model" / "config.json").read_text())
     assert config["row"] == "MGFFNet (paper)"
+
+
+def test_the_papers_preset_learns_from_and_answers_with_given_proposals(tmp_path, monkeypatch):
+    """TAG where a classifier is given: for triplets, for validation, and in the saved model."""
+    classifier, asked = tmp_path / "actionness", []
+    few = ("--training.epochs=1", "--training.steps-per-epoch=2", "--training.batch-size=3")
+    run("train-actionness", "--output", classifier, "--network.hidden-channels=4", *few)
+    propose = ActionnessProposals.propose
+
+    def recorded(source, video):
+        asked.append(video.video_id)
+        return propose(source, video)
+
+    monkeypatch.setattr(ActionnessProposals, "propose", recorded)
+    output = tmp_path / "run"
+    run("train", "--system", "mgffnet-paper", "--proposals", classifier, "--output", output, *TINY)
+    assert sum(name.startswith("train-") for name in asked) == 2 * 2 * 3  # two a triplet
+    assert any(name.startswith("validation-") for name in asked)
+    saved = Localizer.from_pretrained(output / "model").proposals
+    assert saved.fingerprint() == load_proposals(classifier).fingerprint()
 
 
 def test_evaluate_writes_and_prints_the_table(trained, tmp_path, capsys):

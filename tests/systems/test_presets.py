@@ -10,7 +10,7 @@ from vreloc_pyg.datasets.penn_action import PennAction
 from vreloc_pyg.datasets.sampling import GradedSampler, TripletSampler
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
-from vreloc_pyg.systems.mgffnet.presets import CNN, PAPER, RECOMMENDED, make_sampler
+from vreloc_pyg.systems.mgffnet.presets import CNN, PAPER, PAPER_CNN, RECOMMENDED, make_sampler
 from vreloc_pyg.systems.mgffnet.ranker_settings import RankerSettings
 from vreloc_pyg.systems.mgffnet.ranker_training import RankerTraining
 from vreloc_pyg.systems.spec import Traits
@@ -55,6 +55,8 @@ def test_paper_is_the_literal_reading():
         "margin": 0.5,
         "reduction": "sum",
         "l2_weight": 5e-3,
+        "regression_weight": 1.0,
+        "joint": False,
         "learning_rate": 1e-4,
         "regression_learning_rate": 0.1,
         "weight_decay": 0.0,
@@ -120,6 +122,8 @@ def test_paper_does_not_use_the_skeleton():
 def test_an_ablation_is_the_recommended_system_with_its_one_change():
     assert CNN.settings_for(POSE) == replace(RECOMMENDED.settings_for(POSE), aggregate=False)
     assert CNN.training == RECOMMENDED.training
+    assert PAPER_CNN.settings_for(POSE) == replace(PAPER.settings_for(POSE), aggregate=False)
+    assert PAPER_CNN.training == PAPER.training
 
 
 @pytest.mark.parametrize(
@@ -182,10 +186,11 @@ IMPOSSIBLE = [
     (RUN, "validation_pairs patience", [0, -1]),
     (RUN, "learning_rate regression_learning_rate", [0.0, -0.1, math.nan, math.inf, "fast"]),
     (RUN, "score_scale gradient_clip overlap_temperature", [0.0, -2.0]),
-    (RUN, "l2_weight weight_decay margin", [-1e-3]),
+    (RUN, "l2_weight weight_decay margin regression_weight", [-1e-3]),
     (RUN, "ema_decay regression_overlap", [-0.1, 1.0]),
     (RUN, "crop", [-0.1, 1.1]),
     (RUN, "seed", [-1, "x"]),
+    (RUN, "joint", ["x"]),
 ]
 
 

@@ -96,10 +96,55 @@ def test_logged_losses_are_those_of_graphs_before_the_step(run):
         if run.settings.l2_weight:
             ranking = ranking + l2_penalty(other.ranking_parameters(), 5e-3)
         chosen = batch.overlaps.flatten() > run.settings.regression_overlap
-        offsets = other.model.regress(pooled.detached(chosen))
+        offsets = other.model.regress(pooled.detached().rows(chosen))
         regression = regression_loss(offsets, batch.offsets.view(-1, 2)[chosen])
     assert bench.logged["train/ranking_loss"] == pytest.approx(ranking.item(), rel=1e-5)
     assert bench.logged["train/regression_loss"] == pytest.approx(regression.item(), rel=1e-5)
+
+
+def joint_run(**training):
+    return small_run("mgffnet-paper", joint=True, regression_learning_rate=7.0, **training)
+
+
+def test_jointly_the_regression_loss_moves_the_trunk_too():
+    """What it never moves is the score head; the ranking loss never moves the regression head."""
+    run = joint_run()
+    batch = run.batch()
+    for loss, still in (("ranking_loss", "regression_head"), ("regression_loss", "score_head")):
+        bench = Bench(run)
+        before = bench.weights()
+        bench.move(run.recipe.loss(run.network, batch)[loss])
+        rests = {name for name in before if name.startswith(f"model.{still}.")}
+        assert rests
+        assert changed(before, bench.weights()) == set(before) - rests
+
+
+def test_jointly_one_adam_moves_everything_at_one_rate():
+    (group,) = Bench(joint_run(learning_rate=3e-3, weight_decay=0.2)).optimizer.param_groups
+    assert (group["lr"], group["weight_decay"]) == (3e-3, 0.2)
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_mu_weighs_the_regression_loss(joint):
+    batch, gradients = small_run("mgffnet-paper").batch(), []
+    for mu in (1.0, 2.5):
+        run, losses = losses_of(batch, regression_weight=mu, joint=joint)
+        sum(losses.values()).backward()
+        ranking = [losses["ranking_loss"].item()]
+        head = run.network.model.regression_head.parameters()
+        gradients.append((ranking, torch.cat([one.grad.flatten() for one in head])))
+    assert gradients[0][0] == gradients[1][0]
+    torch.testing.assert_close(gradients[1][1], 2.5 * gradients[0][1])
+
+
+def test_of_weight_zero_the_joint_loss_is_the_ranking_loss():
+    batch, moved = small_run("mgffnet-paper").batch(), []
+    for training in ({"joint": True, "regression_weight": 0.0}, {"joint": False}):
+        bench = Bench(small_run("mgffnet-paper", **training))
+        torch.manual_seed(5)
+        bench.step(batch)
+        moved.append(bench.weights())
+    assert {name for name in moved[0] if is_regression(name)} >= changed(*moved)
 
 
 def losses_of(batch, **training):
@@ -163,7 +208,7 @@ def test_regression_overlap_is_strict():
     given = with_overlaps(batch, torch.tensor([0.4, 0.0, 0.5, 0.0, 0.6, 0.0]))
     run, losses = losses_of(given, regression_overlap=0.4)
     torch.manual_seed(5)
-    offsets = run.network.model.regress(run.network.pool(batch.pairs).detached(torch.tensor([2, 4])))
+    offsets = run.network.model.regress(run.network.pool(batch.pairs).rows(torch.tensor([2, 4])))
     expected = regression_loss(offsets, batch.offsets.view(-1, 2)[[2, 4]])
     torch.testing.assert_close(losses["regression_loss"], expected)
 

@@ -32,7 +32,12 @@ class Pooled(NamedTuple):
     nodes: Tensor | None = None
     mask: Tensor | None = None
 
-    def detached(self, chosen: Tensor) -> Pooled:
-        """Some of the pairs, without gradients into what made them."""
-        nodes, mask = (None if part is None else part.detach()[chosen] for part in (self.nodes, self.mask))
-        return Pooled(self.graph.detach()[chosen], nodes, mask)
+    def rows(self, chosen: Tensor) -> Pooled:
+        """Some of the pairs, ``chosen`` as ``[B]`` bool or as indices."""
+        nodes, mask = (None if part is None else part[chosen] for part in (self.nodes, self.mask))
+        return Pooled(self.graph[chosen], nodes, mask)
+
+    def detached(self) -> Pooled:
+        """The same pairs, without gradients into what made them."""
+        nodes = None if self.nodes is None else self.nodes.detach()
+        return Pooled(self.graph.detach(), nodes, self.mask)

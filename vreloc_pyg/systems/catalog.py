@@ -38,6 +38,7 @@ SYSTEMS: dict[str, str | System] = {
     "mgffnet-exponential": ".mgffnet.presets:EXPONENTIAL",
     "mgffnet-laplacian": ".mgffnet.presets:LAPLACIAN",
     "mgffnet-paper": ".mgffnet.presets:PAPER",
+    "mgffnet-paper-cnn": ".mgffnet.presets:PAPER_CNN",
     "wrong-query": ".mgffnet.presets:WRONG_QUERY",
 }
 

@@ -50,7 +50,9 @@ def describe_relatively(traits: Traits) -> Mapping[str, Any]:
     return {"feature_groups": groups, "mirror_index": index, "mirror_sign": sign}
 
 
-#: The literal reading of the paper.
+#: The literal reading of the paper. It learns from, and ranks, the candidate windows of its task: with
+#: ``--proposals`` of ``vreloc train-actionness``, groups of actionness (TAG) as in the paper; sliding windows
+#: without.
 PAPER = MGFFSystem(
     name="mgffnet-paper",
     row="MGFFNet (paper)",
@@ -64,6 +66,16 @@ PAPER = MGFFSystem(
     draw=draw_episode,
     collate=collate_episodes,
     training=RankerTraining(),
+)
+
+#: The literal paper without its graph (section 5.4.3): every adjacency is the identity.
+PAPER_CNN = replace(
+    PAPER,
+    name="mgffnet-paper-cnn",
+    row="MGFFNet (paper, CNN)",
+    kin="ablation",
+    published="MGFFNet (CNN)",
+    chosen={"aggregate": False},
 )
 
 #: What did best on validation classes.

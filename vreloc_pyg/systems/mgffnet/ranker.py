@@ -41,7 +41,9 @@ class MGFFRanker(RankingNetwork):
         return without(self.model, self.model.regression_head)
 
     def parameter_groups(self, training: RankerTraining) -> list[Group]:  # type: ignore[override]
-        """The paper's two Adams (section 5.2.2): trunk and score head, and the regression head."""
+        """The paper's two Adams (section 5.2.2): trunk and score head, and the regression head; or one."""
+        if training.joint:
+            return [Group(list(self.parameters()), training.learning_rate, training.weight_decay)]
         regression = list(self.model.regression_head.parameters())
         return [
             Group(self.ranking_parameters(), training.learning_rate, training.weight_decay, "ranking"),

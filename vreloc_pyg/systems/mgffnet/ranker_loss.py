@@ -1,4 +1,4 @@
-"""What MGFFNet minimises: a ranking loss, and a regression loss that moves its head only."""
+"""What MGFFNet minimises: a ranking loss and a regression loss."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from vreloc_pyg.systems.mgffnet.ranker_training import RankerTraining
 def ranker_loss(network: MGFFRanker, batch: EpisodeBatch, training: RankerTraining) -> dict[str, Tensor]:
     """Both losses of a batch (paper section 4.7).
 
-    The ranking loss moves the trunk and the score head; the regression loss sees the pooled features
-    detached and moves the regression head only. It is left out where fewer than two candidates overlap
-    their answer enough, since batch norm cannot normalise one row.
+    The ranking loss moves the trunk and the score head. The regression loss, times its weight, moves the
+    regression head; the trunk too only where ``training.joint`` says so, else it sees the pooled features
+    detached. It is left out where fewer than two candidates overlap their answer enough, since batch norm
+    cannot normalise one row.
     """
     pooled = network.pool(batch.pairs)
     scores = network.model.score_head(pooled.graph).view(batch.overlaps.shape)
@@ -25,8 +26,10 @@ def ranker_loss(network: MGFFRanker, batch: EpisodeBatch, training: RankerTraini
     losses = {"ranking_loss": ranking}
     chosen = (batch.overlaps > training.regression_overlap).flatten()
     if chosen.sum() > 1:
-        offsets = network.model.regress(pooled.detached(chosen))
-        losses["regression_loss"] = regression_loss(offsets, batch.offsets.flatten(0, 1)[chosen])
+        seen = pooled if training.joint else pooled.detached()
+        offsets = network.model.regress(seen.rows(chosen))
+        error = regression_loss(offsets, batch.offsets.flatten(0, 1)[chosen])
+        losses["regression_loss"] = training.regression_weight * error
     return losses
 
 
