@@ -61,7 +61,7 @@ def test_help_names_every_command(capsys):
     assert list(cli.COMMANDS) == [
         *("demo", "train", "evaluate", "locate", "serve", "features", "merge", "pca", "weights"),
         *("validate", "split", "train-actionness", "proposals", "benchmark", "ablate"),
-        *("systems", "plot-graph"),
+        *("phenomenon", "systems", "plot-graph"),
     ]
     text = text_of(capsys, "--help")
     for name in cli.COMMANDS:

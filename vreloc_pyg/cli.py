@@ -39,6 +39,7 @@ COMMANDS = {
     "proposals": "proposals",
     "benchmark": "benchmark",
     "ablate": "benchmark",
+    "phenomenon": "phenomenon",
     "systems": "systems",
     "plot-graph": "plot_graph",
 }
