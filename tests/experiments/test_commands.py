@@ -12,8 +12,16 @@ import pytest
 from tests.experiments.conftest import TINY
 from vreloc_pyg import cli
 from vreloc_pyg.errors import SettingsError
-from vreloc_pyg.experiments.ablation import GRAPH_CHANGES, RECIPE_CHANGES, choose_changes
-from vreloc_pyg.systems.catalog import every_system
+from vreloc_pyg.experiments.ablation import (
+    BASES,
+    GRAPH_CHANGES,
+    RECIPE_CHANGES,
+    SETS,
+    TABLE_3,
+    choose_changes,
+)
+from vreloc_pyg.systems.catalog import every_system, find_learned
+from vreloc_pyg.systems.spec import Traits
 
 
 def test_benchmark_writes_what_the_report_shows(tmp_path, capsys):
@@ -81,17 +89,17 @@ def test_what_benchmark_cannot_do_is_said_in_a_line(arguments, message, tmp_path
 
 
 def test_ablate_compares_every_change_with_the_recommended_settings(tmp_path, capsys, monkeypatch):
-    rows = ["n = 1", "k = 1, 2", "T = 8", "half as many windows", "no augmentation", "12 candidates"]
+    rows = ["n = 1, k = 1, 2", "T = 8", "half as many windows", "no augmentation", "12 candidates"]
     arguments = ["ablate", "--output", str(tmp_path), "--changes", json.dumps(rows)]
     arguments += ["--training", json.dumps(TINY), "--max-pairs", "3"]
     assert cli.main(arguments) == 0
     table = pd.read_csv(tmp_path / "ablation.csv")
     assert table["system"].tolist() == ["recommended", *(row.row for row in choose_changes(rows))]
     sizes = table.set_index("system")["parameters"]
-    assert sizes["n = 1"] < sizes["recommended"] == sizes["T = 8"]
+    assert sizes["n = 1, k = 1, 2"] < sizes["recommended"] == sizes["T = 8"]
     report = (tmp_path / "ablation.md").read_text()
     assert "*validation* classes" in report
-    assert "n = 1 − recommended" in report
+    assert "n = 1, k = 1, 2 − recommended" in report
     made_by = shlex.split(re.search(r"```sh\nvreloc (.*)\n```", report)[1])
     parsed = cli.make_parser("ablate").read(made_by[1:])
     assert (parsed["training"], parsed["changes"], parsed["max_pairs"]) == (TINY, rows, 3)
@@ -124,23 +132,52 @@ def test_ablate_ranks_the_windows_of_other_sources(tmp_path, capsys):
     assert not answers[0][["start_s", "end_s"]].equals(answers[1][["start_s", "end_s"]])
     made_by = shlex.split(re.search(r"```sh\nvreloc (.*)\n```", (output / "ablation.md").read_text())[1])
     assert cli.make_parser("ablate").read(made_by[1:])["sources"] == {"SST": path}
-    taken = ["ablate", "--output", str(output), "--sources", json.dumps({"n = 1": path})]
+    taken = ["ablate", "--output", str(output), "--sources", json.dumps({"T = 8": path})]
     assert cli.main(taken) == 2
-    assert "has a row 'n = 1' already" in capsys.readouterr().err
+    assert "has a row 'T = 8' already" in capsys.readouterr().err
     absent = ["--output", str(tmp_path / "new"), "--changes", "[]", "--sources.TAG", "nowhere{fold}"]
     assert cli.main(["ablate", *absent]) == 2  # before anything is trained
     assert capsys.readouterr().err == "vreloc ablate: There are no proposals nowhere0, of fold 0\n"
 
 
+def test_table_3_is_every_number_of_layers_by_every_number_of_scales():
+    """What is left out of the grid is no change of either preset."""
+    fields = {(change.model["num_layers"], tuple(change.model["scales"])) for change in TABLE_3}
+    (left,) = {(n, k) for n in (1, 2, 3) for k in ((1,), (1, 2), (1, 2, 3))} - fields
+    for name in BASES:
+        settings = find_learned(name).settings_for(Traits(8))
+        assert (settings.num_layers, settings.scales) == left
+    assert [change.row for change in TABLE_3][:3] == ["n = 1, k = 1", "n = 1, k = 1, 2", "n = 1, k = 1, 2, 3"]
+
+
+@pytest.mark.slow
+def test_the_papers_preset_is_changed_too(tmp_path):
+    arguments = ["ablate", "--output", str(tmp_path), "--changes", '["n = 3, k = 1"]', "--max-pairs", "1"]
+    arguments += ["--training", json.dumps({**TINY, "steps_per_epoch": 1, "validation_pairs": 1})]
+    assert cli.main([*arguments, "--system", "mgffnet-paper"]) == 0
+    sizes = pd.read_csv(tmp_path / "ablation.csv").set_index("system")["parameters"]
+    for row, changed in (("paper", {}), ("n = 3, k = 1", {"num_layers": 3, "scales": (1,)})):
+        assert sizes[row] == find_learned("mgffnet-paper").build(Traits(8), changed).num_parameters
+    report = (tmp_path / "ablation.md").read_text()
+    assert "--system mgffnet-paper" in report
+    assert "n = 3, k = 1 − paper" in report
+    assert cli.main(arguments) == 2  # answers of the same row of another preset are in the folder
+
+
+def test_what_is_no_preset_is_not_changed(tmp_path, capsys):
+    assert cli.main(["ablate", "--output", str(tmp_path / "new"), "--system", "cgbm"]) == 2
+    assert capsys.readouterr().err.endswith("The ablation changes mgffnet or mgffnet-paper (got 'cgbm')\n")
+
+
 def test_names_of_changes():
     assert choose_changes(["graph"]) == GRAPH_CHANGES
-    assert choose_changes(["all"]) == (*GRAPH_CHANGES, *RECIPE_CHANGES)
-    with pytest.raises(SettingsError, match="'wings'; known are graph, recipe, all, n = 1"):
+    assert choose_changes(["all"]) == (*TABLE_3, *GRAPH_CHANGES, *RECIPE_CHANGES)
+    with pytest.raises(SettingsError, match="'wings'; known are table3, graph, recipe, all, n = 1, k = 1,"):
         choose_changes(["wings"])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("change", [*GRAPH_CHANGES, *RECIPE_CHANGES], ids=lambda change: change.row)
+@pytest.mark.parametrize("change", SETS["all"], ids=lambda change: change.row)
 def test_every_change_can_be_trained(change, tmp_path):
     arguments = ["ablate", "--output", str(tmp_path), "--changes", json.dumps([change.row])]
     assert cli.main([*arguments, "--training", json.dumps(TINY), "--max-pairs", "1"]) == 0

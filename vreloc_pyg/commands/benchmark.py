@@ -58,6 +58,7 @@ def ablate(
     data: str = "synthetic",
     root: str | None = None,
     changes: list[str] | str = "graph",
+    system: str = "mgffnet",
     sources: dict[str, str] | None = None,
     folds: list[int] | int | str = "all",
     training: Override | None = None,
@@ -71,7 +72,8 @@ def ablate(
         output: folder for tables and models.
         data: data set. Known are {tasks}.
         root: folder of its files; by default its name within $VRELOC_DATA.
-        changes: rows by name, or graph (the paper's Table 3), recipe or all.
+        changes: rows by name, or table3 (the paper's, layers by scales), graph, recipe or all.
+        system: preset that is changed, mgffnet or mgffnet-paper.
         sources: rows that rank other candidate windows, such as --sources.TAG 'outputs/actionness{fold}'.
         folds: class folds, such as [0,2], or all.
         training: settings of every run to replace, such as --training.epochs 3.
@@ -85,8 +87,8 @@ def ablate(
     from vreloc_pyg.experiments.command import ablate_settings
     from vreloc_pyg.experiments.plan import make_plan
 
-    own = {"mgffnet": training} if training else None
+    own = {system: training} if training else None
     options = {"root": root, "training": own, "max_pairs": max_pairs, "quick": quick, "seed": seed}
     plan = make_plan(data, [], words(folds), **options)
-    ablate_settings(plan, words(changes), output, sources)
+    ablate_settings(plan, words(changes), output, sources, system)
     print(f"Tables are in {output}; begin with {Path(output) / 'ablation.md'}")

@@ -19,13 +19,15 @@ from vreloc_pyg.experiments.train import train_system
 from vreloc_pyg.files import write_json, write_text
 from vreloc_pyg.localization.localizer import Localizer
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
-from vreloc_pyg.systems.mgffnet.presets import RECOMMENDED
+from vreloc_pyg.systems.catalog import find_learned
+from vreloc_pyg.systems.mgffnet.presets import PAPER, RECOMMENDED
 from vreloc_pyg.systems.mgffnet.ranker import MGFFRanker
+from vreloc_pyg.systems.protocol import Kin
 
 
 @dataclass(frozen=True)
 class Change:
-    """What one row of the ablation changes in the recommended settings.
+    """What one row of the ablation changes in the settings of a preset.
 
     Args:
         row: its name in the table.
@@ -36,7 +38,7 @@ class Change:
         answers: settings that a trained model can be given afterwards, ``refine`` or ``search``.
         proposals: other candidate windows, as of :class:`.BenchmarkPlan`.
 
-    A row that changes windows, proposals or answers only is not trained anew: the recommended model is asked.
+    A row that changes windows, proposals or answers only is not trained anew: the unchanged model is asked.
     """
 
     row: str
@@ -53,14 +55,23 @@ class Change:
         return not (self.windows or self.answers or self.proposals)
 
 
-BASE = Change("recommended", "")
+#: The row without any change, of each preset that is changed.
+BASES = {RECOMMENDED.name: Change("recommended", ""), PAPER.name: Change("paper", "")}
 
-#: The paper's Table 3 (n layers, scales k), its CNN and graph types (section 4.4), and convolutions of PyG.
+#: The paper's Table 3: n layers by the scales 1 to k. Its ninth field, n = 2 and k = 1, 2, 3, is no change.
+TABLE_3 = tuple(
+    Change(
+        f"n = {layers}, k = {', '.join(map(str, range(1, last + 1)))}",
+        "layers and scales",
+        model={"num_layers": layers, "scales": list(range(1, last + 1))},
+    )
+    for layers in (1, 2, 3)
+    for last in (1, 2, 3)
+    if (layers, last) != (2, 3)
+)
+
+#: The paper's CNN and graph types (section 4.4), other lengths of clips, and other numbers of windows.
 GRAPH_CHANGES = (
-    Change("n = 1", "layers", model={"num_layers": 1}),
-    Change("n = 3", "layers", model={"num_layers": 3}),
-    Change("k = 1", "scales", model={"scales": [1]}),
-    Change("k = 1, 2", "scales", model={"scales": [1, 2]}),
     Change("CNN (no graph)", "graph", model={"aggregate": False}),
     Change("binary weights", "graph", model={"weight": "binary"}),
     Change("exponential weights", "graph", model={"weight": "exponential"}),
@@ -103,12 +114,13 @@ RECIPE_CHANGES = (
     ),
 )
 
-SETS = {"graph": GRAPH_CHANGES, "recipe": RECIPE_CHANGES, "all": (*GRAPH_CHANGES, *RECIPE_CHANGES)}
+SETS = {"table3": TABLE_3, "graph": GRAPH_CHANGES, "recipe": RECIPE_CHANGES}
+SETS["all"] = tuple(change for changes in list(SETS.values()) for change in changes)
 
 
 def other_proposals(sources: Mapping[str, str]) -> tuple[Change, ...]:
     """Rows that rank other candidate windows, ``proposals`` as of :class:`.BenchmarkPlan`, by their names."""
-    taken = {BASE.row, *(change.row for change in SETS["all"])}
+    taken = {change.row for change in (*BASES.values(), *SETS["all"])}
     for row in sources:
         if row in taken:
             raise SettingsError(f"The ablation has a row {row!r} already; give these proposals another name")
@@ -116,7 +128,7 @@ def other_proposals(sources: Mapping[str, str]) -> tuple[Change, ...]:
 
 
 def choose_changes(names: Sequence[str]) -> tuple[Change, ...]:
-    """Changes by the names of sets (``graph``, ``recipe``, ``all``) or of rows, in the table's order."""
+    """Changes by the names of sets (``table3``, ``graph``, ...) or of rows, in the table's order."""
     rows = {change.row: change for change in SETS["all"]}
     for name in names:
         if name not in SETS and name not in rows:
@@ -125,25 +137,36 @@ def choose_changes(names: Sequence[str]) -> tuple[Change, ...]:
     return tuple(change for change in SETS["all"] if change.row in chosen)
 
 
-def run_ablation(plan: BenchmarkPlan, changes: Sequence[Change], output: str | Path) -> pd.DataFrame:
-    """Train the recommended preset and every change of it on every fold; return the answers.
+def base_of(system: str) -> Change:
+    """The row of an unchanged preset; :class:`SettingsError` for another system."""
+    if system not in BASES:
+        raise SettingsError(f"The ablation changes {' or '.join(BASES)} (got {system!r})")
+    return BASES[system]
+
+
+def run_ablation(
+    plan: BenchmarkPlan, changes: Sequence[Change], output: str | Path, system: str = RECOMMENDED.name
+) -> pd.DataFrame:
+    """Train a preset, by default the recommended, and every change of it on every fold; return the answers.
 
     Pairs are those of the validation classes, since settings are chosen by them. Answers are kept in
     ``output/ablation/foldF/ROW.csv``: what is done is not done again. Of the plan, data, folds, seed, number
-    of pairs, and the settings of runs of the recommended system count.
+    of pairs, and the settings of runs of the system count.
 
     Raises:
+        SettingsError: if the system is none of the presets.
         DataError: if the folder holds answers of other settings, or there are no proposals of a row.
     """
-    frames = []
+    frames, base = [], base_of(system)
     given = {change.row: replace(plan, proposals=change.proposals) for change in changes if change.proposals}
     for fold in plan.folds:
         data: TaskData | None = None
-        for change in (BASE, *changes):
+        for change in (base, *changes):
             stem = Path(output) / "ablation" / f"fold{fold}" / _file_name(change.row)
-            training = {**plan.training_of(RECOMMENDED.name, fold), **change.training}
+            training = {**plan.training_of(system, fold), **change.training}
             about: dict[str, Any] = {**asdict(change), "training": training, "data": plan.data}
             about |= {"seed": plan.seed, "split": "validation", "num_pairs": plan.num_pairs}
+            about |= {} if system == RECOMMENDED.name else {"system": system}
             answers, settings = stem.with_suffix(".csv"), stem.with_suffix(".json")
             if settings.exists() and json.loads(settings.read_text()) != json.loads(json.dumps(about)):
                 raise DataError(f"{settings} is of a run with other settings; choose another output folder")
@@ -151,7 +174,7 @@ def run_ablation(plan: BenchmarkPlan, changes: Sequence[Change], output: str | P
                 data = data or plan.load(fold)
                 print(f"{plan.data}, fold {fold}: {change.row}")
                 write_json(settings, about)
-                localizer = _trained(change, training, data, stem)
+                localizer = _trained(system, change, training, data, stem)
                 if change.row in given:
                     localizer.proposals = given[change.row].load(fold).proposals
                 pairs = spread_pairs(data.splits["validation"], plan.num_pairs)
@@ -162,14 +185,15 @@ def run_ablation(plan: BenchmarkPlan, changes: Sequence[Change], output: str | P
     return pd.concat(frames, ignore_index=True)
 
 
-def _trained(change: Change, training: Mapping[str, Any], data: TaskData, stem: Path) -> Localizer:
+def _trained(name: str, change: Change, training: Mapping[str, Any], data: TaskData, stem: Path) -> Localizer:
     if change.trains:
         if (stem / "model").exists():
             return Localizer.from_pretrained(stem / "model")
-        system = replace(RECOMMENDED, row=change.row, kin="own" if change is BASE else "ablation")
+        kin: Kin = "own" if change is BASES[name] else "ablation"
+        system = replace(find_learned(name), row=change.row, kin=kin)
         begun = (stem / "checkpoints" / "last.ckpt").exists()
         return train_system(system, data, stem, change.model, training, calibrated=False, resume=begun)
-    asked = Localizer.from_pretrained(stem.with_name(_file_name(BASE.row)) / "model")
+    asked = Localizer.from_pretrained(stem.with_name(_file_name(BASES[name].row)) / "model")
     asked.name = change.row
     if change.windows:
         if not isinstance(asked.proposals, SlidingWindows):

@@ -12,7 +12,7 @@ import pandas as pd
 
 from vreloc_pyg.datasets.tasks import TASKS
 from vreloc_pyg.evaluation import difference_table, format_intervals, recall, result_table, to_markdown
-from vreloc_pyg.experiments.ablation import BASE, choose_changes, other_proposals, run_ablation
+from vreloc_pyg.experiments.ablation import base_of, choose_changes, other_proposals, run_ablation
 from vreloc_pyg.experiments.compare import print_table
 from vreloc_pyg.experiments.plan import BenchmarkPlan, shown_words
 from vreloc_pyg.experiments.runs import mean_recall, run_benchmark, spread_pairs
@@ -61,20 +61,25 @@ def benchmark_systems(plan: BenchmarkPlan, output: str | Path, readme: str | Pat
 
 
 def ablate_settings(
-    plan: BenchmarkPlan, changes: Sequence[str], output: str | Path, sources: Mapping[str, str] | None = None
+    plan: BenchmarkPlan,
+    changes: Sequence[str],
+    output: str | Path,
+    sources: Mapping[str, str] | None = None,
+    system: str = RECOMMENDED.name,
 ) -> None:
     """Run an ablation and write models, answers, ``ablation.md`` and ``ablation.csv`` into ``output``.
 
     ``changes`` are as of :func:`.ablation.choose_changes`, ``sources`` of :func:`.ablation.other_proposals`.
     """
-    sources = sources or {}
+    sources, base = sources or {}, base_of(system)
     rows = (*choose_changes(changes), *other_proposals(sources))
-    own = plan.training.get(RECOMMENDED.name)  # the one system there is: its settings stand without its name
+    own = plan.training.get(system)  # the one system there is: its settings stand without its name
     command = ["vreloc", "ablate", *replace(plan, training={}).words(), "--changes", shown_words(changes)]
+    command += [] if system == RECOMMENDED.name else ["--system", system]
     command += ["--training", json.dumps(dict(own))] if own else []
     command += ["--sources", json.dumps(dict(sources))] if sources else []
     command += ["--output", str(output)]
-    frame = run_ablation(plan, rows, output)
+    frame = run_ablation(plan, rows, output, system)
     results = result_table(frame)
     results.insert(2, "parameters", frame.groupby("system", sort=False)["parameters"].first().to_numpy())
     shown = ["system", "parameters", *(f"R@1({t:g})" for t in (0.5, 0.7, 0.9)), "R@1 avg", "mean tIoU"]
@@ -85,9 +90,9 @@ def ablate_settings(
         "Made by",
         f"```sh\n{shlex.join(command)}\n```",
         to_markdown(format_intervals(results)[[*shown, "ms/query"]]),
-        f"## Differences from: {BASE.row}",
+        f"## Differences from: {base.row}",
         "Percentage points on the same queries, paired 95 % intervals.",
-        to_markdown(format_intervals(difference_table(frame, BASE.row))),
+        to_markdown(format_intervals(difference_table(frame, base.row))),
     ]
     write_text(Path(output) / "ablation.md", "\n\n".join(part.rstrip() for part in parts) + "\n")
     write_text(Path(output) / "ablation.csv", results.to_csv(index=False))
