@@ -1,5 +1,7 @@
 """Single steps against whole clips: the paper's phenomenon, its oracles, and sets made to show it or not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,7 @@ from scipy.stats import spearmanr
 
 from tests.report.pictures import count
 from vreloc_pyg import cli
-from vreloc_pyg.datasets.splits import Query, Reference, RelocalizationSplit
+from vreloc_pyg.datasets.splits import Query, Reference, RelocalizationSplit, StoredQuery, StoredReference
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.experiments.phenomenon import (
     ALL_STEPS,
@@ -148,6 +150,38 @@ def test_the_seed_decides_which_of_many_pairs_are_compared():
         assert one[label].same[key].shape == (MOST_PAIRS, 1)
         assert (one[label].same[key] == again[label].same[key]).all()
         assert not (one[label].same[key] == other[label].same[key]).all()
+
+
+class Counted:
+    """Features in a store, which counts how often it is read."""
+
+    reads = 0
+
+    def __init__(self, features):
+        self.features, self.num_steps = features, len(features)
+
+    def read(self):
+        Counted.reads += 1
+        return self.features
+
+
+def test_stored_features_give_the_same_and_are_read_once():
+    split = split_of([(label, f"{label}{i}", torch.randn(5, 3)) for label in "ab" for i in range(4)])
+    stored = replace(
+        split,
+        queries=[
+            StoredQuery(Counted(q.features), 1.0, q.label, q.video_id, q.sources) for q in split.queries
+        ],
+        references=[
+            StoredReference(Counted(r.features), 1.0, r.segments, r.labels, r.video_id, r.sources)
+            for r in split.references
+        ],
+    )
+    Counted.reads = 0
+    pd.testing.assert_frame_equal(
+        class_table(measure_phenomenon([stored])), class_table(measure_phenomenon([split]))
+    )
+    assert Counted.reads == 2 * 8  # a query and an instance for each clip
 
 
 def test_a_class_of_one_source_is_left_out_and_two_are_needed(tmp_path):

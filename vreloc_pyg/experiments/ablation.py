@@ -31,7 +31,6 @@ class Change:
 
     Args:
         row: its name in the table.
-        group: its heading.
         model: settings of network, pairs and answers.
         training: settings of the run.
         windows: settings of the sliding windows that are ranked.
@@ -42,7 +41,6 @@ class Change:
     """
 
     row: str
-    group: str
     model: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     windows: Mapping[str, Any] = field(default_factory=dict)
@@ -56,13 +54,12 @@ class Change:
 
 
 #: The row without any change, of each preset that is changed.
-BASES = {RECOMMENDED.name: Change("recommended", ""), PAPER.name: Change("paper", "")}
+BASES = {RECOMMENDED.name: Change("recommended"), PAPER.name: Change("paper")}
 
 #: The paper's Table 3: n layers by the scales 1 to k. Its ninth field, n = 2 and k = 1, 2, 3, is no change.
 TABLE_3 = tuple(
     Change(
         f"n = {layers}, k = {', '.join(map(str, range(1, last + 1)))}",
-        "layers and scales",
         model={"num_layers": layers, "scales": list(range(1, last + 1))},
     )
     for layers in (1, 2, 3)
@@ -72,44 +69,42 @@ TABLE_3 = tuple(
 
 #: The paper's CNN and graph types (section 4.4), other lengths of clips, and other numbers of windows.
 GRAPH_CHANGES = (
-    Change("CNN (no graph)", "graph", model={"aggregate": False}),
-    Change("binary weights", "graph", model={"weight": "binary"}),
-    Change("exponential weights", "graph", model={"weight": "exponential"}),
-    Change("Laplacian weights", "graph", model={"weight": "laplacian"}),
-    Change("T = 8", "steps", model={"num_steps": 8}),
-    Change("T = 32", "steps", model={"num_steps": 32}),
-    Change("T = 16, padded and masked", "steps", model={"fit": "pad", "nodes": "features"}),
+    Change("CNN (no graph)", model={"aggregate": False}),
+    Change("binary weights", model={"weight": "binary"}),
+    Change("exponential weights", model={"weight": "exponential"}),
+    Change("Laplacian weights", model={"weight": "laplacian"}),
+    Change("T = 8", model={"num_steps": 8}),
+    Change("T = 32", model={"num_steps": 32}),
+    Change("T = 16, padded and masked", model={"fit": "pad", "nodes": "features"}),
     Change(
         "T = 16, padded, not masked",
-        "steps",
         model={"mask_padding": False, "fit": "pad", "nodes": "features"},
     ),
-    Change("half as many windows", "proposals", windows={"overlap": 0.4}),
-    Change("twice as many windows", "proposals", windows={"overlap": 0.85}),
+    Change("half as many windows", windows={"overlap": 0.4}),
+    Change("twice as many windows", windows={"overlap": 0.85}),
 )
 
 #: What the recommended preset adds to the paper's, each taken away.
 RECIPE_CHANGES = (
-    Change("features as nodes", "nodes", model={"nodes": "features"}),
-    Change("no context", "nodes", model={"context": 0.0}),
-    Change("no mirror image", "nodes", model={"mirror_index": [], "mirror_sign": []}),
-    Change("no pair features", "heads", model={"pair_features": False}),
-    Change("one pool", "heads", model={"pool": "all"}),
-    Change("no residuals", "network", model={"residual": False}),
-    Change("no input normalisation", "network", model={"input_norm": False}),
-    Change("64 channels", "network", model={"hidden_channels": 64}),
-    Change("triplet loss", "loss", training={"loss": "triplet", "reduction": "mean"}),
-    Change("flatter targets (temperature .2)", "loss", training={"overlap_temperature": 0.2}),
-    Change("sharper targets (temperature .05)", "loss", training={"overlap_temperature": 0.05}),
-    Change("12 candidates", "sampling", training={"num_candidates": 12}),
-    Change("no augmentation", "training", training={"augment": False}),
-    Change("weights not averaged", "training", training={"ema_decay": None}),
-    Change("no search about the best windows", "answers", answers={"search": 0}),
-    Change("refined by offsets", "answers", answers={"refine": True}),
-    Change("refined by boundaries", "answers", model={"regression": "boundaries", "refine": True}),
+    Change("features as nodes", model={"nodes": "features"}),
+    Change("no context", model={"context": 0.0}),
+    Change("no mirror image", model={"mirror_index": [], "mirror_sign": []}),
+    Change("no pair features", model={"pair_features": False}),
+    Change("one pool", model={"pool": "all"}),
+    Change("no residuals", model={"residual": False}),
+    Change("no input normalisation", model={"input_norm": False}),
+    Change("64 channels", model={"hidden_channels": 64}),
+    Change("triplet loss", training={"loss": "triplet", "reduction": "mean"}),
+    Change("flatter targets (temperature .2)", training={"overlap_temperature": 0.2}),
+    Change("sharper targets (temperature .05)", training={"overlap_temperature": 0.05}),
+    Change("12 candidates", training={"num_candidates": 12}),
+    Change("no augmentation", training={"augment": False}),
+    Change("weights not averaged", training={"ema_decay": None}),
+    Change("no search about the best windows", answers={"search": 0}),
+    Change("refined by offsets", answers={"refine": True}),
+    Change("refined by boundaries", model={"regression": "boundaries", "refine": True}),
     Change(
         "refined by boundaries, no search",
-        "answers",
         model={"regression": "boundaries", "refine": True, "search": 0},
     ),
 )
@@ -124,7 +119,7 @@ def other_proposals(sources: Mapping[str, str]) -> tuple[Change, ...]:
     for row in sources:
         if row in taken:
             raise SettingsError(f"The ablation has a row {row!r} already; give these proposals another name")
-    return tuple(Change(row, "proposals", proposals=path) for row, path in sources.items())
+    return tuple(Change(row, proposals=path) for row, path in sources.items())
 
 
 def choose_changes(names: Sequence[str]) -> tuple[Change, ...]:

@@ -84,7 +84,7 @@ def ablate_settings(
     results.insert(2, "parameters", frame.groupby("system", sort=False)["parameters"].first().to_numpy())
     shown = ["system", "parameters", *(f"R@1({t:g})" for t in (0.5, 0.7, 0.9)), "R@1 avg", "mean tIoU"]
     parts = [
-        f"# MGFFNet on {plan.data}: one setting changed at a time",
+        f"# MGFFNet on {plan.data}: settings changed",
         f"Answers on the *validation* classes of {len(plan.folds)} class folds, {results['N'].iloc[0]} "
         "queries; R@1 in %, in brackets 95 % intervals.",
         "Made by",
