@@ -132,7 +132,7 @@ FEW = [video(f"v{i}", (1, 4, label)) for i, label in enumerate("aabc")]
     ("videos", "problem"),
     [
         (VIDEOS, "knows nothing of 1 classes, first 'd' of video 'v2'"),
-        (FEW, "No class of the validation split of dataset is shown by two videos"),
+        (FEW, "No class of the validation split of dataset is shown by two videos without"),
         ([], "Found no annotated instance in dataset"),
     ],
 )

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vreloc_pyg.datasets import Folder, validate_csv
+from vreloc_pyg.datasets import Folder, validate_folder
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.features.store import open_store
 
@@ -16,7 +16,7 @@ def write(tmp_path, *lines, header=HEADER, name="annotations.csv", encoding="utf
 
 
 def problems(path, store=None):
-    return [(one.line, one.message, one.severity) for one in validate_csv(path, store)]
+    return [(one.line, one.message, one.severity) for one in validate_folder(path, store)]
 
 
 def features(tmp_path, videos="abc", num_steps=40, metadata='{"frames_per_step": 10, "frame_rate": 40}'):
@@ -43,7 +43,7 @@ def test_a_good_file(tmp_path, options):
     assert dataset.classes == ("jump", "run", "sit")
     instances = {one.video_id: one.instances for one in dataset.videos}
     assert instances["a"] == ((1.0, 4.0, "run"), (5.0, 9.0, "jump"))
-    assert Folder(path).path == path
+    assert Folder(path).classes == dataset.classes
 
 
 def test_splits_of_a_good_file(tmp_path):
@@ -96,7 +96,9 @@ def test_every_problem_is_found_in_one_pass(tmp_path):
         (17, "overlaps line 2: both are 'run' in 'a'", "error"),
         (18, "'alone' is in one video only: there is no other to look for it in", "warning"),
     ]
-    with pytest.raises(DataError, match=r"annotations.csv, line 8: .*; line 9: .*; line 10: .*; 7 more, see"):
+    with pytest.raises(
+        DataError, match=r"annotations.csv, line 8: .*csv, line 9: .*, line 10: .*; 7 more, see"
+    ):
         Folder(tmp_path)
 
 
@@ -134,7 +136,7 @@ def test_headers(tmp_path, header, problem):
 def test_empty_files_and_few_classes(tmp_path):
     (tmp_path / "empty.csv").write_text("")
     assert problems(tmp_path / "empty.csv")[0][1].startswith("the file is empty")
-    assert problems(write(tmp_path))[0][1] == "there is no annotation below the header"
+    assert problems(write(tmp_path))[0][1] == "there is no line below the header"
     (only,) = (one for one in problems(write(tmp_path, *GOOD[:4])) if one[2] == "error")
     assert only[1] == "there are 2 classes; training, validation and test need one each"
 
@@ -158,7 +160,7 @@ def test_features_of_unknown_rate(tmp_path):
 
 def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(DataError, match="Cannot read"):
-        validate_csv(tmp_path / "nowhere.csv")
+        validate_folder(tmp_path / "nowhere.csv")
     with pytest.raises(DataError, match=r"annotations.csv or one \*.csv in .* \(found 0\)"):
         Folder(tmp_path)
     write(tmp_path, "é,1,4,run", name="latin.csv", encoding="latin-1")

@@ -49,7 +49,7 @@ def test_a_data_set_of_ones_own_is_one_entry(monkeypatch, tmp_path, skeleton):
     """With three folds; poses do not decide how many there are."""
 
     def made(seed):
-        return small_synthetic(seed=seed, num_features=8 if skeleton is None else 140).splits()
+        return small_synthetic(seed=seed, num_features=8 if skeleton is None else 120).splits()
 
     def splits(request: Request) -> Loaded:
         return Loaded(made(10 * request.seed + request.fold), ("mended",))

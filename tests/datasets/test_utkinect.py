@@ -3,8 +3,6 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tests.datasets.conftest import split_checksum, write_labels, write_recording
 from vreloc_pyg.datasets.splits import Reference
@@ -14,7 +12,6 @@ from vreloc_pyg.datasets.utkinect import (
     UTKinect,
     cut_query,
     person,
-    stretches_without,
     utkinect_folds,
     utkinect_reloc,
 )
@@ -171,64 +168,6 @@ def test_queries_are_cut_at_their_own_instance():
     assert steps == [[2, 3], [6, 7, 8, 9], list(range(18, 25))]
     assert [query.label for query in queries] == ["run", "sit", "run"]
     assert {query.video_id for query in queries} == {"s04_e01"}
-
-
-def test_stretches_hand_worked():
-    segments = [[1.0, 2.2], [3.1, 4.0], [4.5, 6.0], [6.0, 8.0], [9.0, 11.0]]
-    reference = counting_reference(segments, ["run", "sit", "run", "run", "sit"])
-    first, second = stretches_without(reference, ["run"])
-    assert (first.video_id, second.video_id) == ("s04_e01/0", "s04_e01/1")
-    assert first.features[:, 0].tolist() == [0, 1, 2, 3, 4, 5]  # up to 3.0 s
-    assert first.segments.tolist() == [[1.0, pytest.approx(2.2)]]
-    assert second.features[:, 0].tolist() == list(range(8, 18))  # 4.0 s to 9.0 s
-    assert second.segments.tolist() == [[0.5, 2.0], [2.0, 4.0]]
-    assert second.comes_from("s04_e01")
-    assert person(second) == "s04"
-
-
-def test_a_held_out_instance_may_lie_within_another():
-    segments = [[0.0, 10.0], [2.0, 3.0], [4.0, 6.0], [11.0, 12.0]]
-    reference = counting_reference(segments, ["sit", "push", "run", "run"])
-    (part,) = stretches_without(reference, ["run"])
-    assert part.features[:, 0].tolist() == list(range(20, 30))
-    assert part.segments.tolist() == [[1.0, 2.0]]
-
-
-# Times are multiples of .1 s, so that rounding decides nothing; segments may overlap and nest.
-layouts = st.lists(
-    st.tuples(st.integers(0, 139), st.integers(1, 25), st.sampled_from("abc")).map(
-        lambda item: (item[0] / 10, min(150, item[0] + item[1]) / 10, item[2])
-    ),
-    min_size=2,
-    max_size=8,
-)
-
-
-@settings(max_examples=300)
-@given(layouts, st.sampled_from(["a", "ab", "abc", ""]))
-def test_stretches_are_the_runs_of_steps_that_show_no_held_out_class(layout, kept):
-    reference = counting_reference([[s, e] for s, e, _ in layout], [label for *_, label in layout])
-    held_out = [(round(10 * s), round(10 * e)) for s, e, label in layout if label not in kept]
-    free = [all(5 * t + 5 <= s or 5 * t >= e for s, e in held_out) for t in range(30)]
-    expected = []
-    for first in range(30):
-        if free[first] and (first == 0 or not free[first - 1]):
-            last = next((t for t in range(first, 30) if not free[t]), 30)
-            inside = [
-                (s - first / 2, e - first / 2, label)
-                for s, e, label in layout
-                if label in kept and first / 2 <= s and e <= last / 2
-            ]
-            if inside:
-                expected.append((list(range(first, last)), inside))
-    parts = stretches_without(reference, sorted(kept))
-    assert [part.features[:, 0].tolist() for part in parts] == [steps for steps, _ in expected]
-    for number, (part, (_, inside)) in enumerate(zip(parts, expected, strict=True)):
-        assert part.labels == tuple(label for *_, label in inside)
-        bounds = torch.tensor([[s, e] for s, e, _ in inside], dtype=torch.float64)
-        torch.testing.assert_close(part.segments, bounds, rtol=0, atol=1e-9)
-        assert part.video_id == f"s04_e01/{number}"
-        assert part.sources == ("s04_e01",)
 
 
 @pytest.fixture

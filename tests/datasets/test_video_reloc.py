@@ -27,7 +27,7 @@ def test_queries_and_references_are_the_published_stretches(tmp_path):
     assert torch.equal(reference.features, store.read("val1", 3, 23))
     assert reference.segments.tolist() == [[2.0, 9.0]]
     assert (reference.video_id, reference.sources, reference.offset_s) == ("val1#3", ("val1",), 3.0)
-    assert reference.comes_from(query.video_id)
+    assert reference.shares_source(query)
     assert len({one.video_id for one in split.references}) == 6
     assert len(split) == 6
     assert reloc.lengths["val1"] == 40

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -47,9 +49,12 @@ def test_widths_and_groups(skeleton):
     features = features_of(joints, skeleton)
     assert features.dtype == np.float32
     assert features.shape == (7, skeleton.num_features)
+    positions, velocities = skeleton.feature_groups()
     size = skeleton.num_joints * skeleton.num_dims
-    assert skeleton.feature_groups() == ((0, size), (size, 2 * size))
-    assert skeleton.num_features == (52 if skeleton is PENN_SKELETON else 120)
+    assert (positions, velocities) == ((0, size), (size, 2 * size))
+    assert skeleton.num_features == 2 * size == (52 if skeleton is PENN_SKELETON else 120)
+    grouped = replace(skeleton, groups=((0, 3), (5, 9)))
+    assert grouped.feature_groups() == ((0, 3), (5, 9))
 
 
 @both_skeletons

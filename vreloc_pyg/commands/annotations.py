@@ -4,21 +4,21 @@ from __future__ import annotations
 
 
 def validate(*, annotations: str, features: str | None = None) -> int:
-    """List every problem of a CSV of annotations, with line numbers; exit code 2 if there is an error.
+    """List every problem of your own data set, with files and lines; exit code 2 if there is an error.
 
     Args:
-        annotations: CSV with the columns video, start_s, end_s and label.
-        features: feature store that must hold the videos.
+        annotations: CSV with the columns video, start_s, end_s and label, or the folder of a data set.
+        features: feature store that must hold the videos; by default the one in the folder.
 
     Example:
         vreloc validate --annotations annotations.csv --features features.h5
     """
-    from vreloc_pyg.datasets.folder import validate_csv
+    from vreloc_pyg.datasets.folder import validate_folder
     from vreloc_pyg.features.store import open_store
 
-    found = validate_csv(annotations, None if features is None else open_store(features))
+    found = validate_folder(annotations, None if features is None else open_store(features))
     for problem in found:
-        print(f"{annotations}, line {problem.line}: {problem.severity}: {problem.message}")
+        print(problem)
     errors = sum(problem.severity == "error" for problem in found)
     print(f"{errors} errors, {len(found) - errors} warnings")
     return 2 if errors else 0

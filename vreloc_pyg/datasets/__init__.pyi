@@ -1,7 +1,8 @@
 from .activitynet import ActivityNet as ActivityNet
 from .augmentation import Augmentation as Augmentation
-from .folder import Folder as Folder, validate_csv as validate_csv
+from .folder import Folder as Folder, validate_folder as validate_folder
 from .folds import ClassFold as ClassFold, class_folds as class_folds, class_split as class_split
+from .own_task import own_task as own_task
 from .penn_action import (
     PennAction as PennAction,
     penn_action_reloc as penn_action_reloc,

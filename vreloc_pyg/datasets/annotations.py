@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import numpy as np
 import torch
 
-from vreloc_pyg.datasets.folds import SPLITS, ClassFold, class_split
+from vreloc_pyg.datasets.class_splits import class_splits
+from vreloc_pyg.datasets.folds import ClassFold, class_split
 from vreloc_pyg.datasets.reading import DURATION_TOLERANCE, SHOWN, Instance, Notes
-from vreloc_pyg.datasets.splits import RelocalizationSplit, StoredQuery, StoredReference
-from vreloc_pyg.datasets.stretches import Stretch, stretches_between
+from vreloc_pyg.datasets.splits import Reference, RelocalizationSplit, StoredReference
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.features.lazy import AbsentFeatures, LazyFeatures
 from vreloc_pyg.features.store import FeatureSlice, FeatureStore
@@ -30,12 +29,14 @@ class AnnotatedVideo:
         duration_s: in seconds; ``None`` where only the features know it.
         instances: ``(start_s, end_s, label)`` of each.
         num_frames: where it is known; with the duration it gives the frame rate.
+        sources: people, scenes or longer videos that it shares with others.
     """
 
     video_id: str
     duration_s: float | None
     instances: tuple[Instance, ...]
     num_frames: int | None = None
+    sources: tuple[str, ...] = ()
 
     @property
     def labels(self) -> set[str]:
@@ -122,15 +123,23 @@ class AnnotatedDataset:
                 their video, or a split has no pair.
         """
         chosen = self.class_split(seed) if classes is None else classes
-        check_classes(chosen, self.videos)
+        references = self.references(store, skip_missing)
+        return class_splits(self.name, references, chosen, seed=seed)
+
+    def references(self, store: FeatureStore | None = None, skip_missing: bool = False) -> list[Reference]:
+        """Every video, whole, by id; arguments and errors as of :meth:`splits`."""
         timings = self._timings(store, skip_missing)
-        videos = [one for one in self.videos if one.video_id in timings]
-        videos = [within(one, *timings[one.video_id], self._notes) for one in videos]
-        videos.sort(key=lambda video: video.video_id)
-        return {
-            name: self._split(name, videos, set(getattr(chosen, name)), store, timings, seed)
-            for name in SPLITS
-        }
+        found: list[Reference] = []
+        for video in sorted(self.videos, key=lambda video: video.video_id):
+            if video.video_id not in timings:
+                continue
+            steps, step_s = timings[video.video_id]
+            kept = within(video, steps, step_s, self._notes)
+            bounds = torch.tensor([one[:2] for one in kept.instances], dtype=torch.float64).reshape(-1, 2)
+            labels = tuple(label for _, _, label in kept.instances)
+            features = features_of(store, video.video_id, 0, steps)
+            found.append(StoredReference(features, step_s, bounds, labels, video.video_id, video.sources))
+        return found
 
     def _timings(self, store: FeatureStore | None, skip_missing: bool) -> dict[str, tuple[int, float]]:
         """Steps and seconds per step of every video with usable features."""
@@ -155,68 +164,6 @@ class AnnotatedDataset:
             for one in where:
                 self._notes.add(f"{kind}, left out", one)
         return timings
-
-    def _split(
-        self,
-        name: str,
-        videos: Sequence[AnnotatedVideo],
-        classes: set[str],
-        store: FeatureStore | None,
-        timings: Mapping[str, tuple[int, float]],
-        seed: int,
-    ) -> RelocalizationSplit:
-        queries: list[StoredQuery] = []
-        references: list[StoredReference] = []
-        for video in videos:
-            steps, step_s = timings[video.video_id]
-            labels = [label for _, _, label in video.instances]
-            if not set(labels) & classes:
-                continue
-            spans = [one[:2] for one in video.instances]
-            whole = Stretch(0, steps, list(range(len(spans))))
-            parts = stretches_between(spans, labels, classes, step_s, steps) if name == "train" else [whole]
-            for number, part in enumerate(parts):
-                uncut = part == whole
-                start_s, length_s = part.first * step_s, (part.last - part.first) * step_s
-                bounds = torch.tensor([spans[i] for i in part.inside], dtype=torch.float64) - start_s
-                reference = StoredReference(
-                    features_of(store, video.video_id, part.first, part.last),
-                    step_s,
-                    bounds.clamp(min=0, max=length_s),
-                    tuple(labels[i] for i in part.inside),
-                    video.video_id if uncut else f"{video.video_id}/{number}",
-                    () if uncut else (video.video_id,),
-                    start_s,
-                )
-                references.append(reference)
-                for label in sorted(classes & set(reference.labels)):
-                    for start, stop in (reference.steps_of(label) + part.first).tolist():
-                        clip = features_of(store, video.video_id, start, stop)
-                        queries.append(StoredQuery(clip, step_s, label, video.video_id))
-        pairs = draw_pairs(queries, references, seed)
-        if not pairs:
-            raise DataError(
-                f"No class of the {name} split of {self.name} is shown by two videos: nothing to look for"
-            )
-        return RelocalizationSplit(f"{self.name}-{name}", queries, references, pairs)
-
-
-def draw_pairs(
-    queries: Sequence[StoredQuery], references: Sequence[StoredReference], seed: int
-) -> list[tuple[int, int]]:
-    """For each query one other video that shows its class, where there is one."""
-    by_label: dict[str, list[int]] = {}
-    for index, reference in enumerate(references):
-        for label in sorted(set(reference.labels)):
-            by_label.setdefault(label, []).append(index)
-    rng = np.random.default_rng([seed, 1])
-    pairs = []
-    for index, query in enumerate(queries):
-        others = [i for i in by_label[query.label] if not references[i].shares_source(query)]
-        draw = rng.random()  # drawn for every query, so that one query's fate does not move the next one's
-        if others:
-            pairs.append((index, others[int(draw * len(others))]))
-    return pairs
 
 
 def within(video: AnnotatedVideo, steps: int, step_s: float, notes: Notes) -> AnnotatedVideo:
@@ -257,16 +204,3 @@ def step_timing(video: AnnotatedVideo, store: FeatureStore | None) -> tuple[int,
     if duration_s is not None and abs(lasting - duration_s) > max(DURATION_TOLERANCE * duration_s, step_s):
         return 0, 0.0, f"lasts {lasting:.1f} s by its features and {duration_s:.1f} s by its annotations"
     return steps, step_s, ""
-
-
-def check_classes(classes: ClassFold, videos: Sequence[AnnotatedVideo]) -> None:
-    """Raise :class:`DataError` if a video shows a class that the class split does not know."""
-    known = {*classes.train, *classes.validation, *classes.test}
-    unknown = [(video.video_id, label) for video in videos for label in sorted(video.labels - known)]
-    if unknown:
-        video_id, label = unknown[0]
-        number = len({label for _, label in unknown})
-        raise DataError(
-            f"The class split knows nothing of {number} classes, first {label!r} of video {video_id!r}; "
-            "draw one for this data with `vreloc split`"
-        )

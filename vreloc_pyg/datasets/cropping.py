@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor
 
-from vreloc_pyg.datasets.splits import Reference, StoredReference, changed
-from vreloc_pyg.features.lazy import LazyFeatures
+from vreloc_pyg.datasets.splits import Reference, changed, cut
 from vreloc_pyg.segments import seconds_to_steps
 
 
@@ -33,25 +30,5 @@ def crop_reference(reference: Reference, rng: np.random.Generator, probability: 
     segments = (reference.segments - start * step).clamp(min=0, max=(stop - start) * step)
     offset_s = reference.offset_s + start * step
     sources = reference.sources or (reference.video_id,)
-    if isinstance(reference, StoredReference):
-        features: dict[str, object] = {"stored": CroppedFeatures(reference.stored, start, stop)}
-    else:
-        features = {"features": reference.features[start:stop]}
-    return changed(reference, segments=segments, sources=sources, offset_s=offset_s, **features)
-
-
-@dataclass(frozen=True)
-class CroppedFeatures:
-    """Steps ``start`` to ``stop`` of stored features."""
-
-    stored: LazyFeatures
-    start: int
-    stop: int
-
-    @property
-    def num_steps(self) -> int:
-        return self.stop - self.start
-
-    def read(self) -> Tensor:
-        """``[num_steps, F]`` float32."""
-        return self.stored.read()[self.start : self.stop]
+    cropped = cut(reference, start, stop)
+    return changed(cropped, segments=segments, sources=sources, offset_s=offset_s)

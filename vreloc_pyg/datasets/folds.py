@@ -38,18 +38,22 @@ class ClassFold:
     @classmethod
     def load(cls, path: str | Path) -> ClassFold:
         """The classes of a file of :meth:`save`; :class:`DataError` if it is none, or names a class twice."""
-        values = read_json(path)
+        return cls.of(read_json(path), str(path))
+
+    @classmethod
+    def of(cls, values: object, where: str) -> ClassFold:
+        """The classes of what :meth:`save` wrote, read from JSON; ``where`` is for its errors."""
         if not isinstance(values, dict) or not set(SPLITS) <= set(values) <= {*SPLITS, "name", "seed"}:
             raise DataError(
-                f"Expected the keys {', '.join(SPLITS)} in {path}, besides name and seed no other"
+                f"Expected the keys {', '.join(SPLITS)} in {where}, besides name and seed no other"
             )
         seen: dict[str, str] = {}
         for key in SPLITS:
             if not isinstance(values[key], list) or not all(isinstance(one, str) for one in values[key]):
-                raise DataError(f"Expected {key} in {path} as a list of class names")
+                raise DataError(f"Expected {key} in {where} as a list of class names")
             for label in values[key]:
                 if label in seen:
-                    raise DataError(f"{path} names the class {label!r} twice, in {seen[label]} and {key}")
+                    raise DataError(f"{where} names the class {label!r} twice, in {seen[label]} and {key}")
                 seen[label] = key
         return cls(*(tuple(sorted(values[key])) for key in SPLITS))
 

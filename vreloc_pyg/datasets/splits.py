@@ -245,6 +245,13 @@ def changed(clip: Clip, **values: object) -> Clip:
     return other
 
 
+def cut(clip: Clip, start: int, stop: int) -> Clip:
+    """A copy of a clip with only some of its steps, half-open; nothing is read of a stored one."""
+    if isinstance(clip, (StoredQuery, StoredReference)):
+        return changed(clip, stored=clip.stored.part(start, stop))
+    return changed(clip, features=clip.features[start:stop])
+
+
 def another_class(split: RelocalizationSplit) -> list[Query]:
     """For each pair of a split, a query of another class than the pair's own.
 

@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
+
 from vreloc_pyg.datasets.annotations import AnnotatedDataset
 from vreloc_pyg.datasets.folds import ClassFold
 from vreloc_pyg.datasets.splits import RelocalizationSplit
+from vreloc_pyg.features.metadata import FeatureMetadata
 from vreloc_pyg.features.store import FeatureStore
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.sequences.pose import Skeleton
@@ -47,12 +50,17 @@ class Loaded:
         notes: what was left out or mended, a sentence each.
         durations_s: seconds of every video that the annotations know, for lists of proposals.
         frame_rates: frames per second of every video, or of all of them.
+        skeleton, windows: in place of the task's own, where files decide them.
+        features: what features were made with that it found by itself.
     """
 
     splits: dict[str, RelocalizationSplit]
     notes: Sequence[str] = ()
     durations_s: Mapping[str, float] = field(default_factory=dict)
     frame_rates: Mapping[str, float] | float = 1.0
+    skeleton: Skeleton | None = None
+    windows: SlidingWindows | None = None
+    features: FeatureMetadata | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ class Task:
     Args:
         name: what commands call it; dashes may stand for its underscores.
         splits: reads or makes one fold.
-        folds: number of class folds.
+        folds: number of class folds, or what finds it out in a root.
         windows: sliding windows that its references are searched with by default; training draws none
             shorter, and answers are none longer.
         skeleton: of pose features; ``None`` for other features.
@@ -76,7 +84,7 @@ class Task:
 
     name: str
     splits: Callable[[Request], Loaded]
-    folds: int = 1
+    folds: int | Callable[[Path], int] = 1
     windows: SlidingWindows = STEP_WINDOWS
     skeleton: Skeleton | None = None
     aliases: tuple[str, ...] = ()
@@ -89,6 +97,22 @@ class Task:
     def names(self) -> tuple[str, ...]:
         """Everything it may be called."""
         return (self.name, self.name.replace("_", "-"), *self.aliases)
+
+    def num_folds(self, root: str | Path | None = None) -> int:
+        """Number of class folds of the data set in ``root``."""
+        return self.folds if isinstance(self.folds, int) else self.folds(Path(root or ""))
+
+
+def suiting_windows(training: RelocalizationSplit) -> SlidingWindows:
+    """Sliding windows for actions as long as those of a training split, or twice as long or half as long.
+
+    They reach from half the length that 5 % of its instances fall short of to twice that which 5 % exceed.
+    """
+    steps = [one.steps_of(label) for one in training.references for label in sorted(set(one.labels))]
+    lengths = torch.cat([one[:, 1] - one[:, 0] for one in steps]).double()
+    low, high = lengths.quantile(0.05), lengths.quantile(0.95)
+    shortest = max(2, int(low / 2))
+    return SlidingWindows(shortest, max(shortest, round(2 * float(high))))
 
 
 def annotated_task(name: str, annotations: Callable[[Path], AnnotatedDataset]) -> Task:

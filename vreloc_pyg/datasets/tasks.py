@@ -86,7 +86,7 @@ def load_task(
     Args:
         data: its name, one of :data:`TASKS`.
         root: folder of the data set's files, in its official layout; synthetic needs none.
-        fold: class fold, from 0; the pose data have five, the others one.
+        fold: class fold, from 0.
         seed: decides classes, pairs and draws.
         features: feature store, an HDF5 file or a folder of .npy, .npz or .safetensors; not for pose data.
         classes: class split, a file of ``vreloc split``; by default it is drawn.
@@ -99,8 +99,9 @@ def load_task(
         DataError: if files cannot be read, or features are missing.
     """
     task = find_task(data)
-    if not 0 <= fold < task.folds:
-        raise SettingsError(f"Data set {task.name!r} has folds 0 to {task.folds - 1} (got {fold})")
+    num_folds = task.num_folds(root)
+    if not 0 <= fold < num_folds:
+        raise SettingsError(f"Data set {task.name!r} has folds 0 to {num_folds - 1} (got {fold})")
     if seed < 0:
         raise SettingsError(f"Expected seed >= 0 (got {seed})")
     for wrong, why in (
@@ -116,7 +117,8 @@ def load_task(
     store = None if features is None else open_store(features)
     chosen = None if classes is None else ClassFold.load(classes)
     loaded = task.splits(Request(Path(root or ""), fold, seed, store, chosen, skip_missing))
-    source: ProposalSource = task.windows
+    windows = loaded.windows or task.windows
+    source: ProposalSource = windows
     if proposals is not None:
         source = load_proposals(proposals, loaded.durations_s, loaded.frame_rates)
         if proposal_cache is not None:
@@ -125,10 +127,10 @@ def load_task(
         task.name,
         loaded.splits,
         source,
-        task.skeleton,
-        task.windows.shortest,
-        task.windows.longest,
-        None if store is None else store.metadata,
+        loaded.skeleton or task.skeleton,
+        windows.shortest,
+        windows.longest,
+        loaded.features or (None if store is None else store.metadata),
         proposals is not None,
         loaded.notes,
     )

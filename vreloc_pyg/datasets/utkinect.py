@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vreloc_pyg.datasets.class_splits import stretches_without
 from vreloc_pyg.datasets.folds import SELECTION, ClassFold, class_folds
 from vreloc_pyg.datasets.splits import Query, Reference, RelocalizationSplit
-from vreloc_pyg.datasets.stretches import stretches_between
 from vreloc_pyg.datasets.task import Loaded, Task
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.files import read_lines
@@ -151,29 +151,6 @@ def cut_query(reference: Reference, index: int) -> Query:
     step, segment = reference.seconds_per_step, reference.segments[index : index + 1]
     ((start, end),) = seconds_to_steps(segment, step, reference.num_steps).tolist()
     return Query(reference.features[start:end], step, reference.labels[index], reference.video_id)
-
-
-def stretches_without(reference: Reference, kept: Sequence[str]) -> list[Reference]:
-    """The parts of a recording between instances of classes not in ``kept``.
-
-    A training recording must not show the classes held out for validation and test, not even as
-    background; every part that still holds a whole instance becomes a reference ``<video_id>/<number>``.
-    """
-    step = reference.seconds_per_step
-    spans = reference.segments.tolist()
-    parts = stretches_between(spans, reference.labels, kept, step, reference.num_steps)
-    return [
-        Reference(
-            reference.features[part.first : part.last],
-            step,
-            (reference.segments[part.inside] - part.first * step).clamp(min=0),
-            tuple(reference.labels[i] for i in part.inside),
-            f"{reference.video_id}/{number}",
-            (reference.video_id,),
-            part.first * step,
-        )
-        for number, part in enumerate(parts)
-    ]
 
 
 def utkinect_folds(seed: int = 0) -> list[ClassFold]:

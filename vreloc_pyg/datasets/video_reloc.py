@@ -20,7 +20,7 @@ from vreloc_pyg.datasets.reading import SHOWN, read_json, refuse
 from vreloc_pyg.datasets.splits import RelocalizationSplit, StoredQuery, StoredReference
 from vreloc_pyg.datasets.task import Loaded, Request, Task
 from vreloc_pyg.errors import DataError
-from vreloc_pyg.features.lazy import AbsentFeatures, LazyFeatures
+from vreloc_pyg.features.lazy import AbsentFeatures, FeaturePart, LazyFeatures
 from vreloc_pyg.features.store import FeatureSlice, FeatureStore
 
 FILES = {"train": "train.json", "validation": "val.json", "test": "test.json"}
@@ -239,6 +239,10 @@ class PaddedSlice:
         features = self.stored.read()
         missing = self.num_steps - len(features)
         return torch.cat([features, features[-1:].expand(missing, -1)])[: self.num_steps]
+
+    def part(self, start: int, stop: int) -> FeaturePart:
+        """Some of these steps."""
+        return FeaturePart(self, start, stop)
 
 
 def read_lengths(path: Path) -> dict[str, int]:

@@ -64,9 +64,10 @@ class BenchmarkPlan:
             find_learned(system)
         if "all" in self.model:
             raise SettingsError("Settings of a model are given by system: the networks differ")
-        wrong = [fold for fold in self.folds if not 0 <= fold < task.folds]
+        num_folds = task.num_folds(self.root)
+        wrong = [fold for fold in self.folds if not 0 <= fold < num_folds]
         if wrong or not self.folds:
-            raise SettingsError(f"{task.name} has folds 0 to {task.folds - 1} (got {wrong or 'none'})")
+            raise SettingsError(f"{task.name} has folds 0 to {num_folds - 1} (got {wrong or 'none'})")
         if self.max_pairs is not None and self.max_pairs < 1:
             raise SettingsError(f"Expected max_pairs >= 1 or none (got {self.max_pairs})")
         for fold in self.folds:
@@ -95,7 +96,7 @@ class BenchmarkPlan:
                 "--systems",
                 "all" if self.systems == choose_systems(["all"]) else shown_words(self.systems),
             ]
-        every = self.folds == choose_folds(["all"], self.data)
+        every = self.folds == choose_folds(["all"], self.data, self.root)
         words += ["--folds", "all" if every else shown_words(self.folds)]
         if self.features is not None:
             words += ["--features", Path(self.features).name]
@@ -135,14 +136,17 @@ def make_plan(dataset: str, systems: Sequence[str], folds: Sequence[str], **opti
     """
     given = {name: value for name, value in options.items() if value is not None}
     return BenchmarkPlan(
-        dataset, folds=choose_folds(folds, dataset), systems=choose_systems(systems), **given
+        dataset,
+        folds=choose_folds(folds, dataset, given.get("root")),
+        systems=choose_systems(systems),
+        **given,
     )
 
 
-def choose_folds(names: Sequence[str], data: str) -> tuple[int, ...]:
-    """Folds by number, or ``all``."""
+def choose_folds(names: Sequence[str], data: str, root: str | None = None) -> tuple[int, ...]:
+    """Folds by number, or ``all`` of the data set in ``root``."""
     if "all" in names:
-        return tuple(range(find_task(data).folds))
+        return tuple(range(find_task(data).num_folds(root)))
     if not all(name.isdigit() for name in names):
         raise SettingsError(f"Expected folds as numbers, or all (got {', '.join(names)})")
     return tuple(sorted({int(name) for name in names}))

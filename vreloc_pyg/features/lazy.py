@@ -20,6 +20,30 @@ class LazyFeatures(Protocol):
     def read(self) -> Tensor:
         """The features, ``[num_steps, F]`` float32."""
 
+    def part(self, start: int, stop: int) -> LazyFeatures:
+        """Some of the steps, half-open; nothing is read yet."""
+
+
+@dataclass(frozen=True)
+class FeaturePart:
+    """Half-open steps of stored features that are read whole."""
+
+    whole: LazyFeatures
+    start: int
+    stop: int
+
+    @property
+    def num_steps(self) -> int:
+        return self.stop - self.start
+
+    def read(self) -> Tensor:
+        """``[num_steps, F]`` float32."""
+        return self.whole.read()[self.start : self.stop]
+
+    def part(self, start: int, stop: int) -> FeaturePart:
+        """Some of these steps."""
+        return FeaturePart(self.whole, self.start + start, self.start + stop)
+
 
 @dataclass(frozen=True)
 class AbsentFeatures:
@@ -30,3 +54,7 @@ class AbsentFeatures:
     def read(self) -> Tensor:
         """Raises :class:`FeatureError`."""
         raise FeatureError("The data set was loaded without a feature store: give one as features")
+
+    def part(self, start: int, stop: int) -> AbsentFeatures:
+        """The length of a part."""
+        return AbsentFeatures(stop - start)

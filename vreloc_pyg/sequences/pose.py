@@ -4,31 +4,57 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from vreloc_pyg.errors import FeatureError, SettingsError
+from vreloc_pyg.settings import CheckedSettings, Count, Whole, Within
 
 FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Skeleton:
+class Skeleton(CheckedSettings):
     """What the numbers of a joint array mean.
 
     Args:
         num_joints: J.
-        num_dims: D, 2 for image and 3 for world coordinates.
-        centre: joints whose mean is the origin, usually both hips.
+        num_dims: D, 2 for image and 3 for world coordinates; the first one is to the side.
+        centre: joints, counted from 0, whose mean is the origin, usually both hips.
         mirror: for every joint, the joint it becomes when left and right are swapped.
+        groups: ranges of columns of :func:`pose_features` that belong together. (default: all positions, and
+            all velocities)
     """
 
-    num_joints: int
-    num_dims: int
-    centre: tuple[int, ...]
-    mirror: tuple[int, ...]
+    num_joints: Count
+    num_dims: Annotated[int, Within("[2, 3]")]
+    centre: tuple[Whole, ...]
+    mirror: tuple[Whole, ...]
+    groups: tuple[tuple[Whole, Whole], ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        joints = range(self.num_joints)
+        if not self.centre or not set(self.centre) <= set(joints):
+            raise SettingsError(f"Expected centre as joints from 0 to {joints[-1]} (got {self.centre})")
+        twice = [self.mirror[one] for one in self.mirror] if sorted(self.mirror) == list(joints) else []
+        if twice != list(joints):
+            raise SettingsError(
+                f"Expected mirror as all joints 0 to {joints[-1]}, of which some change places in twos "
+                f"(got {self.mirror})"
+            )
+        if {self.mirror[one] for one in self.centre} != set(self.centre):
+            raise SettingsError(
+                f"Expected a centre that stays where it is in a mirror, such as both hips (got {self.centre})"
+            )
+        if any(not low < high <= self.num_features for low, high in self.groups):
+            raise SettingsError(
+                f"Expected groups as ranges of the {self.num_features} columns of pose features "
+                f"(got {self.groups})"
+            )
 
     @property
     def num_features(self) -> int:
@@ -41,7 +67,9 @@ class Skeleton:
             raise SettingsError(f"Expected {self.num_features} pose features (got {num_features})")
 
     def feature_groups(self) -> tuple[tuple[int, int], ...]:
-        """Ranges of columns of positions and of velocities."""
+        """Ranges of columns that belong together, such as positions and velocities."""
+        if self.groups:
+            return self.groups
         size = self.num_joints * self.num_dims
         return (0, size), (size, 2 * size)
 

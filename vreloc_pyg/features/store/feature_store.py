@@ -111,6 +111,10 @@ class FeatureStore(ABC):
         """Length of a video in steps, without reading its features."""
         return self._shape(self._key(video_id))[0]
 
+    def width(self, video_id: str) -> int:
+        """F of a video, without reading its features."""
+        return self._shape(self._key(video_id))[1]
+
     def missing(self, video_ids: Iterable[str]) -> list[str]:
         """Those of the videos that the store lacks, sorted."""
         return sorted({video_id for video_id in video_ids if video_id not in self})
@@ -139,7 +143,8 @@ class FeatureStore(ABC):
                 )
             found = self._cache.get((key, start, stop))
             if found is None:
-                array = np.ascontiguousarray(self._rows(key, start, stop), dtype=np.float32)
+                rows = self._rows(key, start, stop).reshape(stop - start, width)
+                array = np.ascontiguousarray(rows, dtype=np.float32)
                 found = torch.from_numpy(array)
                 if not torch.isfinite(found).all():
                     step = start + int((~torch.isfinite(found)).any(1).nonzero()[0, 0])
@@ -156,7 +161,12 @@ class FeatureStore(ABC):
         return key
 
     def _check_shape(self, shape: tuple[int, ...], kind: str, what: str) -> tuple[int, int]:
-        """The shape of an array, or an error unless it is a matrix of numbers with at least one row."""
+        """Steps and width of an array; an error unless it is a matrix of numbers with at least one row.
+
+        Joints ``[num_steps, J, 2]`` or ``[num_steps, J, 3]`` count as a matrix of 2 or 3 J columns.
+        """
+        if len(shape) == 3 and shape[2] in (2, 3):
+            shape = shape[0], shape[1] * shape[2]
         if len(shape) != 2 or 0 in shape or kind not in "fiu":
             raise FeatureError(
                 f"Expected {what} in {self.path} as a matrix [num_steps, F] of numbers with a step "
@@ -181,6 +191,10 @@ class FeatureSlice:
     def read(self) -> Tensor:
         """``[num_steps, F]`` float32."""
         return self.store.read(self.video_id, self.start, self.stop)
+
+    def part(self, start: int, stop: int) -> FeatureSlice:
+        """Some of these steps."""
+        return FeatureSlice(self.store, self.video_id, self.start + start, self.start + stop)
 
 
 def read_metadata(text: str, path: str | Path) -> FeatureMetadata:
