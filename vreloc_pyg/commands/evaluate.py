@@ -14,6 +14,7 @@ def evaluate(
     output: str,
     split: Literal["validation", "test"] = "test",
     metrics: list[str] | None = None,
+    adapt: bool = False,
 ) -> None:
     """Evaluate a trained model beside Chance, the query-blind rules and the window rules.
 
@@ -24,6 +25,7 @@ def evaluate(
         split: whose pairs are answered.
         metrics: columns of the tables, such as [R@1(0.5),R@5(0.5),start error]; by default R@1 at eight
             thresholds, the mean tIoU and the errors of both ends in seconds.
+        adapt: put the model on features of another kind than it was trained on, where its weights allow it.
 
     Example:
         vreloc evaluate --checkpoint outputs/first/model --output outputs/first/test
@@ -33,6 +35,6 @@ def evaluate(
 
     chosen = METRICS if metrics is None else [metric_named(name) for name in metrics]
     data = task.load()
-    localizer = load_localizer(checkpoint, data)
+    localizer = load_localizer(checkpoint, data, adapt)
     print_table(evaluate_task(data, [localizer], output, split, chosen))
     print(f"\nTables are in {output}")

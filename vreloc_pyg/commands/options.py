@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from vreloc_pyg.errors import SettingsError
 
 if TYPE_CHECKING:
     from vreloc_pyg.datasets.tasks import TaskData
@@ -50,6 +52,20 @@ class TaskOptions:
         for note in found.notes:
             print(f"Note: {note}")
         return found
+
+    def load_all(self) -> list[TaskData]:
+        """The data of every name of a list, each of its own root; one without a comma is loaded alone."""
+        from vreloc_pyg.datasets.tasks import default_root, find_task
+
+        names = [name.strip() for name in self.data.split(",")]
+        if len(names) == 1:
+            return [self.load()]
+        given = None if self.root is None else [root.strip() for root in self.root.split(",")]
+        roots = [default_root(find_task(name)) for name in names] if given is None else given
+        if len(roots) != len(names):
+            raise SettingsError(f"Expected a root for each of {', '.join(names)} (got {self.root})")
+        places = (None if root is None else str(root) for root in roots)
+        return [replace(self, data=one, root=root).load() for one, root in zip(names, places, strict=True)]
 
 
 def words(values: Sequence[object] | int) -> list[str]:

@@ -21,6 +21,9 @@ def train(
 ) -> None:
     """Train a system; the best model on the validation classes is saved in OUTPUT/model.
 
+    With several data sets, as --data jhmdb-reloc,utkinect-reloc with a root each, every example is of one of
+    them; `vreloc evaluate --adapt` puts the model on any other.
+
     Args:
         task: the data.
         output: folder for checkpoints, curves, settings and the model.
@@ -38,7 +41,7 @@ def train(
 
     train_system(
         system,
-        task.load(),
+        task.load_all(),
         output,
         model,
         {"seed": task.seed, **(training or {})},

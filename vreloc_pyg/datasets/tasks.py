@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from os import environ
 from pathlib import Path
 
 from vreloc_pyg.datasets.annotations import AnnotatedDataset
@@ -68,6 +69,12 @@ def find_task(name: str) -> Task:
         if name in task.names:
             return task
     raise SettingsError(f"Unknown data set {name!r}; known are {', '.join(TASKS)}")
+
+
+def default_root(task: Task) -> Path | None:
+    """The folder of a data set's name within ``$VRELOC_DATA``, for what is read from files."""
+    place = environ.get("VRELOC_DATA")
+    return Path(place) / task.name if place and task.needs_root else None
 
 
 def load_task(

@@ -26,8 +26,9 @@ from vreloc_pyg.localization.localizer import Localizer
 from vreloc_pyg.proposals.source import ProposalSource
 from vreloc_pyg.segments import steps_to_seconds
 from vreloc_pyg.systems.catalog import fitted_rules
-from vreloc_pyg.systems.protocol import LocalizerProtocol
+from vreloc_pyg.systems.protocol import LocalizerProtocol, check_says_none
 from vreloc_pyg.systems.rules.window_rule import BEST_WINDOW_RULE
+from vreloc_pyg.systems.spec import Traits
 
 
 def candidate_recall(
@@ -42,11 +43,15 @@ def candidate_recall(
     return {f"{threshold:g}": value for threshold, value in zip(thresholds, recall.tolist(), strict=True)}
 
 
-def load_localizer(checkpoint: str | Path, data: TaskData) -> Localizer:
+def load_localizer(checkpoint: str | Path, data: TaskData, adapt: bool = False) -> Localizer:
     """A trained model for a task; its own proposals, unless the task was given some.
 
-    Raises :class:`FeatureError` if it was trained on features made in another way than the task's.
+    With ``adapt`` it is put on features of another kind than it was trained on
+    (:meth:`.Localizer.from_pretrained`), with the proposals of the task; else those are a
+    :class:`FeatureError`.
     """
+    if adapt:
+        return Localizer.from_pretrained(checkpoint, data.proposals, adapt_to=Traits.of(data))
     localizer = Localizer.from_pretrained(checkpoint, data.proposals if data.proposals_given else None)
     if localizer.features is not None and data.features is not None:
         check_metadata(localizer.features, data.features, f"the features of {data.name}")
@@ -70,7 +75,9 @@ def evaluate_task(
     recall = candidate_recall(pairs, data.proposals, thresholds_of(metrics) or THRESHOLDS)
     print("Recall of the candidate windows, % of queries: ", end="")
     print(", ".join(f"{value:.1f} at {threshold}" for threshold, value in recall.items()))
-    frame = evaluate([*fitted_rules(data), *localizers], pairs, metrics, progress)
+    systems = [*fitted_rules(data), *localizers]
+    check_says_none(systems, pairs)
+    frame = evaluate(systems, pairs, metrics, progress)
     write_text(output / "per_query.csv", frame.to_csv(index=False))
     table = result_table(frame, metrics)
     save_table(table, output / "results")

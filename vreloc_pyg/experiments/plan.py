@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from os import environ
 from pathlib import Path
 from typing import Any
 
-from vreloc_pyg.datasets.tasks import TaskData, find_task, load_task
+from vreloc_pyg.datasets.tasks import TaskData, default_root, find_task, load_task
 from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.systems.catalog import choose_systems, find_learned, find_system
 
@@ -56,8 +55,8 @@ class BenchmarkPlan:
     def __post_init__(self) -> None:
         task = find_task(self.data)
         object.__setattr__(self, "data", task.name)
-        if self.root is None and task.needs_root and environ.get("VRELOC_DATA"):
-            object.__setattr__(self, "root", str(Path(environ["VRELOC_DATA"]) / task.name))
+        if self.root is None and (root := default_root(task)) is not None:
+            object.__setattr__(self, "root", str(root))
         for system in self.systems:
             find_system(system)
         for system in {*self.training, *self.model} - {"all"}:

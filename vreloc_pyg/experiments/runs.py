@@ -21,7 +21,7 @@ from vreloc_pyg.experiments.train import train_system
 from vreloc_pyg.files import write_json, write_text
 from vreloc_pyg.localization.localizer import Localizer
 from vreloc_pyg.systems.catalog import find_system
-from vreloc_pyg.systems.protocol import LocalizerProtocol
+from vreloc_pyg.systems.protocol import LocalizerProtocol, check_says_none
 from vreloc_pyg.systems.spec import Control, LearnedSystem, Rule
 
 RECALL_NAME = "candidate_recall.json"
@@ -111,6 +111,7 @@ def _run_system(
         else:
             parameters = trained.num_parameters
         localizer = trained
+    check_says_none([localizer], pairs)
     asked = system.ask(pairs) if isinstance(system, Control) else None
     frame = evaluate([localizer], pairs, with_curve(), progress, ask=asked)
     frame = frame.assign(fold=fold, parameters=parameters)

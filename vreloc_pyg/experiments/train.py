@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,14 @@ from vreloc_pyg.datasets.tasks import TaskData
 from vreloc_pyg.localization.calibration import calibrate
 from vreloc_pyg.localization.localizer import Localizer
 from vreloc_pyg.systems.catalog import find_learned
+from vreloc_pyg.systems.mgffnet.pooled import pooled_recipe
 from vreloc_pyg.systems.spec import LearnedSystem, Traits
 from vreloc_pyg.training.run import train
 
 
 def train_system(
     system: str | LearnedSystem[Any],
-    data: TaskData,
+    data: TaskData | Sequence[TaskData],
     output: str | Path,
     model: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
@@ -35,21 +36,28 @@ def train_system(
 
     Args:
         system: a name of the catalog, or a spec of one's own.
-        data: its training split is trained on, its validation split chooses.
+        data: its training split is trained on, its validation split chooses. Of several, for systems whose
+            weights suit them all, the model is saved as that of the first.
         output: folder for the model, checkpoints and curves.
         model, training: settings of the network and of the run to replace.
-        calibrated: fit the probability that a reference shows the action at all, on the validation split.
+        calibrated: fit the probability that a reference shows the action at all, on the validation split;
+            never of several data sets.
         resume, progress, tensorboard, num_workers: of :func:`vreloc_pyg.training.run.train`.
     """
     spec = find_learned(system) if isinstance(system, str) else system
     run = spec.training_for(training)
     torch.manual_seed(run.seed)
-    network = spec.build(Traits.of(data), model)
+    sets = [data] if isinstance(data, TaskData) else list(data)
+    first = sets[0]
+    network = spec.build(Traits.of(first), model)
+    recipe = spec.recipe(network, run, first) if len(sets) == 1 else pooled_recipe(spec, network, run, sets)
     options: dict[str, Any] = {"resume": resume, "progress": progress, "tensorboard": tensorboard}
-    train(network, spec.recipe(network, run, data), run, output, num_workers=num_workers, **options)
-    localizer = Localizer(spec, network, data.proposals, features=data.features)
-    if calibrated:
-        localizer.calibration = calibrate(localizer, data.splits["validation"])
+    train(network, recipe, run, output, num_workers=num_workers, **options)
+    localizer = Localizer(spec, network, first.proposals)
+    if len(sets) == 1:
+        localizer.features = first.features
+        if calibrated:
+            localizer.calibration = calibrate(localizer, first.splits["validation"])
     localizer.save_pretrained(Path(output) / "model")
     proposals = network.proposals()
     if proposals is not None:

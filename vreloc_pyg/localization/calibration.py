@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vreloc_pyg.datasets.splits import Query, Reference, RelocalizationSplit
+from vreloc_pyg.datasets.splits import RelocalizationSplit
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.settings import CheckedSettings
-from vreloc_pyg.systems.protocol import LocalizerProtocol
+from vreloc_pyg.systems.protocol import LocalizerProtocol, best_score
 
 
 @dataclass(frozen=True)
@@ -68,15 +68,9 @@ def calibrate(
     present, absent = [], []
     for index in chosen.tolist():
         query, reference = split[index]
-        present.append(_best(system, query, reference))
+        present.append(best_score(system, query, reference))
         others = [one for one in split.references if query.label not in one.labels]
         others = [one for one in others if not one.shares_source(query)]
         if others:
-            absent.append(_best(system, query, others[int(rng.integers(len(others)))]))
+            absent.append(best_score(system, query, others[int(rng.integers(len(others)))]))
     return fit_calibration(present, absent) if absent else None
-
-
-def _best(system: LocalizerProtocol, query: Query, reference: Reference) -> float:
-    scores = system.localize(query.unlabelled(), reference.unannotated()).scores
-    assert scores is not None
-    return float(scores[0])

@@ -22,7 +22,7 @@ from vreloc_pyg.settings import settings_from_dict
 from vreloc_pyg.systems.catalog import find_learned
 from vreloc_pyg.systems.network import Ranker, RankingNetwork, best_segments, ranked_windows
 from vreloc_pyg.systems.protocol import Kin, check_top_n
-from vreloc_pyg.systems.spec import LearnedSystem, System
+from vreloc_pyg.systems.spec import LearnedSystem, System, Traits
 
 #: Of saved localizers; a folder without it was written before there was one.
 FORMAT = 2
@@ -132,6 +132,7 @@ class Localizer:
         folder: str | Path,
         proposals: ProposalSource | None = None,
         system: LearnedSystem[Any] | None = None,
+        adapt_to: Traits | None = None,
     ) -> Localizer:
         """A localizer saved by :meth:`save_pretrained`.
 
@@ -139,8 +140,12 @@ class Localizer:
             folder: where it was saved.
             proposals: to use in place of those it was saved with.
             system: of one's own, which the catalog does not know.
+            adapt_to: put the weights on other features, with the settings that suit those, such as their
+                groups and mirror image: ``Traits.of(data)``. What is known of the features that it was
+                trained on, and of probabilities there, is forgotten.
 
         Raises:
+            SettingsError: if its weights cannot be put on the features of ``adapt_to``.
             CheckpointError: if a file is missing, damaged or does not fit the other, or was written by
                 version 0.1; or the proposals were read from a list, which no checkpoint holds, and none are
                 given.
@@ -171,4 +176,8 @@ class Localizer:
         except (KeyError, TypeError, AttributeError, SettingsError) as error:
             raise CheckpointError(f"The settings of the localizer in {path} are unusable: {error}") from None
         checkpoint.load_weights(folder, network)
+        if adapt_to is not None:
+            other = known.adapted(network, adapt_to)
+            other.load_state_dict(network.state_dict())
+            found.ranker, found.features, found.calibration = other.eval(), None, None
         return found

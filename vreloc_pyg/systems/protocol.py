@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Literal, Protocol, get_args
 
 import torch
@@ -50,6 +52,27 @@ def answer_steps(steps: Tensor, scores: Tensor, reference: Reference, top_n: int
     The higher of the scores ``[M]`` is the better; equal ones keep their order.
     """
     return Segments(steps_to_seconds(steps, reference.seconds_per_step), scores).top(check_top_n(top_n))
+
+
+def best_score(system: LocalizerProtocol, query: Query, reference: Reference) -> float:
+    """Score of a system's best answer, the higher the surer that the action is there; -inf without an answer.
+
+    Raises :class:`SettingsError` if its answers have no scores: it cannot say that nothing is there.
+    """
+    answers = system.localize(query.unlabelled(), reference.unannotated())
+    if answers.scores is None:
+        raise SettingsError(
+            f"The system {system.name!r} gives no scores, so it cannot say that the action is not in a "
+            "reference; leave it out, or leave out the pairs without the action"
+        )
+    return float(answers.scores[0]) if len(answers) else -math.inf
+
+
+def check_says_none(systems: Sequence[LocalizerProtocol], split: RelocalizationSplit) -> None:
+    """Raise :class:`SettingsError` if a split has references without the action, and a system no scores."""
+    for query, reference in split.absent[:1]:
+        for system in systems:
+            best_score(system, split.queries[query], split.references[reference])
 
 
 def check_top_n(top_n: int) -> int:

@@ -13,10 +13,12 @@ from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
+from vreloc_pyg.checkpoint import state_problems
 from vreloc_pyg.datasets.augmentation import usual_changes
 from vreloc_pyg.datasets.sampling import TrainingPool
 from vreloc_pyg.datasets.splits import Query, RelocalizationSplit
 from vreloc_pyg.datasets.tasks import TaskData
+from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.sequences.pose import Skeleton
 from vreloc_pyg.settings import RunSettings, settings_from_dict, settings_of
 from vreloc_pyg.systems.examples import draw_example
@@ -146,6 +148,22 @@ class LearnedSystem(System, Generic[Network]):
     def build(self, traits: Traits, replaced: Mapping[str, Any] | None = None) -> Network:
         """A new network for a task, some settings replaced."""
         return self.network(traits.num_features, self.settings_for(traits, replaced))
+
+    def adapted(self, network: Network, traits: Traits) -> Network:
+        """A new network of a trained one's settings but those that suit another task, for its weights.
+
+        Raises:
+            SettingsError: if the weights depend on the width or the groups of the features, which differ.
+        """
+        settings = settings_of(self.settings, network.settings, self.suit(traits))
+        other = self.network(traits.num_features, settings)
+        problems = state_problems(other.state_dict(), network.state_dict())
+        if problems:
+            raise SettingsError(
+                f"The system {self.name!r} trained on features of width {network.num_features} cannot be put "
+                f"on others, here of width {traits.num_features}: its weights depend on them ({problems})"
+            )
+        return other
 
     def training_for(self, replaced: Mapping[str, Any] | None = None) -> RunSettings:
         """Settings of a run, some replaced."""

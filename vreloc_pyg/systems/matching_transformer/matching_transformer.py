@@ -172,7 +172,7 @@ def matching_loss(network: MatchingTransformer, examples: Sequence[Example]) -> 
 def mirrored(traits: Traits) -> Mapping[str, Any]:
     """Settings that know the mirror image of the data's features."""
     if traits.skeleton is None:
-        return {}
+        return {"mirror_index": (), "mirror_sign": ()}
     index, sign = traits.skeleton.mirror_features()
     return {"mirror_index": index, "mirror_sign": sign}
 

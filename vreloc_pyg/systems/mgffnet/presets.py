@@ -43,7 +43,7 @@ def make_sampler(training: RankerTraining, data: TaskData) -> EpisodeSampler:
 def describe_relatively(traits: Traits) -> Mapping[str, Any]:
     """Settings of relative nodes that suit the features: their groups and their mirror image."""
     if traits.skeleton is None:
-        return {"feature_groups": ((0, traits.num_features),)}
+        return {"feature_groups": ((0, traits.num_features),), "mirror_index": (), "mirror_sign": ()}
     traits.skeleton.check_width(traits.num_features)
     index, sign = traits.skeleton.mirror_features()
     groups = traits.skeleton.feature_groups()
