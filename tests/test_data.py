@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.datasets.conftest import write_video_reloc
+from tests.datasets.conftest import KINECT_CLASSES, write_labels, write_recording, write_video_reloc
+from tests.datasets.own_set import joints
 from vreloc_pyg import cli
 from vreloc_pyg.features.metadata import FeatureMetadata
 from vreloc_pyg.features.store import open_store, write_store
@@ -80,11 +81,28 @@ def own_videos(folder):
         np.save(folder / f"features/kitchen_{number}.npy", rng.normal(size=(31, F)).astype(np.float32))
 
 
+def poses(folder):
+    """Joints of two days and of clips, at ten steps a second."""
+    clips = ("wave_1", "clap_1", "jump_1")
+    lengths = {"bert_day": 150, "carl_day": 100, "anna_day": 90, "garden": 60, **dict.fromkeys(clips, 15)}
+    for seed, (name, num_steps) in enumerate(lengths.items()):
+        np.save(folder / f"features/{name}.npy", joints(num_steps, seed))
+
+
+def utkinect(folder):
+    """Three people who perform every action twice."""
+    actions = [(label, 40 * i, 40 * i + 28) for i, label in enumerate(KINECT_CLASSES + KINECT_CLASSES)]
+    videos = ["s01_e01", "s02_e01", "s03_e01"]
+    for seed, video_id in enumerate(videos):
+        write_recording(folder, video_id, list(range(0, 804, 4)), seed)
+    write_labels(folder, dict.fromkeys(videos, actions))
+
+
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):
     """A folder with everything that the page asks for."""
     place = tmp_path_factory.mktemp("workplace")
-    for name in ("activitynet", "video_reloc", "thumos14", "folder/features"):
+    for name in ("activitynet", "video_reloc", "thumos14", "folder/features", "poses/features", "utkinect"):
         (place / "data" / name).mkdir(parents=True)
     for name, text in re.findall(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", DOCS, flags=re.DOTALL):
         (place / name).write_text(text)
@@ -94,6 +112,8 @@ def workplace(tmp_path_factory):
     add_c3d(place / HDF5, dict.fromkeys(lengths, 40))
     thumos14(place / "data/thumos14")
     own_videos(place / "data/folder")
+    poses(place / "data/poses")
+    utkinect(place / "data/utkinect")
     (place / "configs").symlink_to(ROOT / "configs")
     return place
 
@@ -114,7 +134,7 @@ def vreloc(line, *more):
 def test_every_block_of_the_page_runs(workplace, monkeypatch, capsys):
     monkeypatch.chdir(workplace)
     blocks = re.findall(r"```(sh|python)\n(.*?)```", DOCS, flags=re.DOTALL)
-    assert len(blocks) == 8
+    assert len(blocks) == 12
     for language, text in blocks:
         if language == "python":
             exec(text, {})
@@ -122,13 +142,17 @@ def test_every_block_of_the_page_runs(workplace, monkeypatch, capsys):
         for line in text.splitlines():
             capsys.readouterr()
             assert vreloc(line) == 0, (line, capsys.readouterr().err)
-    for run in ("activitynet", "video_reloc", "thumos14", "folder", "folder_tag"):
+            if line.startswith("vreloc validate"):
+                assert capsys.readouterr().out == "0 errors, 0 warnings\n"
+    for run in ("activitynet", "video_reloc", "thumos14", "folder", "folder_tag", "poses", "python", "both"):
         assert (workplace / "outputs" / run / "model/model.safetensors").stat().st_size > 0
     classes = json.loads((workplace / "data/activitynet/classes.json").read_text())
     assert [len(classes[name]) for name in ("train", "validation", "test")] == [4, 1, 1]
     assert (workplace / "outputs/video_reloc/test/results.md").stat().st_size > 0
     config = json.loads((workplace / "outputs/video_reloc/model/config.json").read_text())
     assert config["features"] == {"extractor": "c3d", "dim": F, "frames_per_step": 16.0}
+    for name in ("folder/test", "poses_benchmark", "python/test", "both/adapted"):
+        assert (workplace / "outputs" / name / "results.md").stat().st_size > 0
     assert ActionnessProposals.from_pretrained(workplace / "outputs/actionness").about["classes"]
 
 

@@ -80,9 +80,7 @@ def test_a_pooled_model_answers_on_a_third_set(sets, tmp_path):
     adapted.save_pretrained(tmp_path / "again")
     again = Localizer.from_pretrained(tmp_path / "again")
     query, reference = third.splits["test"][1]
-    assert torch.equal(
-        again.localize(query, reference).bounds, adapted.localize(query, reference).bounds
-    )
+    assert torch.equal(again.localize(query, reference).bounds, adapted.localize(query, reference).bounds)
 
 
 def test_on_the_features_it_was_trained_on_nothing_changes_but_what_is_known_of_them(sets, tmp_path):
