@@ -1,14 +1,16 @@
 """A folder with query clips, sources, pairs, folds and a skeleton."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from tests.datasets.own_set import FOLDS, SKELETON, joints, write_own_set
+from tests.datasets.own_set import FOLDS, PEOPLE, SKELETON, joints, write_own_set
 from vreloc_pyg.datasets import ClassFold, Folder, load_task, validate_folder
 from vreloc_pyg.datasets.folder_json import read_skeleton
+from vreloc_pyg.datasets.task import STEP_WINDOWS
 from vreloc_pyg.errors import DataError, FeatureError, SettingsError
 from vreloc_pyg.experiments.plan import make_plan
 from vreloc_pyg.features.store import PoseStore, open_store
@@ -196,3 +198,14 @@ def test_joints_that_were_not_seen_are_interpolated(tmp_path):
     for video, problem in (("nobody", "No joint is visible"), ("infinite", "NaN or infinite")):
         with pytest.raises(FeatureError, match=f"The joints of '{video}' in .* are unusable: .*{problem}"):
             store.read(video)
+
+
+def test_candidates_are_as_long_as_training_actions_need(tmp_path):
+    """Of other features than poses they reach 128 steps at least."""
+    root = write_own_set(tmp_path / "own")
+    (root / "skeleton.json").unlink()
+    assert load_task("folder", root).proposals == STEP_WINDOWS
+    for person in PEOPLE:  # ten times as many steps
+        np.save(root / f"features/long_{person}.npy", joints(1500, 0))
+    (root / "features/metadata.json").write_text('{"frames_per_step": 1, "frame_rate": 100}')
+    assert load_task("folder", root).proposals == replace(STEP_WINDOWS, longest=300)

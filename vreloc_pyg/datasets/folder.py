@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from vreloc_pyg.datasets.annotations import AnnotatedDataset
@@ -13,7 +14,7 @@ from vreloc_pyg.datasets.folder_set import FOLDS, WidthCheck, own_store, read_fo
 from vreloc_pyg.datasets.folds import SPLITS, ClassFold
 from vreloc_pyg.datasets.reading import SHOWN, find_file
 from vreloc_pyg.datasets.splits import Query, RelocalizationSplit
-from vreloc_pyg.datasets.task import Loaded, Request, Task, suiting_windows
+from vreloc_pyg.datasets.task import STEP_WINDOWS, Loaded, Request, Task, suiting_windows
 from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.features.store import FeatureStore
 from vreloc_pyg.sequences.pose import Skeleton
@@ -155,12 +156,15 @@ def read(request: Request) -> Loaded:
     store = own_store(request.root) if request.store is None else request.store
     found = dataset.splits(store, request.classes, request.seed, request.skip_missing, request.fold)
     fitting = dataset.fitting(store)
+    windows = suiting_windows(found["train"])
+    if dataset.skeleton is None:  # steps of half a second or so, unless actions are longer
+        windows = replace(STEP_WINDOWS, longest=max(STEP_WINDOWS.longest, windows.longest))
     return Loaded(
         found,
         dataset.notes,
         dataset.durations_s,
         skeleton=dataset.skeleton,
-        windows=None if dataset.skeleton is None else suiting_windows(found["train"]),
+        windows=windows,
         features=None if fitting is None else fitting.metadata,
     )
 

@@ -30,6 +30,10 @@ class PoseStore(FeatureStore):
         self._skeleton = skeleton
         super().__init__(joints.path, replace(joints.metadata, dim=skeleton.num_features))
 
+    def _refresh(self) -> None:
+        super()._refresh()
+        self._joints._refresh()
+
     def ids(self) -> list[str]:
         return self._joints.ids()
 
