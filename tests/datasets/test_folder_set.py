@@ -1,6 +1,7 @@
 """A folder with query clips, sources, pairs, folds and a skeleton."""
 
 import json
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -209,3 +210,10 @@ def test_candidates_are_as_long_as_training_actions_need(tmp_path):
         np.save(root / f"features/long_{person}.npy", joints(1500, 0))
     (root / "features/metadata.json").write_text('{"frames_per_step": 1, "frame_rate": 100}')
     assert load_task("folder", root).proposals == replace(STEP_WINDOWS, longest=300)
+
+
+def test_pose_features_are_read_in_another_process(tmp_path):
+    root = write_own_set(tmp_path / "own")
+    split = load_task("folder", root).splits["test"]
+    again = pickle.loads(pickle.dumps(split))
+    assert torch.equal(again.queries[0].features, split.queries[0].features)

@@ -10,7 +10,7 @@ from vreloc_pyg.datasets.annotations import AnnotatedDataset
 from vreloc_pyg.datasets.class_splits import class_splits
 from vreloc_pyg.datasets.folder_csv import Problem
 from vreloc_pyg.datasets.folder_json import read_folds
-from vreloc_pyg.datasets.folder_set import FOLDS, WidthCheck, own_store, read_folder
+from vreloc_pyg.datasets.folder_set import FOLDS, own_store, read_folder
 from vreloc_pyg.datasets.folds import SPLITS, ClassFold
 from vreloc_pyg.datasets.reading import SHOWN, find_file
 from vreloc_pyg.datasets.splits import Query, RelocalizationSplit
@@ -65,14 +65,7 @@ class Folder(AnnotatedDataset):
         """
         if store is None:
             return None
-        check_widths = WidthCheck(store, self.files.skeleton)
-        annotations = ((row.video, row.line) for row in self.files.annotations)
-        refuse(
-            [Problem(one.line, one.message, path=str(self.files.path)) for one in check_widths(annotations)]
-        )
-        queries = ((query.video, query.line) for query in self.files.queries or ())
-        path = str(self.root / "queries.csv")
-        refuse([Problem(one.line, one.message, path=path) for one in check_widths(queries)])
+        refuse(self.files.misfits(store))
         return store if self.files.skeleton is None else self.files.skeleton.pose_store(store)
 
     def splits(

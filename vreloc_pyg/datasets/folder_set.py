@@ -57,6 +57,20 @@ class FolderSet:
     skeleton: OwnSkeleton | None = None
     problems: list[Problem] = field(default_factory=list)
 
+    def misfits(self, store: FeatureStore) -> list[Problem]:
+        """Features that do not fit the skeleton, or are not as wide as those of the first video."""
+        problem_of = WidthCheck(store, self.skeleton)
+        annotations = [(row.line, row.video) for row in self.annotations]
+        queries = [(row.line, row.video) for row in self.queries or ()]
+        found: list[Problem] = []
+        for path, rows in ((self.path, annotations), (self.path.with_name(QUERIES), queries)):
+            seen: set[str] = set()
+            for line, video in rows:
+                if video in store and video not in seen and (problem := problem_of(video)):
+                    found.append(Problem(line, f"{video!r} {problem}", path=str(path)))
+                seen.add(video)
+        return found
+
     def add(self, path: Path, problems: Iterable[Problem]) -> None:
         """More problems, of one file, by line."""
         ordered = sorted(problems, key=lambda problem: problem.line)
@@ -91,11 +105,8 @@ def read_folder(root: Path, store: FeatureStore | None = None) -> FolderSet:
     if (place := files[SKELETON]) is not None:
         found.skeleton = read_skeleton(place)
     if store is not None:
-        check_widths = WidthCheck(store, found.skeleton)
-        misfits = check_widths((row.video, row.line) for row in rows)
-        queries_misfit = check_widths((query.video, query.line) for query in found.queries or ())
-        wrong += [*misfits, *check_features(rows, store)]
-        queries_wrong += queries_misfit
+        found.problems += found.misfits(store)
+        wrong += check_features(rows, store)
     found.add(path, wrong)
     if (place := files[QUERIES]) is not None:
         found.add(place, [*queries_wrong, *check_queries(found.queries or (), videos, store)])
@@ -112,7 +123,7 @@ def read_folder(root: Path, store: FeatureStore | None = None) -> FolderSet:
 
 
 class WidthCheck:
-    """Finds features that do not fit the skeleton, or are not as wide as those of the first video.
+    """Why features do not fit the skeleton, or are not as wide as those of the first video.
 
     Args:
         store: the features.
@@ -123,15 +134,8 @@ class WidthCheck:
         self.store, self.skeleton = store, skeleton
         self.first: tuple[str, int] | None = None
 
-    def __call__(self, videos: Iterable[tuple[str, int]]) -> list[Problem]:
-        """The problems of videos, each with its first line; those without features are passed over."""
-        lines: dict[str, int] = {}
-        for video, line in videos:
-            lines.setdefault(video, line)
-        found = [(line, video, self._problem(video)) for video, line in lines.items() if video in self.store]
-        return [Problem(line, f"{video!r} {problem}") for line, video, problem in found if problem]
-
-    def _problem(self, video: str) -> str:
+    def __call__(self, video: str) -> str:
+        """What is wrong with the features of a video; empty if nothing is."""
         try:
             width = self.store.width(video)
         except FeatureError as error:
