@@ -26,7 +26,8 @@ class TaskOptions:
         root: folder of the data set's files, in its official layout, or a file of annotations.
         fold: class fold, counted from 0, of data that have folds.
         seed: decides classes, pairs, weights and draws.
-        features: feature store, an HDF5 file or a folder of .npy, .npz or .safetensors; not for pose data.
+        features: feature store, an HDF5 file or a folder of .npy, .npz or .safetensors; by default, of data
+            `folder`, the one in ROOT.
         classes: class split, a file of `vreloc split`; by default it is drawn.
         proposals: candidate windows, a list or a folder of `vreloc train-actionness`; by default sliding.
         proposal_cache: folder that keeps the proposals of every video, so that they are made once.

@@ -87,13 +87,17 @@ def check_queries(
     """Ids that are there twice, clips without features, and those that no reference can answer."""
     problems: list[Problem] = []
     seen: dict[str, int] = {}
+    showing: dict[str, list[AnnotatedVideo]] = {}
+    for video in videos.values():
+        for label in video.labels:
+            showing.setdefault(label, []).append(video)
     for row in rows:
         if row.query in seen:
             problems.append(Problem(row.line, f"has the query {row.query!r} of line {seen[row.query]} again"))
         seen.setdefault(row.query, row.line)
         if store is not None and (problem := row.timing(store)[2]):
             problems.append(Problem(row.line, f"query {row.query!r} {problem}"))
-        answers = [video for video in videos.values() if row.label in video.labels]
+        answers = showing.get(row.label, [])
         if all(common_source(row, video) for video in answers):
             why = "of another source " if answers else ""
             message = f"no video {why}shows {row.label!r}: there is none to look for {row.query!r} in"

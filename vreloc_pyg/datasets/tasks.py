@@ -95,7 +95,8 @@ def load_task(
         root: folder of the data set's files, in its official layout; synthetic needs none.
         fold: class fold, from 0.
         seed: decides classes, pairs and draws.
-        features: feature store, an HDF5 file or a folder of .npy, .npz or .safetensors; not for pose data.
+        features: feature store, an HDF5 file or a folder of .npy, .npz or .safetensors. (default: of a set of
+            one's own the store in its folder; the pose data of the package make their own)
         classes: class split, a file of ``vreloc split``; by default it is drawn.
         proposals: candidate windows, see :func:`.load_proposals`; by default sliding.
         proposal_cache: folder that keeps the proposals of every video, so that they are made once.
