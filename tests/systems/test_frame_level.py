@@ -7,10 +7,12 @@ import torch
 from vreloc_pyg.datasets.splits import Query, Reference
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.segments import temporal_iou
-from vreloc_pyg.systems.rules.frame_level import FrameLevel, best_paths, distance_table
+from vreloc_pyg.systems.rules.frame_level import FrameLevel, distance_table
+from vreloc_pyg.systems.rules.paths import best_paths
 
-MODES = ("chou_avg", "strict", "sdtw", "slope")
-FLEXIBLE = ("chou_avg", "sdtw", "slope")
+MODES = ("chou_avg", "strict", "sdtw", "slope", "asymmetric")
+SLOPED = ("slope", "asymmetric")
+FLEXIBLE = ("chou_avg", "sdtw", "slope", "asymmetric")
 SIZES = [(1, 1), (1, 7), (5, 1), (2, 2), (3, 5), (7, 4), (9, 4), (4, 13), (8, 20)]
 
 
@@ -41,7 +43,14 @@ def worth(table, path, mode):
     if mode == "chou_avg":
         total = sum(weight * (2 - table[i][j] / 2) for i, j, weight in path)  # s = 1 + cos
         return total / sum(weight for _, _, weight in path)
-    return -sum(table[i][j] for i, j, _ in path)
+    return -sum(weight * table[i][j] for i, j, weight in path)
+
+
+def mean_distance(table, path, mode):
+    """Weighted in asymmetric paths only."""
+    weights = [weight if mode == "asymmetric" else 1 for _, _, weight in path]
+    cells = zip(path, weights, strict=True)
+    return sum(weight * table[i][j] for (i, j, _), weight in cells) / sum(weights)
 
 
 def extensions(i, j, mode):
@@ -49,10 +58,11 @@ def extensions(i, j, mode):
     half = 0.5 if mode == "chou_avg" else 1
     if mode == "strict":
         return [((i - 1, j - 1), [(i, j, 1)])]
-    if mode == "slope":
+    if mode in ("slope", "asymmetric"):
+        flat = 0.5 if mode == "asymmetric" else 1
         return [
             ((i - 1, j - 1), [(i, j, 1)]),
-            ((i - 1, j - 2), [(i, j - 1, 1), (i, j, 1)]),
+            ((i - 1, j - 2), [(i, j - 1, flat), (i, j, flat)]),
             ((i - 2, j - 1), [(i - 1, j, 1), (i, j, 1)]),
         ]
     return [
@@ -65,7 +75,7 @@ def extensions(i, j, mode):
 def looped(table, mode):
     """For every column the start and the mean of its path, or ``None``."""
     columns = len(table[0])
-    table = thin(table, {"strict": columns, "slope": 2 * columns - 1}.get(mode, len(table)))
+    table = thin(table, {"strict": columns, **dict.fromkeys(SLOPED, 2 * columns - 1)}.get(mode, len(table)))
     best = {}
     for i in range(len(table)):
         for j in range(columns):
@@ -76,7 +86,7 @@ def looped(table, mode):
             if found:
                 best[i, j] = max(found, key=lambda path: worth(table, path, mode))
     ends = [best.get((len(table) - 1, j)) for j in range(columns)]
-    return [path and (path[0][1], sum(table[i][j] for i, j, _ in path) / len(path)) for path in ends]
+    return [path and (path[0][1], mean_distance(table, path, mode)) for path in ends]
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -106,7 +116,7 @@ def every_path(i, j, mode, columns):
             yield path + added
 
 
-@pytest.mark.parametrize("mode", ["strict", "sdtw", "slope"])
+@pytest.mark.parametrize("mode", ["strict", "sdtw", "slope", "asymmetric"])
 def test_no_path_has_a_lesser_sum(mode):
     rng = np.random.default_rng(1)
     for rows, columns in [(1, 4), (3, 5), (4, 4), (5, 5)] * 5:
@@ -118,7 +128,7 @@ def test_no_path_has_a_lesser_sum(mode):
             if paths:
                 best = max(paths, key=lambda path: worth(table, path, mode))
                 assert start[end] == best[0][1]
-                assert mean[end] == pytest.approx(sum(table[i, j] for i, j, _ in best) / len(best))
+                assert mean[end] == pytest.approx(mean_distance(table, best, mode))
 
 
 HAND = [[4, 1, 3, 2, 4], [3, 4, 0, 2, 3], [4, 3, 3, 4, 1]]
@@ -130,6 +140,8 @@ HAND_WORKED = {
     "strict": ([0, 0, 0, 1, 2], [math.inf, math.inf, 11 / 3, 5 / 3, 2]),
     "sdtw": ([0, 1, 1, 1, 1], [11 / 3, 8 / 3, 4 / 3, 5 / 3, 1]),
     "slope": ([0, 0, 1, 1, 1], [math.inf, 11 / 3, 4 / 3, 5 / 3, 1]),
+    # To end 4 by (0, 1), (1, 2) and (1, 3) at half, (2, 4): 1 + (0 + 2) / 2 + 1 over 3 query steps.
+    "asymmetric": ([0, 0, 1, 1, 1], [math.inf, 11 / 3, 4 / 3, 5 / 3, 1]),
 }
 
 
@@ -214,7 +226,7 @@ def test_top_n(mode):
     assert float(overlaps.max()) <= 0.5
     close = FrameLevel(mode, nms_threshold=None).localize(query, reference, top_n=60)
     assert close.bounds[0].tolist() == answers.bounds[0].tolist()
-    assert len(close) == {"strict": 55, "slope": 57}.get(mode, 60)
+    assert len(close) == {"strict": 55, **dict.fromkeys(SLOPED, 57)}.get(mode, 60)
     start, mean = best_paths(distance_table(query, reference), mode)
     best = int(mean.argmin())
     assert (close.bounds[0] / 0.5).tolist() == [start[best], best + 1]

@@ -9,6 +9,7 @@ from vreloc_pyg.datasets.splits import RelocalizationSplit
 from vreloc_pyg.errors import DataError, FeatureError, SettingsError
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.systems.protocol import answer_lengths, answer_steps
+from vreloc_pyg.systems.rules.alignment import Alignment
 from vreloc_pyg.systems.rules.chance import Chance
 from vreloc_pyg.systems.rules.frame_level import FrameLevel
 from vreloc_pyg.systems.rules.query_blind import CentredSegment, CutDetector, PriorSegment, WholeReference
@@ -29,6 +30,7 @@ SYSTEMS = {
     "frame strict": lambda: FrameLevel("strict"),
     "frame sdtw": lambda: FrameLevel("sdtw"),
     "frame slope": lambda: FrameLevel("slope"),
+    "alignment": Alignment,
 }
 
 
@@ -80,7 +82,7 @@ def test_a_system_that_learns_must_be_fitted_on_pairs(make, make_query, make_ref
         make().fit(RelocalizationSplit("empty", [make_query()], [make_reference()], []))
 
 
-@pytest.mark.parametrize("make", [WindowRule, FrameLevel])
+@pytest.mark.parametrize("make", [WindowRule, FrameLevel, Alignment])
 def test_features_of_another_width_are_refused(make, make_query, make_reference):
     with pytest.raises(FeatureError, match=r"reference 'r' with F = 4 \(got F = 3\)"):
         make().localize(make_query(width=4), make_reference())

@@ -27,6 +27,7 @@ SYSTEMS: dict[str, str | System] = {
     "frame-level-strict": ".rules.frame_level:STRICT",
     "frame-level-sdtw": ".rules.frame_level:SDTW",
     "frame-level-slope": ".rules.frame_level:SLOPE",
+    "alignment": ".rules.alignment_choice:ALIGNMENT",
     "video-level": ".video_level:VIDEO_LEVEL",
     "sst": ".sst:SST_RIVAL",
     "cgbm": ".cross_gated.cross_gated:CROSS_GATED",
