@@ -33,6 +33,7 @@ SYSTEMS: dict[str, str | System] = {
     "cgbm": ".cross_gated.cross_gated:CROSS_GATED",
     "aft-srm": ".aft_srm.aft_srm:AFT_SRM",
     "matching-transformer": ".matching_transformer.matching_transformer:MATCHING_TRANSFORMER",
+    "similarity-net": ".similarity_net.similarity_net:SIMILARITY_NET",
     "mgffnet": ".mgffnet.presets:RECOMMENDED",
     "mgffnet-cnn": ".mgffnet.presets:CNN",
     "mgffnet-binary": ".mgffnet.presets:BINARY",

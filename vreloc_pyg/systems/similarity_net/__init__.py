@@ -1,0 +1,1 @@
+"""Two-dimensional convolution over the distances of query and reference."""
