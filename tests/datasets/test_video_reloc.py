@@ -5,10 +5,19 @@ import pytest
 import torch
 
 from tests.datasets.conftest import RELOC_LABELS, reloc_items, write_video_reloc
-from vreloc_pyg.datasets.video_reloc import OfficialPair, RelocItem, VideoReloc, official_pairs, read_items
+from vreloc_pyg.datasets.video_reloc import (
+    TASK,
+    OfficialPair,
+    RelocItem,
+    VideoReloc,
+    official_pairs,
+    read_items,
+)
 from vreloc_pyg.errors import DataError, FeatureError
 from vreloc_pyg.features.metadata import FeatureMetadata
 from vreloc_pyg.features.store import write_store
+from vreloc_pyg.systems.catalog import find_learned
+from vreloc_pyg.systems.spec import Traits
 
 
 def store_of(path, num_steps=40, leave_out=()):
@@ -165,3 +174,12 @@ def test_the_draw_is_uniform():
     items = [RelocItem(str(i), (0, 9), (0, 3), str(i % 80)) for i in range(400)]
     drawn = np.bincount([pair.reference // 80 for pair in official_pairs(items)], minlength=5)
     assert (abs(drawn - 80) < 40).all()
+
+
+def test_answers_are_searched_as_far_as_published():
+    """1024 frames, with anchors at every step: CGBM, the video level and SST of Feng et al."""
+    assert TASK.longest == 64 < TASK.windows.longest
+    traits = Traits(500, longest=TASK.longest)
+    assert [find_learned(name).settings_for(traits).longest for name in ("cgbm", "video-level")] == [64, 64]
+    sst = find_learned("sst").settings_for(traits)
+    assert (sst.stride, sst.num_anchors) == (1, 64)

@@ -12,11 +12,15 @@ SIZES = [(5, 9), (1, 7), (4, 1), (3, 9), (1, 1)]  # steps of query and reference
 
 
 def make_network(num_features=3, **settings):
-    network = CROSS_GATED.build(Traits(num_features), {"hidden_channels": 6, "num_factors": 2, **settings})
+    chosen = {**PUBLISHED, "hidden_channels": 6, "num_factors": 2, **settings}
+    network = CROSS_GATED.build(Traits(num_features), chosen)
     with torch.no_grad():  # no bias stays 0, no two gates alike
         for parameter in network.parameters():
             parameter += 0.5 * torch.randn_like(parameter)
     return network.eval()
+
+
+PUBLISHED = {"instance_weight": 0.0}
 
 
 def make_clips(sizes=SIZES, num_features=3):
@@ -114,7 +118,7 @@ def test_number_of_parameters():
     cells = 2 * 4 * d * (2 * d + 2)
     localization = 4 * d * (2 * d + d + 2) + 4 * (d + 1)
     total = aggregation + attention + gates + factors + cells + localization
-    assert sum(p.numel() for p in CROSS_GATED.build(Traits(feature)).parameters()) == total == 999_429
+    assert CROSS_GATED.build(Traits(feature), PUBLISHED).num_parameters == total == 999_429
 
 
 def test_dropout_is_off_in_eval_mode_and_on_both_clips_in_training():
@@ -163,7 +167,8 @@ def test_published_settings():
     training = CROSS_GATED.training
     assert training.epochs * training.steps_per_epoch == 1000
     assert (training.batch_size, training.gradient_clip, training.learning_rate) == (128, 5.0, 1e-3)
-    assert CROSS_GATED.settings_for(Traits(4, longest=200)) == CrossGatedBilinearSettings(longest=200)
+    published = CrossGatedBilinearSettings(longest=200)
+    assert CROSS_GATED.settings_for(Traits(4, longest=200), PUBLISHED) == published
 
 
 @pytest.mark.learns

@@ -186,6 +186,13 @@ class GradedSampler(CheckedSettings):
         query = pool.draw_query(rng)
         reference = pool.draw_match(query, rng)
         answers = reference.steps_of(query.label)
+        return Episode(query, [_candidates(reference, self.windows(reference, answers, rng), answers)])
+
+    def windows(self, reference: Reference, answers: Tensor, rng: np.random.Generator) -> Tensor:
+        """The windows of an episode, ``[num_candidates, 2]`` int64, a quarter of each kind in that order.
+
+        ``answers`` are the instances of the query's class in steps, ``[G, 2]`` int64.
+        """
         count = self.num_candidates // 4
         answer = answers[int(rng.integers(len(answers)))].expand(count, 2)
         everything = torch.cat([reference.steps_of(label) for label in sorted(set(reference.labels))])
@@ -200,8 +207,7 @@ class GradedSampler(CheckedSettings):
                 _stretch(_centres(answer, 0.6, rng), _lengths(answer), 0.5, rng),
             ]
         )
-        windows = _inside(windows, reference.num_steps, self.shortest)
-        return Episode(query, [_candidates(reference, windows, answers)])
+        return _inside(windows, reference.num_steps, self.shortest)
 
 
 def _lengths(windows: Tensor) -> Tensor:

@@ -72,7 +72,9 @@ class Task:
         splits: reads or makes one fold.
         folds: number of class folds, or what finds it out in a root.
         windows: sliding windows that its references are searched with by default; training draws none
-            shorter, and answers are none longer.
+            shorter.
+        longest: greatest length in steps of an answer that systems consider which search every segment.
+            (default: that of the windows)
         skeleton: of pose features; ``None`` for other features.
         aliases: further names.
         needs_root: it is read from files.
@@ -86,6 +88,7 @@ class Task:
     splits: Callable[[Request], Loaded]
     folds: int | Callable[[Path], int] = 1
     windows: SlidingWindows = STEP_WINDOWS
+    longest: int | None = None
     skeleton: Skeleton | None = None
     aliases: tuple[str, ...] = ()
     needs_root: bool = True

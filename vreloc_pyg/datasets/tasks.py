@@ -137,7 +137,7 @@ def load_task(
         source,
         loaded.skeleton or task.skeleton,
         windows.shortest,
-        windows.longest,
+        task.longest or windows.longest,
         loaded.features or (None if store is None else store.metadata),
         proposals is not None,
         loaded.notes,

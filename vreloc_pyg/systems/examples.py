@@ -11,7 +11,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from vreloc_pyg.datasets.augmentation import Augmentation
-from vreloc_pyg.datasets.sampling import TrainingPool
+from vreloc_pyg.datasets.sampling import GradedSampler, TrainingPool
+from vreloc_pyg.datasets.splits import Query, Reference
+from vreloc_pyg.segments import temporal_iou
 
 
 class Example(NamedTuple):
@@ -37,13 +39,35 @@ def draw_example(pool: TrainingPool, rng: np.random.Generator, augmentation: Aug
     some, but clips keep their number of steps.
     """
     query = pool.draw_query(rng)
-    reference = pool.draw_match(query, rng)
+    return make_example(query, pool.draw_match(query, rng), rng, augmentation)
+
+
+def make_example(
+    query: Query, reference: Reference, rng: np.random.Generator, augmentation: Augmentation | None
+) -> Example:
+    """The example of a query and a reference that were drawn; see :func:`draw_example`."""
     own, theirs = query.features, reference.features
     if augmentation is not None:
         change = augmentation.draw_episode(own.size(1), rng)
         own, theirs = change(augmentation.draw_query(own.size(1), rng)(own)), change(theirs)
     everything = torch.cat([reference.steps_of(label) for label in sorted(set(reference.labels))])
     return Example(own, theirs, reference.steps_of(query.label), everything)
+
+
+def draw_hard_window(reference: Reference, answers: Tensor, rng: np.random.Generator) -> Tensor | None:
+    """A window that is wrong for one reason only: its bounds, or which action it shows.
+
+    One of those of :class:`.GradedSampler` with a tIoU below .5 with every answer ``[G, 2]``: another
+    instance with its ends moved a little, a window across two actions, or the answer moved. In steps, ``[2]``
+    int64; ``None`` where all three that were drawn overlap an answer more.
+    """
+    windows = HARD_WINDOWS.windows(reference, answers, rng)[1:]
+    wrong = windows[temporal_iou(windows.double(), answers.double()).amax(1) < 0.5]
+    return wrong[int(rng.integers(len(wrong)))] if len(wrong) else None
+
+
+#: One window of each kind, the first of which is right.
+HARD_WINDOWS = GradedSampler(num_candidates=4, shortest=2)
 
 
 def segments_up_to(num_steps: int, longest: int) -> Tensor:

@@ -21,7 +21,7 @@ from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.nn.encoder import ClipEncoder
 from vreloc_pyg.segments import temporal_iou
 from vreloc_pyg.settings import Below1, CheckedSettings, Count, NotNegative, RunSettings
-from vreloc_pyg.systems.examples import draw_example, pad_clips, segments_up_to
+from vreloc_pyg.systems.examples import draw_hard_window, make_example, pad_clips, segments_up_to
 from vreloc_pyg.systems.network import Ranked, RankingNetwork
 from vreloc_pyg.systems.spec import LearnedSystem, cap_length
 
@@ -60,11 +60,12 @@ class VideoLevelSettings(CheckedSettings):
 
 
 class VideoLevelExample(NamedTuple):
-    """A query, a reference, and two numbers that pick one segment of each kind.
+    """A query, a reference, and what picks one segment of each kind.
 
     Args:
         query, reference, answers: as of :class:`.Example`.
         positive, negative: in [0, 1); see :func:`pick_triplet`.
+        hard: a negative segment in place of the one picked, unless it is too long, in steps, ``[2]`` int64.
     """
 
     query: Tensor
@@ -72,6 +73,7 @@ class VideoLevelExample(NamedTuple):
     answers: Tensor
     positive: float
     negative: float
+    hard: Tensor | None = None
 
 
 def draw_video_level(
@@ -80,9 +82,14 @@ def draw_video_level(
     """Draw a query, a reference that shows its action, and where among the segments of each kind to pick.
 
     Which segments there are depends on the network's ``longest``, so the place is drawn as a share of them.
+    Half of the negatives are hard ones (:func:`.draw_hard_window`), where the bounds of all instances matter.
     """
-    one = draw_example(pool, rng, augmentation)
-    return VideoLevelExample(one.query, one.reference, one.answers, float(rng.random()), float(rng.random()))
+    query = pool.draw_query(rng)
+    reference = pool.draw_match(query, rng)
+    hard = draw_hard_window(reference, reference.steps_of(query.label), rng) if rng.random() < 0.5 else None
+    one = make_example(query, reference, rng, augmentation)
+    places = float(rng.random()), float(rng.random())
+    return VideoLevelExample(one.query, one.reference, one.answers, *places, hard)
 
 
 def pick_triplet(
@@ -174,6 +181,8 @@ def video_level_loss(network: VideoLevel, examples: Sequence[VideoLevelExample])
     clips: list[tuple[Tensor, Tensor, Tensor]] = []
     for one in examples:
         right, wrong = pick_triplet(len(one.reference), one.answers, settings, one.positive, one.negative)
+        if one.hard is not None and one.hard[1] - one.hard[0] <= settings.longest:
+            wrong = one.hard
         if wrong is not None:
             clips.append((one.query, one.reference[slice(*right)], one.reference[slice(*wrong)]))
     if not clips:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from vreloc_pyg.settings import Below1, CheckedSettings, Count, Positive, RunSettings
+from vreloc_pyg.settings import Below1, CheckedSettings, Count, NotNegative, Positive, RunSettings
 from vreloc_pyg.systems.cross_gated.cross_gated_labels import score_segments, step_labels, step_loss
 from vreloc_pyg.systems.cross_gated.cross_gated_matching import CrossGatedMatching
 from vreloc_pyg.systems.examples import Example, PaddedClips, pad_clips
@@ -28,6 +28,8 @@ class CrossGatedBilinearSettings(CheckedSettings):
         matching_dropout: rate on the states of the matching.
         longest: greatest length of an answer in steps.
         boundary_weight: weight in the loss of steps that start or end an answer.
+        instance_weight: of a second loss in training: where instances of any class are, told from the same
+            states by a layer of its own. References whose instances are all answers have none. (published: 0)
     """
 
     hidden_channels: Count = 128
@@ -36,6 +38,7 @@ class CrossGatedBilinearSettings(CheckedSettings):
     matching_dropout: Below1 = 0.2
     longest: Count = 64
     boundary_weight: Positive = 10.0
+    instance_weight: NotNegative = 0.0
 
 
 class CrossGatedBilinear(RankingNetwork):
@@ -64,6 +67,7 @@ class CrossGatedBilinear(RankingNetwork):
         self.matching_dropout = nn.Dropout(settings.matching_dropout)
         self.localization = nn.LSTM(2 * width, width, batch_first=True)
         self.classifier = nn.Linear(width, 4)
+        self.instances = nn.Linear(width, 4) if settings.instance_weight else None
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
@@ -74,13 +78,17 @@ class CrossGatedBilinear(RankingNetwork):
 
     def forward(self, queries: PaddedClips, references: PaddedClips) -> Tensor:
         """Logits of start, end, inside and outside of every reference step, ``[B, r, 4]``."""
+        logits: Tensor = self.classifier(self.states(queries, references))
+        return logits
+
+    def states(self, queries: PaddedClips, references: PaddedClips) -> Tensor:
+        """What every reference step is told by, ``[B, r, l]``."""
         # Trailing padding changes no state before it.
         query = self.aggregation_dropout(self.aggregation(queries.features)[0])
         reference = self.aggregation_dropout(self.aggregation(references.features)[0])
         matched = self.matching(query, queries.mask, reference, references.lengths)
-        located, _ = self.localization(self.matching_dropout(matched))
-        logits: Tensor = self.classifier(located)
-        return logits
+        located: Tensor = self.localization(self.matching_dropout(matched))[0]
+        return located
 
     def rank(self, query: Tensor, reference: Tensor, windows: Tensor) -> Ranked:
         """All segments of up to ``longest`` steps, scored by Eq. 11; the candidates are not looked at."""
@@ -89,13 +97,22 @@ class CrossGatedBilinear(RankingNetwork):
 
 
 def cross_gated_loss(network: CrossGatedBilinear, examples: Sequence[Example]) -> Tensor:
-    """:func:`.step_loss` of a batch of examples."""
+    """:func:`.step_loss` of the answers of a batch, and of all instances where there are others too."""
     queries = pad_clips([example.query for example in examples])
     references = pad_clips([example.reference for example in examples])
-    labels = [step_labels(example.answers, len(example.reference)) for example in examples]
-    padded = pad_clips(labels).features.to(references.features)  # [B, r, 4]
-    logits = network(queries, references)
-    return step_loss(logits, padded, references.mask, network.settings.boundary_weight)
+    states, weight = network.states(queries, references), network.settings.boundary_weight
+
+    def labels(kind: str) -> Tensor:
+        made = [step_labels(getattr(example, kind), len(example.reference)) for example in examples]
+        return pad_clips(made).features.to(states)  # [B, r, 4]
+
+    loss = step_loss(network.classifier(states), labels("answers"), references.mask, weight)
+    others = torch.tensor([len(example.instances) > len(example.answers) for example in examples])
+    mask = references.mask & others.to(references.mask.device).unsqueeze(1)
+    if network.instances is not None and mask.any():
+        every = step_loss(network.instances(states), labels("instances"), mask, weight)
+        loss = loss + network.settings.instance_weight * every
+    return loss
 
 
 def _reset_lstm(lstm: nn.LSTM | nn.LSTMCell) -> None:
@@ -118,6 +135,7 @@ CROSS_GATED = LearnedSystem(
     network=CrossGatedBilinear,
     settings=CrossGatedBilinearSettings,
     loss=cross_gated_loss,
+    chosen={"instance_weight": 1.0},
     training=RunSettings(batch_size=128, gradient_clip=5.0, crop=0.9, buckets=True),
     source="Feng et al., Video Re-localization, ECCV 2018",
     suit=cap_length,

@@ -19,6 +19,14 @@ def step_targets(answers: Tensor, num_steps: int) -> tuple[Tensor, Tensor]:
     return inside, torch.where(inside.unsqueeze(1), spans, 0)
 
 
+def boundary_steps(instances: Tensor, num_steps: int) -> Tensor:
+    """Which steps are the first, and which the last, of a half-open interval ``[G, 2]``; ``[T, 2]`` bool."""
+    targets = torch.zeros(num_steps, 2, dtype=torch.bool, device=instances.device)
+    targets[instances[:, 0], 0] = True
+    targets[instances[:, 1] - 1, 1] = True
+    return targets
+
+
 def focal_loss(logits: Tensor, targets: Tensor, mask: Tensor, focus: float = 2.0) -> Tensor:
     r"""Focal cross-entropy of yes and no, averaged over the steps that exist (Lin et al., ICCV 2017).
 

@@ -16,6 +16,7 @@ from vreloc_pyg.systems.matching_transformer.joint_layer import JointLayer, sinu
 from vreloc_pyg.systems.matching_transformer.matching_decoding import decode
 from vreloc_pyg.systems.matching_transformer.matching_losses import (
     boundary_loss,
+    boundary_steps,
     focal_loss,
     span_loss,
     step_targets,
@@ -35,7 +36,8 @@ class MatchingTransformerSettings(CheckedSettings):
         num_heads: of its attention.
         dropout: share of values dropped in training.
         content: steps are also told by their features, not only by their relations to the query.
-        foreground_weight, span_weight, boundary_weight: of the three losses.
+        foreground_weight, span_weight, boundary_weight: of the three losses of the query's answers.
+        instance_weight: of the loss of where *any* annotated instance starts and ends.
         mirror_index, mirror_sign: how to mirror features, for relations to the query's mirror image too
             (:meth:`vreloc_pyg.sequences.pose.Skeleton.mirror_features`); empty: none.
         boundary_share, num_kept: see :func:`.decode`.
@@ -49,6 +51,7 @@ class MatchingTransformerSettings(CheckedSettings):
     foreground_weight: NotNegative = 1.0
     span_weight: NotNegative = 1.0
     boundary_weight: NotNegative = 0.1
+    instance_weight: NotNegative = 1.0
     mirror_index: tuple[int, ...] = ()
     mirror_sign: tuple[float, ...] = ()
     boundary_share: NotNegative = 0.07
@@ -75,12 +78,15 @@ class StepAnswers(NamedTuple):
         foreground: logits of lying in an answer, ``[B, T]``.
         spans: segment that each step would lie in, in steps, ``[B, T, 2]``.
         starts, ends: logits of being the first and the last step of an answer, ``[B, T]``.
+        instances: logits of being the first and the last step of any action, ``[B, T, 2]``; in training
+            they teach where actions begin and end, whichever they are.
     """
 
     foreground: Tensor
     spans: Tensor
     starts: Tensor
     ends: Tensor
+    instances: Tensor
 
 
 class MatchingTransformer(RankingNetwork):
@@ -113,7 +119,7 @@ class MatchingTransformer(RankingNetwork):
             [JointLayer(width, settings.num_heads, settings.dropout) for _ in range(settings.num_layers)]
         )
         self.norm = nn.LayerNorm(width)
-        self.head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 5))
+        self.head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 7))
 
     def forward(self, queries: PaddedClips, references: PaddedClips, related: Tensor) -> StepAnswers:
         """What is said of every step of B pairs, with their padded :func:`.relations` ``related``."""
@@ -128,12 +134,12 @@ class MatchingTransformer(RankingNetwork):
         mask = torch.cat([queries.mask, references.mask], dim=1)
         for layer in self.layers:
             steps = layer(steps, mask)
-        found = self.head(self.norm(steps[:, num_query:]))  # [B, T, 5]
+        found = self.head(self.norm(steps[:, num_query:]))  # [B, T, 7]
         # e^3 query lengths are more than any answer has; without a bound one wild step makes no number.
         half = queries.lengths.to(found).view(-1, 1, 1) / 2 * torch.exp(found[..., 1:3].clamp(-5, 3))
         centres = torch.arange(num_steps, device=device, dtype=found.dtype) + 0.5
         spans = torch.stack([centres - half[..., 0], centres + half[..., 1]], dim=-1)  # [B, T, 2]
-        return StepAnswers(found[..., 0], spans, found[..., 3], found[..., 4])
+        return StepAnswers(found[..., 0], spans, found[..., 3], found[..., 4], found[..., 5:])
 
     def relate(self, query: Tensor, reference: Tensor) -> Tensor:
         """The :func:`.relations` that this network is told of."""
@@ -145,13 +151,13 @@ class MatchingTransformer(RankingNetwork):
         """Windows that the steps of the reference tell of; the task's own are not looked at."""
         related = self.relate(query, reference).unsqueeze(0)
         found: StepAnswers = self(pad_clips([query]), pad_clips([reference]), related)
-        foreground, spans, starts, ends = (part[0] for part in found)
+        foreground, spans, starts, ends = (part[0] for part in found[:4])
         kept = self.settings.boundary_share, self.settings.num_kept
         return Ranked(*decode(foreground, spans, starts, ends, *kept))
 
 
 def matching_loss(network: MatchingTransformer, examples: Sequence[Example]) -> Tensor:
-    """Weighted sum of the losses of foreground, segments and boundaries over a batch."""
+    """Weighted sum of the losses of foreground, segments, and boundaries of answers and of all instances."""
     queries, references = pad_clips([e.query for e in examples]), pad_clips([e.reference for e in examples])
     related = pad_clips([network.relate(e.query, e.reference) for e in examples]).features
     found: StepAnswers = network(queries, references, related)
@@ -162,10 +168,13 @@ def matching_loss(network: MatchingTransformer, examples: Sequence[Example]) -> 
     first, last = inside & (spans[..., 0] == steps), inside & (spans[..., 1] - 1 == steps)
     weights, mask = network.settings, references.mask
     boundary = boundary_loss(found.starts, first, mask) + boundary_loss(found.ends, last, mask)
+    bounds = torch.stack([boundary_steps(example.instances, num_steps) for example in examples])
+    instances = sum(focal_loss(found.instances[..., side], bounds[..., side], mask) for side in (0, 1))
     return (
         weights.foreground_weight * focal_loss(found.foreground, inside, mask)
         + weights.span_weight * span_loss(found.spans, spans, inside)
         + weights.boundary_weight * boundary
+        + weights.instance_weight * instances
     )
 
 
