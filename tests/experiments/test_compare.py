@@ -3,12 +3,14 @@ import pytest
 import torch
 
 from tests.experiments.conftest import WINDOWS
-from vreloc_pyg.datasets import PennAction, Query, Reference, RelocalizationSplit, TaskData
+from vreloc_pyg.datasets import Query, Reference, RelocalizationSplit
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.evaluation import recall
 from vreloc_pyg.experiments.compare import candidate_recall, evaluate_task, print_table
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
+from vreloc_pyg.systems.answering import choose_answers
 from vreloc_pyg.systems.catalog import fitted_rules
+from vreloc_pyg.systems.judging import PairDataset
 from vreloc_pyg.systems.rules.query_blind import WholeReference
 from vreloc_pyg.systems.rules.window_rule import BEST_WINDOW_RULE, WindowRule
 
@@ -33,11 +35,10 @@ def test_systems_of_one_name_are_refused(small_task, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("skeleton", [None, PennAction.skeleton])
-def test_rules_mind_mirror_images_where_there_are_any(small_task, skeleton):
-    rules = fitted_rules(TaskData("pose", small_task.splits, WINDOWS, skeleton))
-    (strongest,) = (rule for rule in rules if rule.name == BEST_WINDOW_RULE.row)
-    assert strongest.mirror == (None if skeleton is None else skeleton.mirror_features())
+def test_the_tuned_rule_is_asked_as_suits_the_validation_classes(small_task):
+    (tuned,) = (rule for rule in fitted_rules(small_task) if rule.name == BEST_WINDOW_RULE.row)
+    pairs = PairDataset(small_task.splits["validation"], WINDOWS)
+    assert tuned.answers == choose_answers(WindowRule(WINDOWS), pairs, None)
 
 
 def test_candidate_recall_is_the_loop_over_windows(small_task):

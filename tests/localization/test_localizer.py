@@ -195,7 +195,7 @@ def test_the_files_are_json_and_safetensors(folder):
     config = json.loads((folder / "config.json").read_text())
     assert list(config) == [
         *("format", "system", "row", "num_features", "settings"),
-        *("proposals", "nms_threshold", "features", "calibration"),
+        *("proposals", "nms_threshold", "features", "calibration", "answers"),
     ]
     assert (config["format"], config["system"], config["num_features"]) == (2, "mgffnet", 8)
     windows = {"shortest": 4, "longest": 30, "ratio": 2.5, "overlap": 0.4}

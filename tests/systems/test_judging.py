@@ -27,13 +27,19 @@ def test_some_pairs_are_spread_evenly(size, chosen):
     assert PairDataset(SPLIT, WINDOWS, 100).chosen == [0, 1, 2, 3]
 
 
+def test_some_candidates_are_spread_evenly():
+    every, few = (PairDataset(SPLIT, WINDOWS, most=most)[0].windows for most in (None, 3))
+    assert few.tolist() == [every[index].tolist() for index in (0, len(every) // 3, 2 * len(every) // 3)]
+    assert torch.equal(PairDataset(SPLIT, WINDOWS, most=10_000)[0].windows, every)
+
+
 @torch.no_grad()
 @pytest.mark.parametrize(
     ("name", "model"),
     [
-        ("mgffnet", {"search": 0}),
-        ("mgffnet", {"search": 0, "refine": True}),
-        ("mgffnet", {"search": 0, "refine": True, "regression": "boundaries"}),
+        ("mgffnet", {}),
+        ("mgffnet", {"refine": True}),
+        ("mgffnet", {"refine": True, "regression": "boundaries"}),
         ("mgffnet-paper", {"refine": False}),
         ("mgffnet-paper", {}),
         ("aft-srm", {}),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.small_runs import SPLITS, WINDOWS, small_run
 from vreloc_pyg.errors import CheckpointError, FeatureError, SettingsError
 from vreloc_pyg.localization import Localizer
+from vreloc_pyg.systems.answering import Answering, AnswerSettings
 from vreloc_pyg.systems.catalog import every_system, find_learned
 from vreloc_pyg.systems.spec import LearnedSystem, Traits
 from vreloc_pyg.training.recipe import make_optimizer
@@ -34,9 +35,10 @@ def test_segments_lie_in_the_reference_whatever_the_clips(name, num_query, num_r
     noise = torch.Generator().manual_seed(seed)
     query = scale * torch.randn(num_query, 8, generator=noise)
     reference = torch.randn(num_reference, 8, generator=noise)
-    for ranks in (ranker(name).rank, ranker(name).search):
+    everything = AnswerSettings(tuple(range(7, -1, -1)), (1.0,) * 8, search=2, length_weight=0.3)
+    for asked in (ranker(name), Answering(ranker(name), everything)):
         with torch.no_grad():
-            ranked = ranks(query, reference, WINDOWS(num_reference))
+            ranked = asked.rank(query, reference, WINDOWS(num_reference))
         assert len(ranked.windows) == len(ranked.scores) == len(ranked.segments) > 0
         assert ranked.windows.dtype == torch.int64
         assert ranked.segments.dtype == torch.float64
@@ -77,14 +79,15 @@ def test_every_parameter_is_in_one_group(name):
 @each_system
 def test_a_saved_system_answers_as_before(name, tmp_path):
     query, reference = SPLITS["test"][0]
-    localizer = Localizer(find_learned(name), ranker(name), WINDOWS)
+    answers = AnswerSettings(tuple(range(7, -1, -1)), (1.0,) * 8, length_weight=0.3)
+    localizer = Localizer(find_learned(name), ranker(name), WINDOWS, answers=answers)
     expected = localizer.localize(query, reference, top_n=3)
     localizer.save_pretrained(tmp_path)
     read = Localizer.from_pretrained(tmp_path)
     assert (read.name, read.kin) == (localizer.name, localizer.kin)
     assert type(read.ranker) is type(localizer.ranker)
     assert asdict(read.ranker.settings) == asdict(localizer.ranker.settings)
-    assert read.proposals == WINDOWS
+    assert (read.proposals, read.answers) == (WINDOWS, localizer.answers)
     found = read.localize(query, reference, top_n=3)
     assert torch.equal(found.bounds, expected.bounds)
     assert torch.equal(found.scores, expected.scores)

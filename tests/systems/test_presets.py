@@ -46,7 +46,6 @@ def test_paper_is_the_literal_reading():
     assert (settings.num_steps, settings.fit, settings.nodes) == (40, "pad", "features")
     assert settings.mirror_index == settings.mirror_sign == settings.feature_groups == ()
     assert settings.refine
-    assert settings.search == 0
     training = asdict(PAPER.training)
     assert training.pop("epochs") * training.pop("steps_per_epoch") == 10_000
     unused = {"overlap_temperature", "score_scale", "num_candidates"}  # of the listwise loss
@@ -180,7 +179,6 @@ def test_unknown_settings_are_named_beside_the_known(settings_of, settings):
 IMPOSSIBLE = [
     (NETWORK, "num_layers num_steps", [0, -1]),
     (NETWORK, "weight fit nodes", ["stretch"]),
-    (NETWORK, "search", [-1]),
     (RUN, "loss reduction schedule sampler", ["contrastive"]),
     (RUN, "batch_size epochs steps_per_epoch num_candidates", [0, -1, 2.5, "ten"]),
     (RUN, "validation_pairs patience", [0, -1]),

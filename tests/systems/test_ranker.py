@@ -4,16 +4,13 @@ from functools import partial
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch_geometric.data import Batch
 
 from vreloc_pyg.datasets import PennAction, Query, Reference
-from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.localization import Localizer
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
+from vreloc_pyg.systems.answering import SEARCH_SHARES, AnswerSettings
 from vreloc_pyg.systems.catalog import find_learned
-from vreloc_pyg.systems.mgffnet.ranker import SEARCH_SHARES, surroundings
 from vreloc_pyg.systems.spec import Traits
 
 SKELETON = PennAction.skeleton
@@ -34,12 +31,13 @@ def trained_like(network, seed=0):
     return network.eval()
 
 
-def make_localizer(name="mgffnet-paper", skeleton=None, nms_threshold=0.5, **settings):
+def make_localizer(name="mgffnet-paper", skeleton=None, nms_threshold=0.5, search=0, **settings):
     system = find_learned(name)
     torch.manual_seed(0)
     traits = Traits(8 if skeleton is None else skeleton.num_features, skeleton=skeleton)
     ranker = system.build(traits, {"hidden_channels": 8, **settings})
-    return Localizer(system, trained_like(ranker), WINDOWS, nms_threshold)
+    answers = AnswerSettings(search=search)
+    return Localizer(system, trained_like(ranker), WINDOWS, nms_threshold, answers=answers)
 
 
 def make_pair(query_steps=12, reference_steps=60, width=8, step_s=0.25, seed=0):
@@ -79,10 +77,10 @@ def by_hand(localizer, query, reference, top_n):
     settings = localizer.ranker.settings
     windows = localizer.proposals.propose(reference)
     scores, offsets = scored(localizer, query, reference, windows)
-    for share in SEARCH_SHARES if settings.search else ():
+    for share in SEARCH_SHARES if localizer.answers.search else ():
         ranked = zip(scores.tolist(), *windows.T.tolist(), strict=True)
         around = set()
-        for _, start, end in kept(ranked, 0.7, settings.search):
+        for _, start, end in kept(ranked, 0.7, localizer.answers.search):
             stride = max(1, round(share * (end - start)))
             for low in range(-2, 3):
                 for high in range(-2, 3):
@@ -112,15 +110,15 @@ def by_hand(localizer, query, reference, top_n):
 
 CASES = {
     "paper": {},
-    "recommended": {"name": "mgffnet", "search": 0},
+    "recommended": {"name": "mgffnet"},
     "recommended, searched": {"name": "mgffnet", "search": 2},
-    "searched and refined": {"name": "mgffnet", "refine": True},
+    "searched and refined": {"name": "mgffnet", "search": 3, "refine": True},
     "paper without refinement": {"refine": False},
-    "recommended with refinement": {"name": "mgffnet", "search": 0, "refine": True},
+    "recommended with refinement": {"name": "mgffnet", "refine": True},
     "paper, masked": {"mask_padding": True},
     "paper, ragged": {"num_steps": None},
-    "recommended, mirror images": {"name": "mgffnet", "search": 0, "skeleton": SKELETON},
-    "recommended without graphs": {"name": "mgffnet-cnn", "search": 0},
+    "recommended, mirror images": {"name": "mgffnet", "skeleton": SKELETON},
+    "recommended without graphs": {"name": "mgffnet-cnn"},
 }
 
 
@@ -189,50 +187,3 @@ def test_wild_offsets_still_give_segments_inside_the_video(shift, stretch):
     assert (found.bounds <= reference.duration_s + 1e-9).all()
     lengths = found.bounds[:, 1] - found.bounds[:, 0]
     assert (lengths >= reference.seconds_per_step - 1e-9).all()
-
-
-# The search about the best windows
-
-
-@given(
-    start=st.integers(0, 60),
-    length=st.integers(1, 40),
-    rest=st.integers(0, 30),
-    share=st.sampled_from([0.04, 0.1, 0.5]),
-)
-def test_surroundings_are_windows_of_the_video_near_the_given_one(start, length, rest, share):
-    num_steps = start + length + rest
-    window = torch.tensor([[start, start + length]])
-    found = surroundings(window, share, num_steps)
-    assert window.tolist()[0] in found.tolist()
-    assert len(torch.unique(found, dim=0)) == len(found) <= 25
-    assert (found[:, 0] >= 0).all()
-    assert (found[:, 1] <= num_steps).all()
-    assert (2 * (found[:, 1] - found[:, 0]) >= length).all()
-    assert ((found - window).abs() <= 2 * max(1, round(share * length))).all()
-
-
-def test_surroundings_by_hand():
-    found = surroundings(torch.tensor([[1, 11]]), 0.1, 12)
-    # Starts -1 (cut to 0), 0, 1, 2, 3 and ends 9, 10, 11, 12, 13 (cut to 12).
-    expected = [[start, end] for start in (0, 1, 2, 3) for end in (9, 10, 11, 12)]
-    assert found.tolist() == expected
-
-
-def test_a_search_only_adds_windows_and_never_lowers_the_best_score(small_splits):
-    plain, searching = (make_localizer(refine=False, search=search) for search in (0, 2))
-    for query, reference in map(small_splits["test"].__getitem__, range(3)):
-        first, second = plain.rank(query, reference), searching.rank(query, reference)
-        assert torch.equal(second.windows[: len(first.windows)], first.windows)
-        assert len(second.windows) > len(first.windows)
-        assert second.segments.scores.max() >= first.segments.scores.max()
-        again = searching.ranker.relevance(query.features, reference.features, second.windows)
-        torch.testing.assert_close(second.segments.scores.float(), again.score, atol=1e-6, rtol=0)
-        # While training, candidates are ranked as they are given.
-        judged = searching.ranker.rank(query.features, reference.features, first.windows)
-        assert torch.equal(judged.windows, first.windows)
-
-
-def test_a_search_of_less_than_no_windows_is_refused():
-    with pytest.raises(SettingsError, match=r"search .*got -1"):
-        make_localizer(search=-1)

@@ -34,10 +34,12 @@ class Change:
         model: settings of network, pairs and answers.
         training: settings of the run.
         windows: settings of the sliding windows that are ranked.
-        answers: settings that a trained model can be given afterwards, ``refine`` or ``search``.
+        answers: settings that a trained model can be given afterwards, ``refine``, or those of
+            :class:`.AnswerSettings`.
         proposals: other candidate windows, as of :class:`.BenchmarkPlan`.
 
     A row that changes windows, proposals or answers only is not trained anew: the unchanged model is asked.
+    A trained row's answers are chosen on the validation split, but for those that it names.
     """
 
     row: str
@@ -50,7 +52,7 @@ class Change:
     @property
     def trains(self) -> bool:
         """Whether the row needs a model of its own."""
-        return not (self.windows or self.answers or self.proposals)
+        return bool(self.model or self.training) or not (self.windows or self.answers or self.proposals)
 
 
 #: The row without any change, of each preset that is changed.
@@ -105,7 +107,8 @@ RECIPE_CHANGES = (
     Change("refined by boundaries", model={"regression": "boundaries", "refine": True}),
     Change(
         "refined by boundaries, no search",
-        model={"regression": "boundaries", "refine": True, "search": 0},
+        model={"regression": "boundaries", "refine": True},
+        answers={"search": 0},
     ),
 )
 
@@ -181,23 +184,24 @@ def run_ablation(
 
 
 def _trained(name: str, change: Change, training: Mapping[str, Any], data: TaskData, stem: Path) -> Localizer:
-    if change.trains:
-        if (stem / "model").exists():
-            return Localizer.from_pretrained(stem / "model")
+    place = stem if change.trains else stem.with_name(_file_name(BASES[name].row))
+    if change.trains and not (stem / "model").exists():
         kin: Kin = "own" if change is BASES[name] else "ablation"
         system = replace(find_learned(name), row=change.row, kin=kin)
         begun = (stem / "checkpoints" / "last.ckpt").exists()
-        return train_system(system, data, stem, change.model, training, calibrated=False, resume=begun)
-    asked = Localizer.from_pretrained(stem.with_name(_file_name(BASES[name].row)) / "model")
+        train_system(system, data, stem, change.model, training, calibrated=False, resume=begun)
+    asked = Localizer.from_pretrained(place / "model")
     asked.name = change.row
     if change.windows:
         if not isinstance(asked.proposals, SlidingWindows):
             raise SettingsError(f"The ablation {change.row!r} changes sliding windows; there are others")
         asked.proposals = replace(asked.proposals, **change.windows)
-    if change.answers:
-        network = asked.ranker
-        assert isinstance(network, MGFFRanker)
-        network.settings = replace(network.settings, **change.answers)
+    network = asked.ranker
+    assert isinstance(network, MGFFRanker)
+    afterwards = dict(change.answers)
+    if "refine" in afterwards:
+        network.settings = replace(network.settings, refine=afterwards.pop("refine"))
+    asked.answers = replace(asked.answers, **afterwards)
     return asked
 
 

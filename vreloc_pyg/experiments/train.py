@@ -11,7 +11,9 @@ import torch
 from vreloc_pyg.datasets.tasks import TaskData
 from vreloc_pyg.localization.calibration import calibrate
 from vreloc_pyg.localization.localizer import Localizer
+from vreloc_pyg.systems.answering import CHOOSING_PAIRS, choose_answers
 from vreloc_pyg.systems.catalog import find_learned
+from vreloc_pyg.systems.judging import PairDataset
 from vreloc_pyg.systems.mgffnet.pooled import pooled_recipe
 from vreloc_pyg.systems.spec import LearnedSystem, Traits
 from vreloc_pyg.training.run import train
@@ -32,6 +34,7 @@ def train_system(
 ) -> Localizer:
     """Train a system on a task and save it, as it did best, into ``output/model``.
 
+    Mirror image, search and length of its answers are chosen on the validation split afterwards.
     What a network proposes by itself, as SST does, is saved into ``output/proposals``.
 
     Args:
@@ -53,7 +56,9 @@ def train_system(
     recipe = spec.recipe(network, run, first) if len(sets) == 1 else pooled_recipe(spec, network, run, sets)
     options: dict[str, Any] = {"resume": resume, "progress": progress, "tensorboard": tensorboard}
     train(network, recipe, run, output, num_workers=num_workers, **options)
-    localizer = Localizer(spec, network, first.proposals)
+    pairs = PairDataset(first.splits["validation"], first.proposals, CHOOSING_PAIRS)
+    answers = choose_answers(network, pairs, first.skeleton)
+    localizer = Localizer(spec, network, first.proposals, answers=answers)
     if len(sets) == 1:
         localizer.features = first.features
         if calibrated:

@@ -19,6 +19,7 @@ from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.proposals.source import ProposalSource
 from vreloc_pyg.segments import Ranking, Segments
 from vreloc_pyg.settings import settings_from_dict
+from vreloc_pyg.systems.answering import Answering, AnswerSettings
 from vreloc_pyg.systems.catalog import find_learned
 from vreloc_pyg.systems.network import Ranker, RankingNetwork, best_segments, ranked_windows
 from vreloc_pyg.systems.protocol import Kin, check_top_n
@@ -38,6 +39,8 @@ class Localizer:
         nms_threshold: largest tIoU two answers may have.
         features: what the features it was trained on were made with, where that is known.
         calibration: from a best score to the probability that the reference shows the action at all.
+        answers: mirror image, search and length (:func:`~vreloc_pyg.systems.answering.choose_answers` finds
+            them). (default: none)
 
     Example:
         >>> from vreloc_pyg.systems.catalog import find_learned
@@ -58,6 +61,7 @@ class Localizer:
         nms_threshold: float = 0.5,
         features: FeatureMetadata | None = None,
         calibration: Calibration | None = None,
+        answers: AnswerSettings | None = None,
     ) -> None:
         if not 0 <= nms_threshold <= 1:
             raise SettingsError(f"Expected nms_threshold in [0, 1] (got {nms_threshold})")
@@ -68,6 +72,7 @@ class Localizer:
         self.nms_threshold = nms_threshold
         self.features = features
         self.calibration = calibration
+        self.answers = AnswerSettings() if answers is None else answers
 
     @property
     def kin(self) -> Kin:
@@ -84,6 +89,10 @@ class Localizer:
         """Number of trained values."""
         return self.ranker.num_parameters
 
+    @property
+    def _asked(self) -> Ranker:
+        return Answering(self.ranker, self.answers)
+
     @torch.no_grad()
     def rank(self, query: Query, reference: Reference) -> Ranking:
         """Every segment that is considered, with its score.
@@ -93,12 +102,12 @@ class Localizer:
         """
         check_features(query.features, f"query {query.video_id!r}", self.num_features)
         check_features(reference.features, f"reference {reference.video_id!r}", self.num_features)
-        return ranked_windows(self.ranker, query, reference, self.proposals.propose(reference))
+        return ranked_windows(self._asked, query, reference, self.proposals.propose(reference))
 
     @torch.no_grad()
     def best(self, ranking: Ranking, query: Query, reference: Reference, top_n: int = 1) -> Segments:
         """The ``top_n`` best of :meth:`rank`'s segments in seconds, best first."""
-        return best_segments(self.ranker, ranking, query, reference, top_n, self.nms_threshold)
+        return best_segments(self._asked, ranking, query, reference, top_n, self.nms_threshold)
 
     def localize(self, query: Query, reference: Reference, top_n: int = 1) -> Segments:
         """The ``top_n`` best segments in seconds, best first."""
@@ -123,6 +132,7 @@ class Localizer:
             "nms_threshold": self.nms_threshold,
             "features": None if self.features is None else self.features.to_dict(),
             "calibration": None if self.calibration is None else vars(self.calibration),
+            "answers": self.answers.to_dict(),
         }
         return checkpoint.save_model(folder, self.ranker, config)
 
@@ -171,6 +181,7 @@ class Localizer:
                 config["nms_threshold"],
                 None if features is None else settings_from_dict(FeatureMetadata, features),
                 None if calibration is None else settings_from_dict(Calibration, calibration),
+                settings_from_dict(AnswerSettings, config["answers"]),
             )
             found.name = config["row"]
         except (KeyError, TypeError, AttributeError, SettingsError) as error:

@@ -14,6 +14,9 @@ from vreloc_pyg.segments import Ranking, Segments, seconds_to_steps, steps_to_se
 from vreloc_pyg.settings import RunSettings
 from vreloc_pyg.training.recipe import Group
 
+#: What a ranker may be asked by :class:`.AnswerSettings`.
+EVERYTHING = frozenset({"mirror", "length", "search"})
+
 
 class Ranked(NamedTuple):
     """Segments of one reference with scores.
@@ -45,6 +48,15 @@ class Ranker:
     #: Number of trained values.
     num_parameters: int = 0
 
+    @property
+    def takes(self) -> frozenset[str]:
+        """Which of :data:`EVERYTHING` it can be asked.
+
+        A search needs a ranker that scores the windows it is given; mirror image and length are nothing to
+        one that does not look at the query.
+        """
+        return EVERYTHING - {"search"}
+
     def rank(self, query: Tensor, reference: Tensor, windows: Tensor) -> Ranked:
         """Score segments of a reference; called in eval mode without gradients.
 
@@ -53,10 +65,6 @@ class Ranker:
             windows: candidates, ``[M, 2]`` int64, for systems that score such.
         """
         raise NotImplementedError
-
-    def search(self, query: Tensor, reference: Tensor, windows: Tensor) -> Ranked:
-        """:meth:`rank`, and what lies around the best windows; used for answers, not while training."""
-        return self.rank(query, reference, windows)
 
     def polish(self, query: Tensor, reference: Tensor, windows: Tensor) -> Ranked | None:
         """Windows near those that are about to be the answers; ``None``: the answers stand as they are."""
@@ -107,7 +115,7 @@ def ranked_windows(ranker: Ranker, query: Query, reference: Reference, windows: 
     :class:`FeatureError`.
     """
     check_features(reference.features, f"reference {reference.video_id!r}", query.features.size(1))
-    ranked = ranker.search(query.features, reference.features, windows)
+    ranked = ranker.rank(query.features, reference.features, windows)
     bounds = steps_to_seconds(ranked.segments, reference.seconds_per_step)
     return Ranking(ranked.windows, Segments(bounds, ranked.scores.double()))
 

@@ -126,6 +126,8 @@ class LearnedSystem(System, Generic[Network]):
         training: how it is trained by default.
         chosen: settings of the network in place of their defaults.
         suit: settings that suit a task, where a published cap on lengths is that of the paper's data.
+        judged_windows: of a validation pair's candidates only so many are judged while training, spread
+            evenly, where scoring all of them would cost more than the training; ``None``: all.
 
     Wherever settings are replaced, an unknown one or an impossible value is a :class:`SettingsError`.
     """
@@ -139,6 +141,7 @@ class LearnedSystem(System, Generic[Network]):
     training: RunSettings = field(default_factory=RunSettings)
     chosen: Mapping[str, Any] = field(default_factory=dict)
     suit: Callable[[Traits], Mapping[str, Any]] = lambda traits: {}
+    judged_windows: int | None = None
 
     def settings_for(self, traits: Traits, replaced: Mapping[str, Any] | None = None) -> Any:
         """Settings of the network on a task, some replaced."""
@@ -177,7 +180,9 @@ class LearnedSystem(System, Generic[Network]):
             draw=partial(self.draw, pool, augmentation=augmentation),
             loss=self.loss,
             groups=network.parameter_groups(training),
-            validation=PairDataset(data.splits["validation"], data.proposals, training.validation_pairs),
+            validation=PairDataset(
+                data.splits["validation"], data.proposals, training.validation_pairs, self.judged_windows
+            ),
             judge=judge,
             collate=self.collate,
         )

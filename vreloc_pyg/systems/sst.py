@@ -29,6 +29,10 @@ class SST(RankingNetwork):
         super().__init__(num_features, settings)
         self.sst = SSTNetwork(num_features, settings)
 
+    @property
+    def takes(self) -> frozenset[str]:
+        return frozenset()
+
     def rank(self, query: Tensor, reference: Tensor, windows: Tensor) -> Ranked:
         """Every anchor inside the reference with its probability; of equal ones the shortest, then earliest.
 

@@ -23,7 +23,8 @@ from vreloc_pyg.segments import encode_offsets
 from vreloc_pyg.sequences.windows import cut_windows
 from vreloc_pyg.settings import Below1, CheckedSettings, Count, Positive, RunSettings
 from vreloc_pyg.systems.aft_srm.attention_fusion import AttentionFusion, relevance_blocks
-from vreloc_pyg.systems.network import Ranked, RankingNetwork, without
+from vreloc_pyg.systems.examples import draw_hard_window
+from vreloc_pyg.systems.network import EVERYTHING, Ranked, RankingNetwork, without
 from vreloc_pyg.systems.spec import LearnedSystem
 from vreloc_pyg.training.recipe import Group
 
@@ -89,6 +90,10 @@ class AFTSRM(RankingNetwork):
         self.score_head = ScoreHead(settings.channels[-1], (settings.head_channels,))
         self.regression_head = RegressionHead(settings.channels[-1], (settings.head_channels,))
 
+    @property
+    def takes(self) -> frozenset[str]:
+        return EVERYTHING
+
     def forward(
         self, queries: Tensor, proposals: Tensor, query_mask: Tensor, proposal_mask: Tensor
     ) -> Relevance:
@@ -143,18 +148,25 @@ class TripletExample(NamedTuple):
     offsets: Tensor
 
 
-#: Positives are instances with jittered ends, since a draw knows no task's proposals. Half of the
-#: negatives are badly placed windows of the same reference: other actions alone do not teach where to stop.
-SAMPLER = TripletSampler(SlidingWindows(shortest=2), positive_jitter=0.1, same_reference_negative=0.5)
+#: Positives are instances with jittered ends, since a draw knows no task's proposals.
+SAMPLER = TripletSampler(SlidingWindows(shortest=2), positive_jitter=0.1)
 
 
 def draw_triplet(
     pool: TrainingPool, rng: np.random.Generator, augmentation: Augmentation | None
 ) -> TripletExample:
-    """Draw a triplet of :data:`SAMPLER`; arguments as of :func:`.draw_example`."""
+    """Draw a triplet of :data:`SAMPLER`; arguments as of :func:`.draw_example`.
+
+    Half of the negatives are hard windows of the same reference (:func:`.draw_hard_window`): other actions
+    alone do not teach where to stop.
+    """
     query, (right, wrong) = SAMPLER.draw(pool, rng)
     own = query.features
     cut = [one.reference.features[slice(*one.windows[0].tolist())] for one in (right, wrong)]
+    if rng.random() < 0.5:
+        hard = draw_hard_window(right.reference, right.reference.steps_of(query.label), rng)
+        if hard is not None:
+            cut[1] = right.reference.features[slice(*hard.tolist())]
     if augmentation is not None:
         change = augmentation.draw_episode(own.size(1), rng)
         own = change(augmentation.draw_query(own.size(1), rng)(own))
@@ -193,6 +205,7 @@ AFT_SRM = LearnedSystem(
     settings=AFTSRMSettings,
     loss=aft_srm_loss,
     draw=draw_triplet,
+    judged_windows=64,  # a window costs a convolution, and a validation of all more than the training
     training=RunSettings(
         weight_decay=1e-2, batch_size=16, steps_per_epoch=50, gradient_clip=2.0, ema_decay=0.99, augment=True
     ),

@@ -100,7 +100,6 @@ RECOMMENDED = replace(
         "pair_features": True,
         "context": 0.2,
         "refine": False,
-        "search": 3,
     },
     suit=describe_relatively,
     training=RankerTraining(

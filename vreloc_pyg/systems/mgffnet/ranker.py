@@ -13,17 +13,11 @@ from vreloc_pyg.graphs.weights import EDGE_WEIGHTS
 from vreloc_pyg.nn.mgff_net import MGFFNet
 from vreloc_pyg.nn.ranking import refine_windows
 from vreloc_pyg.nn.relevance import Pooled, Relevance
-from vreloc_pyg.segments import temporal_nms
 from vreloc_pyg.systems.mgffnet.episodes import DensePairs
 from vreloc_pyg.systems.mgffnet.ranker_settings import RankerSettings
 from vreloc_pyg.systems.mgffnet.ranker_training import RankerTraining
-from vreloc_pyg.systems.network import Ranked, RankingNetwork, without
+from vreloc_pyg.systems.network import EVERYTHING, Ranked, RankingNetwork, without
 from vreloc_pyg.training.recipe import Group
-
-#: How far ends are moved in the two rounds of a search, as shares of the window's length.
-SEARCH_SHARES = (0.1, 0.04)
-#: Largest tIoU of two windows whose surroundings are searched.
-SEARCH_NMS = 0.7
 
 
 class MGFFRanker(RankingNetwork):
@@ -35,6 +29,11 @@ class MGFFRanker(RankingNetwork):
     def __init__(self, num_features: int, settings: RankerSettings) -> None:
         super().__init__(num_features, settings)
         self.model = MGFFNet(settings.network(num_features))
+
+    @property
+    def takes(self) -> frozenset[str]:
+        # Where windows are paired with the nearer image of the query, its mirror image changes nothing.
+        return EVERYTHING - {"mirror"} if self.settings.mirror_index else EVERYTHING
 
     def ranking_parameters(self) -> list[nn.Parameter]:
         """Those of trunk and score head."""
@@ -64,43 +63,10 @@ class MGFFRanker(RankingNetwork):
 
     def rank(self, query: Tensor, reference: Tensor, windows: Tensor) -> Ranked:
         """The windows with their scores, moved by their offsets where the settings say so."""
-        return self._ranked(windows, self.relevance(query, reference, windows), len(reference))
-
-    def search(self, query: Tensor, reference: Tensor, windows: Tensor) -> Ranked:
-        """The windows, and the :func:`surroundings` of the best ``settings.search`` of them."""
         relevance = self.relevance(query, reference, windows)
-        for share in SEARCH_SHARES if self.settings.search else ():
-            best = temporal_nms(windows.double(), relevance.score, SEARCH_NMS, self.settings.search)
-            around = surroundings(windows[best], share, len(reference))
-            parts = zip(relevance, self.relevance(query, reference, around), strict=True)
-            windows, relevance = torch.cat([windows, around]), Relevance(*map(torch.cat, parts))
-        return self._ranked(windows, relevance, len(reference))
-
-    def _ranked(self, windows: Tensor, relevance: Relevance, num_steps: int) -> Ranked:
         refine = self.settings.refine
-        answers = refine_windows(windows, relevance.offsets, num_steps) if refine else None
+        answers = refine_windows(windows, relevance.offsets, len(reference)) if refine else None
         return Ranked(windows, relevance.score, answers)
-
-
-def surroundings(windows: Tensor, share: float, num_steps: int) -> Tensor:
-    """Windows whose ends lie 0, 1 or 2 strides before or after those of the given ones.
-
-    Args:
-        windows: half-open step intervals, ``[M, 2]`` int64.
-        share: the stride as a share of a window's length; at least one step.
-        num_steps: length of the video.
-
-    Returns:
-        Distinct windows inside the video, each at least half as long as its origin, ``[M', 2]`` int64.
-    """
-    moves = torch.arange(-2, 3, device=windows.device)
-    grid = torch.cartesian_prod(moves, moves)  # [25, 2]
-    lengths = windows[:, 1] - windows[:, 0]
-    stride = (share * lengths).round().long().clamp(min=1)
-    moved = windows[:, None] + grid * stride[:, None, None]  # [M, 25, 2]
-    moved = torch.stack([moved[..., 0].clamp(min=0), moved[..., 1].clamp(max=num_steps)], dim=-1)
-    kept = 2 * (moved[..., 1] - moved[..., 0]) >= lengths[:, None]
-    return torch.unique(moved[kept], dim=0)
 
 
 def rank_windows(

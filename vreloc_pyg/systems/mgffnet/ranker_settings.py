@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.graphs.pairing import Pairing
 from vreloc_pyg.nn.mgff_settings import MGFFSettings
-from vreloc_pyg.settings import Whole, settings_of
+from vreloc_pyg.settings import settings_of
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,9 @@ class RankerSettings(Pairing, MGFFSettings):
 
     Args:
         refine: move windows by their predicted offsets (paper section 4.8.2).
-        search: how many of the best windows have their surroundings scored too, in two rounds, so that
-            answers are not bound to the grid of the proposals; 0: none.
     """
 
     refine: bool = True
-    search: Whole = 0
 
     def network(self, num_features: int) -> MGFFSettings:
         """The network's own, for features of a width; ``in_channels`` of another is refused."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
@@ -13,9 +13,10 @@ from vreloc_pyg.datasets.tasks import TaskData
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.proposals.source import ProposalSource
 from vreloc_pyg.segments import Segments
-from vreloc_pyg.sequences.pose import mirror_image
 from vreloc_pyg.sequences.statistics import window_statistics
-from vreloc_pyg.systems.network import Ranked, Ranker, best_segments, ranked_windows
+from vreloc_pyg.systems.answering import CHOOSING_PAIRS, Answering, AnswerSettings, choose_answers
+from vreloc_pyg.systems.judging import PairDataset
+from vreloc_pyg.systems.network import EVERYTHING, Ranked, Ranker, best_segments, ranked_windows
 from vreloc_pyg.systems.protocol import Kin, check_top_n
 from vreloc_pyg.systems.spec import Rule
 
@@ -34,30 +35,33 @@ class WindowRule(Ranker):
     Args:
         windows: the candidates.
         length_weight: lambda.
-        mirror: index and sign of the mirror image of features
-            (:meth:`vreloc_pyg.sequences.pose.Skeleton.mirror_features`); the nearer of the query and its
-            mirror image counts. ``None``: the query only.
         normalize: divide every step's features by their norm first; for features of networks.
         search_steps: move the ends of the best windows by up to so many steps to where the score is best.
         nms_threshold: largest tIoU two returned segments may have; ``None`` keeps near-copies. The best
             segment is the same either way.
+        answers: mirror image, search and length, as they were chosen on validation classes.
         name: the row in a table.
     """
 
     windows: ProposalSource = field(default_factory=SlidingWindows)
     length_weight: float = 0.0
-    mirror: tuple[tuple[int, ...], tuple[float, ...]] | None = None
     normalize: bool = False
     search_steps: int = 0
     nms_threshold: float | None = 0.5
+    answers: AnswerSettings = field(default_factory=AnswerSettings)
     name: str = "window rule"
     kin: ClassVar[Kin] = "rule"
 
     def localize(self, query: Query, reference: Reference, top_n: int = 1) -> Segments:
         """The nearest windows; the score is minus the distance."""
         check_top_n(top_n)
-        ranking = ranked_windows(self, query, reference, self.windows.propose(reference))
-        return best_segments(self, ranking, query, reference, top_n, self.nms_threshold)
+        asked = Answering(self, self.answers)
+        ranking = ranked_windows(asked, query, reference, self.windows.propose(reference))
+        return best_segments(asked, ranking, query, reference, top_n, self.nms_threshold)
+
+    @property
+    def takes(self) -> frozenset[str]:
+        return EVERYTHING
 
     def rank(self, query: Tensor, reference: Tensor, windows: Tensor) -> Ranked:
         """Every window with its score."""
@@ -77,11 +81,7 @@ class WindowRule(Ranker):
         """Distance and length penalty of windows, ``[M]``."""
         if self.normalize:
             features, clip = (torch.nn.functional.normalize(one, dim=1) for one in (features, clip))
-        images = [clip]
-        if self.mirror is not None:
-            images.append(mirror_image(clip, *self.mirror))
-        whole = torch.tensor([[0, len(clip)]])
-        wanted = torch.cat([window_statistics(image, whole) for image in images])  # [V, 2 F]
+        wanted = window_statistics(clip, torch.tensor([[0, len(clip)]]))  # [1, 2 F]
         distance = torch.cat([_distances(features, block, wanted) for block in windows.split(BLOCK)])
         lengths = (windows[:, 1] - windows[:, 0]).to(distance)
         return distance + self.length_weight * torch.log(lengths / len(clip)).abs()
@@ -92,18 +92,19 @@ BLOCK = 8192
 
 
 def _distances(features: Tensor, windows: Tensor, wanted: Tensor) -> Tensor:
-    """Distance of each window's statistics to the nearest of ``wanted [V, 2 F]``, ``[M]``."""
+    """Distance of each window's statistics to those ``wanted [1, 2 F]``, ``[M]``."""
     first, last = int(windows[:, 0].min()), int(windows[:, 1].max())
     found = window_statistics(features[first:last], windows - first)  # [M, 2 F]
-    return torch.stack([(found - one).norm(dim=1) for one in wanted]).amin(dim=0)
+    return (found - wanted).norm(dim=1)
 
 
 def best_rule(data: TaskData) -> WindowRule:
-    """The rule that minds lengths too, and mirror images where the features have any."""
-    mirror = None if data.skeleton is None else data.skeleton.mirror_features()
-    return WindowRule(data.proposals, length_weight=0.25, mirror=mirror, name=BEST_WINDOW_RULE.row)
+    """The rule with the length, the mirror image and the search that suit the validation classes."""
+    rule = WindowRule(data.proposals, name=BEST_WINDOW_RULE.row)
+    pairs = PairDataset(data.splits["validation"], data.proposals, CHOOSING_PAIRS)
+    return replace(rule, answers=choose_answers(rule, pairs, data.skeleton))
 
 
 WINDOW_RULE = Rule(name="window-rule", row="window rule", fit=lambda data: WindowRule(data.proposals))
-#: The best training-free system on validation classes: other rows are compared with this one.
-BEST_WINDOW_RULE = Rule(name="window-rule-best", row="window rule, length and mirror", fit=best_rule)
+#: The rule as it does best on validation classes: `vreloc evaluate` compares other rows with this one.
+BEST_WINDOW_RULE = Rule(name="window-rule-best", row="window rule, tuned", fit=best_rule)
