@@ -60,7 +60,7 @@ def refused(capsys, *arguments):
 def test_help_names_every_command(capsys):
     assert list(cli.COMMANDS) == [
         *("demo", "train", "evaluate", "locate", "serve", "features", "merge", "pca", "weights"),
-        *("validate", "split", "train-actionness", "proposals", "benchmark", "ablate"),
+        *("validate", "split", "train-actionness", "proposals", "benchmark", "results", "ablate"),
         *("phenomenon", "systems", "plot-graph"),
     ]
     text = text_of(capsys, "--help")

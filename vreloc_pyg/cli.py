@@ -38,6 +38,7 @@ COMMANDS = {
     "train-actionness": "train_actionness",
     "proposals": "proposals",
     "benchmark": "benchmark",
+    "results": "benchmark",
     "ablate": "benchmark",
     "phenomenon": "phenomenon",
     "systems": "systems",

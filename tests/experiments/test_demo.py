@@ -41,7 +41,7 @@ def test_the_demo_writes_every_file_its_docstring_names(demo):
     pictures = {"curves.png", "recall.png", *(f"timelines/{pair:02d}.png" for pair in range(4))}
     model = {"model/config.json", "model/model.safetensors"}
     checkpoints = {"checkpoints/best.ckpt", "checkpoints/last.ckpt"}
-    expected = tables | pictures | model | checkpoints | {"per_query.csv", "metrics.csv"}
+    expected = tables | pictures | model | checkpoints | {"per_query.csv", "metrics.csv", "run.json"}
     assert files - {name for name in files if name.startswith("curves/")} == expected
     for name in pictures:
         picture = matplotlib.image.imread(folder / name)

@@ -34,6 +34,15 @@ def test_impossible_plans():
         BenchmarkPlan("synthetic", systems=("oracle",))
     with pytest.raises(SettingsError, match="'chance' is not trained"):
         BenchmarkPlan("synthetic", training={"chance": {}})
+    for wrong in ({"mgffnet": 0}, {"all": 2}, {"mgffnet": 1.5}):
+        with pytest.raises(SettingsError, match="seeds as a number >= 1"):
+            BenchmarkPlan("synthetic", seeds=wrong)
+    with pytest.raises(SettingsError, match="'chance' is not trained"):
+        BenchmarkPlan("synthetic", seeds={"chance": 2})
+    with pytest.raises(SettingsError, match="budget > 0"):
+        BenchmarkPlan("synthetic", budget_s=0.0)
+    with pytest.raises(SettingsError, match="one or the other"):
+        BenchmarkPlan("synthetic", budget_s=9.0, training={"cgbm": {"steps_per_epoch": 3}})
     with pytest.raises(SettingsError, match="given by system"):
         BenchmarkPlan("synthetic", model={"all": {}})
 
@@ -53,6 +62,8 @@ def test_the_nearest_settings_of_a_run_win():
     assert (chosen["seed"], chosen["epochs"], chosen["batch_size"]) == (3, 7, 2)
     assert plan.training_of("mgffnet-cnn", 0)["batch_size"] == 8
     assert plan.num_pairs == 20
+    seeds = {plan.training_of("cgbm", fold, seed)["seed"] for fold in range(9) for seed in range(3)}
+    assert len(seeds) == 27
 
 
 def test_a_plan_as_the_words_of_a_command():
@@ -74,6 +85,8 @@ def test_a_plan_as_the_words_of_a_command():
     ]
     small = BenchmarkPlan("synthetic", systems=("sst",), model={"sst": {"hidden_channels": 8}})
     assert small.words()[-2:] == ["--model.sst", '{"hidden_channels": 8}']
+    fair = BenchmarkPlan("synthetic", systems=("mgffnet",), budget_s=60.0, seeds={"mgffnet": 3})
+    assert fair.words()[-4:] == ["--budget", "60", "--seeds.mgffnet", "3"]
     every = make_plan("synthetic", ["all"], ["all"], root=None)
     assert every.words() == ["--data", "synthetic", "--systems", "all", "--folds", "all"]
 

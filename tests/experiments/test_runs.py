@@ -120,3 +120,18 @@ def test_the_control_answers_for_queries_of_another_class(tmp_path, small_task):
         assert next(iter(found)) == pytest.approx((row.start_s, row.end_s))
         truth = temporal_iou(found.bounds, reference.segments_of(own.label)).max().item()
         assert (row.query_id, row.label, row.tiou) == (own.video_id, own.label, pytest.approx(truth))
+
+
+def test_further_seeds_have_folders_of_their_own(tmp_path):
+    chosen = plan("window-rule", "mgffnet", seeds={"mgffnet": 3})
+    frame = run_benchmark(chosen, tmp_path, print, progress=False)
+    seeds = frame.groupby("system", sort=False)["seed"].agg(lambda column: sorted(set(column)))
+    assert seeds.tolist() == [[0], [0, 1, 2]]
+    folder = tmp_path / "runs/fold0"
+    places = [folder / "mgffnet", folder / "seed1" / "mgffnet", folder / "seed2" / "mgffnet"]
+    models = {(place / "model" / "model.safetensors").read_bytes() for place in places}
+    assert len(models) == 3
+    first = run_benchmark(
+        plan("window-rule", "mgffnet"), tmp_path, lambda _: pytest.fail("done"), progress=False
+    )
+    pd.testing.assert_frame_equal(first, frame[frame["seed"] == 0].reset_index(drop=True))

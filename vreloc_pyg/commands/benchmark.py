@@ -1,4 +1,4 @@
-"""``vreloc benchmark`` and ``vreloc ablate``."""
+"""``vreloc benchmark``, ``vreloc results`` and ``vreloc ablate``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ def benchmark(
     proposals: str | None = None,
     training: PerSystem | None = None,
     model: PerSystem | None = None,
+    budget: float | None = None,
+    seeds: dict[str, int] | None = None,
     max_pairs: int | None = None,
     quick: bool = False,
     readme: str | None = None,
@@ -35,6 +37,8 @@ def benchmark(
         proposals: candidate windows as of train, with {fold} in the place of the fold's number.
         training: settings of runs to replace by system, or all, such as --training.cgbm '{epochs: 5}'.
         model: settings of networks to replace by system, such as --model.sst '{hidden_channels: 128}'.
+        budget: processor seconds that every system is trained for; they decide its steps_per_epoch.
+        seeds: runs on each fold by system, such as --seeds.mgffnet 3; by default one.
         max_pairs: answer only so many test pairs a fold; by default all.
         quick: few training steps and pairs, to see that everything works.
         readme: file whose table of this data set is replaced by these results.
@@ -47,9 +51,28 @@ def benchmark(
     from vreloc_pyg.experiments.plan import make_plan
 
     sources = {"root": root, "features": features, "proposals": proposals}
-    runs = {"training": training, "model": model, "max_pairs": max_pairs, "quick": quick, "seed": seed}
-    benchmark_systems(make_plan(data, words(systems), words(folds), **sources, **runs), output, readme)
+    runs = {"training": training, "model": model, "budget_s": budget, "seeds": seeds}
+    size = {"max_pairs": max_pairs, "quick": quick, "seed": seed}
+    benchmark_systems(
+        make_plan(data, words(systems), words(folds), **sources, **runs, **size), output, readme
+    )
     print(f"Tables and pictures are in {output}; begin with {Path(output) / 'report.md'}")
+
+
+def results(folder: str, *, readme: str | None = None) -> None:
+    """Write the tables of a benchmark anew from its predictions, without data and without training.
+
+    Args:
+        folder: output of benchmark: its predictions.csv.gz, pairs.csv.gz and benchmark.json are read.
+        readme: file whose table of this data set is replaced by these results.
+
+    Example:
+        vreloc results outputs/benchmark
+    """
+    from vreloc_pyg.experiments.command import report_results
+
+    report_results(folder, readme)
+    print(f"Tables are in {folder}; begin with {Path(folder) / 'report.md'}")
 
 
 def ablate(

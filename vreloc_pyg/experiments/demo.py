@@ -22,7 +22,7 @@ def run_demo(
     """Train, evaluate beside the rules, and draw: everything the package does, on one task.
 
     Writes ``results.md/.csv``, ``differences.md/.csv``, ``per_query.csv``, ``metrics.csv``, ``curves.png``,
-    ``recall.png``, at most so many ``timelines/*.png``, and ``model/``.
+    ``recall.png``, ``run.json``, at most so many ``timelines/*.png``, and ``model/``.
     """
     from vreloc_pyg.report.plots import recall_curves, timeline_picture, training_curves
 

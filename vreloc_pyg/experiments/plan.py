@@ -16,6 +16,9 @@ from vreloc_pyg.systems.catalog import choose_systems, find_learned, find_system
 QUICK_TRAINING = {"epochs": 2, "steps_per_epoch": 8, "batch_size": 8, "validation_pairs": 10}
 QUICK_PAIRS = 20
 
+#: Runs of a fold are seeded so far apart, which is more than there are folds.
+SEED_STRIDE = 1000
+
 
 @dataclass(frozen=True)
 class BenchmarkPlan:
@@ -26,7 +29,7 @@ class BenchmarkPlan:
         root: folder of its files. (default: its name within ``$VRELOC_DATA``, for what is read from files)
         folds: class folds.
         systems: names of :data:`~vreloc_pyg.systems.catalog.SYSTEMS`.
-        seed: decides the data; a run of fold f is seeded with ``seed + f``.
+        seed: decides the data; the first run of fold f is seeded with ``seed + f``.
         training: settings of runs to replace, by system, or under ``"all"``.
         max_pairs: answer only so many test pairs a fold, spread evenly; ``None``: all.
         quick: few training steps and pairs.
@@ -34,6 +37,10 @@ class BenchmarkPlan:
         proposals: candidate windows, see :func:`vreloc_pyg.proposals.listed.load_proposals`; ``{fold}``
             stands for the number of the fold. (default: sliding windows)
         model: settings of networks to replace, by system.
+        budget_s: processor seconds that every learned system is trained for, validations included: they
+            decide its ``steps_per_epoch`` (:mod:`.budget`); ``None``: as many steps as its settings say. With
+            ``quick`` there is no budget.
+        seeds: runs of a learned system on each fold, with other weights and draws, by system. (default: 1)
 
     Raises:
         SettingsError: if a name is unknown, a fold impossible, or files are needed and none are given.
@@ -51,6 +58,8 @@ class BenchmarkPlan:
     features: str | None = None
     proposals: str | None = None
     model: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    budget_s: float | None = None
+    seeds: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         task = find_task(self.data)
@@ -59,10 +68,16 @@ class BenchmarkPlan:
             object.__setattr__(self, "root", str(root))
         for system in self.systems:
             find_system(system)
-        for system in {*self.training, *self.model} - {"all"}:
+        for system in {*self.training, *self.model, *self.seeds} - {"all"}:
             find_learned(system)
         if "all" in self.model:
             raise SettingsError("Settings of a model are given by system: the networks differ")
+        if "all" in self.seeds or any(type(count) is not int or count < 1 for count in self.seeds.values()):
+            raise SettingsError(f"Expected seeds as a number >= 1 by system (got {dict(self.seeds)})")
+        if self.budget_s is not None and not self.budget_s > 0:
+            raise SettingsError(f"Expected a budget > 0 (got {self.budget_s})")
+        if self.budget_s is not None and any("steps_per_epoch" in one for one in self.training.values()):
+            raise SettingsError("The budget decides steps_per_epoch: give one or the other")
         num_folds = task.num_folds(self.root)
         wrong = [fold for fold in self.folds if not 0 <= fold < num_folds]
         if wrong or not self.folds:
@@ -78,9 +93,9 @@ class BenchmarkPlan:
         """Where the candidate windows of a fold are, if they are given."""
         return None if self.proposals is None else self.proposals.replace("{fold}", str(fold))
 
-    def training_of(self, system: str, fold: int) -> dict[str, Any]:
-        """Settings to replace in the run of a system on a fold."""
-        chosen: dict[str, Any] = {"seed": self.seed + fold}
+    def training_of(self, system: str, fold: int, seed: int = 0) -> dict[str, Any]:
+        """Settings to replace in the run of a system on a fold, the first or another of its ``seeds``."""
+        chosen: dict[str, Any] = {"seed": self.seed + fold + SEED_STRIDE * seed}
         if self.quick:
             chosen |= QUICK_TRAINING
         return {**chosen, **self.training.get("all", {}), **self.training.get(system, {})}
@@ -106,6 +121,10 @@ class BenchmarkPlan:
                 words += [f"--{option}.{system}", json.dumps(dict(values))]
         if self.max_pairs is not None:
             words += ["--max-pairs", str(self.max_pairs)]
+        if self.budget_s is not None:
+            words += ["--budget", f"{self.budget_s:g}"]
+        for system, count in self.seeds.items():
+            words += [f"--seeds.{system}", str(count)]
         words += ["--quick"] * self.quick
         return [*words, "--seed", str(self.seed)] if self.seed else words
 

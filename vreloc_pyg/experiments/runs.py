@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -15,16 +16,59 @@ from vreloc_pyg.datasets.tasks import TaskData
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.evaluation import evaluate
 from vreloc_pyg.evaluation.metrics import with_curve
+from vreloc_pyg.experiments.budget import budgeted_steps
 from vreloc_pyg.experiments.compare import candidate_recall
 from vreloc_pyg.experiments.plan import BenchmarkPlan
+from vreloc_pyg.experiments.predictions import rounded
 from vreloc_pyg.experiments.train import train_system
 from vreloc_pyg.files import write_json, write_text
 from vreloc_pyg.localization.localizer import Localizer
 from vreloc_pyg.systems.catalog import find_system
 from vreloc_pyg.systems.protocol import LocalizerProtocol, check_says_none
 from vreloc_pyg.systems.spec import Control, LearnedSystem, Rule
+from vreloc_pyg.training.run import RUN_NAME
 
 RECALL_NAME = "candidate_recall.json"
+
+
+class Run(NamedTuple):
+    """A system on a fold.
+
+    Args:
+        system: its name.
+        fold: the class fold.
+        seed: 0 for the first of its seeds there.
+    """
+
+    system: str
+    fold: int
+    seed: int
+
+    def folder(self, output: Path) -> Path:
+        """Where its files lie."""
+        fold = fold_folder(output, self.fold)
+        return fold / f"seed{self.seed}" if self.seed else fold
+
+    @property
+    def trained_as(self) -> str | None:
+        """The system whose model answers; ``None`` for a rule."""
+        system = find_system(self.system)
+        if isinstance(system, Control):
+            return system.of
+        return system.name if isinstance(system, LearnedSystem) else None
+
+    def __str__(self) -> str:
+        return f"fold {self.fold}: {self.system}" + (f", seed {self.seed}" if self.seed else "")
+
+
+def fold_folder(output: Path, fold: int) -> Path:
+    """Where the first seeds of a fold lie."""
+    return output / "runs" / f"fold{fold}"
+
+
+def runs_of(plan: BenchmarkPlan, fold: int) -> list[Run]:
+    """All runs on a fold, in the order of the plan's systems."""
+    return [Run(name, fold, seed) for name in plan.systems for seed in range(plan.seeds.get(name, 1))]
 
 
 def run_benchmark(
@@ -33,100 +77,95 @@ def run_benchmark(
     """Run what is not done yet, and return every prediction.
 
     ``output/runs/foldF/SYSTEM.csv`` are the answers of a system, ``SYSTEM/model`` its model and
-    ``SYSTEM.settings.json`` what decided both. A run that was interrupted goes on from its last checkpoint;
-    several processes may work on different folds or systems.
+    ``SYSTEM.settings.json`` what decided both; further seeds are in ``foldF/seedS``. With a budget,
+    ``output/budgets.json`` says how many steps each system has. A run that was interrupted goes on from its
+    last checkpoint; several processes may work on different folds or systems.
+
+    To the columns of :func:`~vreloc_pyg.evaluation.evaluate` come ``fold``, ``seed``, ``parameters`` and
+    ``train_s``, the processor seconds of the training.
 
     ``say`` is told what is begun. If the folder holds answers of other settings, or the data cannot provide
     what a control asks, that is a :class:`DataError` before anything is trained.
     """
     output = Path(output)
     missing = {
-        fold: [name for name in plan.systems if not _done(name, plan, fold, _folder(output, fold))]
-        for fold in plan.folds
+        fold: [run for run in runs_of(plan, fold) if not _done(run, plan, output)] for fold in plan.folds
     }
-    for fold, names in missing.items():
-        for control in (system for system in map(find_system, names) if isinstance(system, Control)):
+    for fold, runs in missing.items():
+        for control in (one for one in (find_system(run.system) for run in runs) if isinstance(one, Control)):
             control.ask(spread_pairs(plan.load(fold).splits["test"], plan.num_pairs))
     frames = []
     for fold in plan.folds:
-        folder = _folder(output, fold)
         if missing[fold]:
             data = plan.load(fold)
-            pairs = spread_pairs(data.splits["test"], plan.num_pairs)
-            if not (folder / RECALL_NAME).exists():
-                write_json(folder / RECALL_NAME, candidate_recall(pairs, data.proposals))
-            for name in missing[fold]:
-                say(f"{plan.data}, fold {fold}: {name}")
-                _run_system(name, plan, data, fold, folder, progress)
-        frames += [read_answers(folder / f"{name}.csv") for name in plan.systems]
+            recall = fold_folder(output, fold) / RECALL_NAME
+            if not recall.exists():
+                pairs = spread_pairs(data.splits["test"], plan.num_pairs)
+                write_json(recall, candidate_recall(pairs, data.proposals))
+            for run in missing[fold]:
+                say(f"{plan.data}, {run}")
+                _answer(run, plan, data, output, progress)
+        frames += [read_answers(run.folder(output) / f"{run.system}.csv") for run in runs_of(plan, fold)]
     return pd.concat(frames, ignore_index=True)
 
 
-def _folder(output: Path, fold: int) -> Path:
-    return output / "runs" / f"fold{fold}"
-
-
-def _trained_as(name: str) -> str | None:
-    """The system whose model answers; ``None`` for a rule."""
-    system = find_system(name)
-    if isinstance(system, Control):
-        return system.of
-    return system.name if isinstance(system, LearnedSystem) else None
-
-
-def _done(name: str, plan: BenchmarkPlan, fold: int, folder: Path) -> bool:
+def _done(run: Run, plan: BenchmarkPlan, output: Path) -> bool:
     """Whether answers of these very settings are there; :class:`DataError` if there are some of others."""
-    kept = folder / f"{name}.settings.json"
+    kept = run.folder(output) / f"{run.system}.settings.json"
     if not kept.exists():
         return False
-    if json.loads(kept.read_text()) != _settings(name, plan, fold):
+    if json.loads(kept.read_text()) != _settings(run, plan):
         raise DataError(f"{kept} is of a run with other settings; choose another output folder, or remove it")
-    return (folder / f"{name}.csv").exists()
+    return (run.folder(output) / f"{run.system}.csv").exists()
 
 
-def _settings(name: str, plan: BenchmarkPlan, fold: int) -> dict[str, object]:
-    trained = _trained_as(name)
-    training = None if trained is None else plan.training_of(trained, fold)
+def _settings(run: Run, plan: BenchmarkPlan) -> dict[str, object]:
+    name = run.trained_as
+    training = None if name is None else plan.training_of(name, run.fold, run.seed)
     about = {"data": plan.data, "seed": plan.seed, "num_pairs": plan.num_pairs, "training": training}
-    model = None if trained is None else plan.model.get(trained)
-    sources = {"features": plan.features, "proposals": plan.proposals, "model": model}
+    model = None if name is None else plan.model.get(name)
+    budget_s = None if name is None or plan.quick else plan.budget_s
+    sources = {"features": plan.features, "proposals": plan.proposals, "model": model, "budget_s": budget_s}
     return {**about, **{name: value for name, value in sources.items() if value is not None}}
 
 
-def _run_system(
-    name: str, plan: BenchmarkPlan, data: TaskData, fold: int, folder: Path, progress: bool
-) -> None:
-    system = find_system(name)
+def _answer(run: Run, plan: BenchmarkPlan, data: TaskData, output: Path, progress: bool) -> None:
+    system, folder = find_system(run.system), run.folder(output)
     pairs = spread_pairs(data.splits["test"], plan.num_pairs)
-    write_json(folder / f"{name}.settings.json", _settings(name, plan, fold))
+    write_json(folder / f"{run.system}.settings.json", _settings(run, plan))
     localizer: LocalizerProtocol
-    parameters = 0
+    parameters, train_s = 0, 0.0
     if isinstance(system, Rule):
         localizer = system.fit(data)
     else:
-        trained = _trained(_trained_as(name) or name, plan, data, fold, folder, progress)
+        name = run.trained_as or run.system
+        trained = _trained(name, run, plan, data, output, progress)
         if isinstance(system, Control):
             trained = copy(trained)
             trained.system, trained.name = system, system.row
         else:
             parameters = trained.num_parameters
+            train_s = json.loads((folder / name / RUN_NAME).read_text())["processor_s"]
         localizer = trained
     check_says_none([localizer], pairs)
     asked = system.ask(pairs) if isinstance(system, Control) else None
-    frame = evaluate([localizer], pairs, with_curve(), progress, ask=asked)
-    frame = frame.assign(fold=fold, parameters=parameters)
-    write_text(folder / f"{name}.csv", frame.to_csv(index=False))
+    frame = rounded(evaluate([localizer], pairs, with_curve(), progress, ask=asked))
+    frame = frame.assign(fold=run.fold, seed=run.seed, parameters=parameters, train_s=train_s)
+    write_text(folder / f"{run.system}.csv", frame.to_csv(index=False))
 
 
 def _trained(
-    name: str, plan: BenchmarkPlan, data: TaskData, fold: int, folder: Path, progress: bool
+    name: str, run: Run, plan: BenchmarkPlan, data: TaskData, output: Path, progress: bool
 ) -> Localizer:
     """The model of a system, trained unless it is there already."""
-    place = folder / name
+    place = run.folder(output) / name
     if not (place / "model").exists():
-        settings = plan.model.get(name), plan.training_of(name, fold)
+        model, training = plan.model.get(name), plan.training_of(name, run.fold, run.seed)
+        if plan.budget_s is not None and not plan.quick:
+            steps = budgeted_steps(name, data, output, plan.budget_s, model, training)
+            training = {**training, "steps_per_epoch": steps}
         begun = (place / "checkpoints" / "last.ckpt").exists()
-        train_system(name, data, place, *settings, calibrated=False, resume=begun, progress=progress)
+        train_system(name, data, place, model, training, calibrated=False, resume=begun, progress=progress)
     return Localizer.from_pretrained(place / "model", data.proposals)
 
 
@@ -152,6 +191,6 @@ def read_answers(path: str | Path) -> pd.DataFrame:
 
 def mean_recall(plan: BenchmarkPlan, output: str | Path) -> dict[str, float]:
     """Recall of the candidate windows in percent, averaged over folds."""
-    files = [_folder(Path(output), fold) / RECALL_NAME for fold in plan.folds]
+    files = [fold_folder(Path(output), fold) / RECALL_NAME for fold in plan.folds]
     table = pd.DataFrame([json.loads(file.read_text()) for file in files])
     return {str(threshold): float(value) for threshold, value in table.mean().items()}

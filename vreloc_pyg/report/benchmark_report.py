@@ -68,6 +68,7 @@ def write_report(
     name: str,
     command: str,
     parameters: Mapping[str, int],
+    processor_s: Mapping[str, float] | None = None,
     published: Mapping[str, str] | None = None,
     candidate_recall: Mapping[str, float] | None = None,
     notes: Sequence[str] = (),
@@ -86,6 +87,7 @@ def write_report(
         name: of the data set; decides which published numbers are comparable.
         command: the command line that made the predictions.
         parameters: number of learned parameters by system, where it has any.
+        processor_s: processor seconds of a training run by system, where it is trained.
         published: by system, the published row that it re-implements, where there is one.
         candidate_recall: share in percent of queries whose candidates hold a right answer, by threshold.
         notes: a paragraph each.
@@ -98,6 +100,8 @@ def write_report(
     num_folds = frame["fold"].nunique()
     every = result_table(frame)
     every["parameters"] = pd.array([parameters.get(name) for name in every["system"]], dtype="Int64")
+    if processor_s:
+        every["processor s"] = [processor_s.get(name) for name in every["system"]]
     audits = every[every["kin"] == "audit"]
     results = without_audits(every)
     present = without_audits(frame[frame["kind"] != "absent"])

@@ -25,8 +25,8 @@ from vreloc_pyg.systems.examples import draw_hard_window, make_example, pad_clip
 from vreloc_pyg.systems.network import Ranked, RankingNetwork
 from vreloc_pyg.systems.spec import LearnedSystem, cap_length
 
-#: Steps, padding included, that the search runs through the network at once.
-STEPS_AT_ONCE = 16384
+#: Starts whose segments the search runs through the network at once.
+STARTS_AT_ONCE = 20
 
 
 @dataclass(frozen=True)
@@ -152,12 +152,11 @@ class VideoLevel(RankingNetwork):
         num_steps, longest = len(reference), min(self.settings.longest, len(reference))
         padded = functional.pad(reference, (0, 0, 0, longest - 1))
         runs = padded.unfold(0, longest, 1).transpose(1, 2)  # [r, L, F], a view
-        distances = torch.cat(
-            [
-                (functional.normalize(self.encoder(some), dim=-1) - target).square().sum(-1)
-                for some in runs.split(max(1, STEPS_AT_ONCE // longest))
-            ]
-        )  # [r, L]
+        distances = reference.new_zeros(num_steps, longest)  # [r, L]
+        for first in range(0, num_steps, STARTS_AT_ONCE):
+            some, fits = slice(first, first + STARTS_AT_ONCE), slice(min(longest, num_steps - first))
+            states = functional.normalize(self.encoder(runs[some, fits]), dim=-1)
+            distances[some, fits] = (states - target).square().sum(-1)
         segments = segments_up_to(num_steps, longest).to(reference.device)
         starts, lengths = segments[:, 0], segments[:, 1] - segments[:, 0]
         return Ranked(segments, -distances[starts, lengths - 1])

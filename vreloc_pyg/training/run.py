@@ -6,6 +6,8 @@ import pickle
 import warnings
 from functools import partial
 from pathlib import Path
+from time import process_time
+from typing import Any
 
 import lightning
 import pandas as pd
@@ -15,11 +17,32 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import Tensor, nn
 
 from vreloc_pyg.errors import CheckpointError, DataError
-from vreloc_pyg.files import write_text
+from vreloc_pyg.files import write_json, write_text
 from vreloc_pyg.settings import RunSettings
 from vreloc_pyg.training.data import RunData
 from vreloc_pyg.training.module import TrainingModule
 from vreloc_pyg.training.recipe import MEAN_TIOU, Recipe
+
+#: What a run leaves beside its checkpoints and curves.
+RUN_NAME = "run.json"
+
+
+class ProcessorClock(callbacks.Callback):
+    """Processor seconds of a run, of all its threads; those before an interruption are in its checkpoint."""
+
+    def __init__(self) -> None:
+        self.before, self.began = 0.0, process_time()
+
+    @property
+    def seconds(self) -> float:
+        """So far."""
+        return self.before + process_time() - self.began
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.before, self.began = state_dict["seconds"], process_time()
 
 
 class WarmedUpAverage:
@@ -43,6 +66,7 @@ class WarmedUpAverage:
 def make_trainer(
     settings: RunSettings,
     output: str | Path,
+    clock: ProcessorClock,
     progress: bool = True,
     tensorboard: bool = False,
     monitor: str = MEAN_TIOU,
@@ -57,7 +81,7 @@ def make_trainer(
     # Of two callbacks, since save_last=True writes last.ckpt only when best.ckpt is written. The best comes
     # first: the last then knows of it.
     keep = partial(callbacks.ModelCheckpoint, folder, enable_version_counter=False)
-    used: list[lightning.Callback] = [keep("best", monitor=monitor, mode="max"), keep("last")]
+    used: list[lightning.Callback] = [clock, keep("best", monitor=monitor, mode="max"), keep("last")]
     if settings.patience is not None:
         used.append(callbacks.EarlyStopping(monitor, mode="max", patience=settings.patience))
     if settings.ema_decay is not None:
@@ -129,6 +153,8 @@ def train(
 ) -> float:
     """Train a network and leave it as it did best on the validation examples, in eval mode.
 
+    ``output/run.json`` says what it came to: the best judgement and the processor seconds.
+
     Args:
         network, recipe, settings: new, drawn under the seed of the run; how it is trained; and how long.
         output: folder for ``checkpoints`` and the curves, ``metrics.csv``.
@@ -149,7 +175,8 @@ def train(
     module = TrainingModule(network, recipe, settings)
     if resume:
         check_resumable(last, module)
-    trainer = make_trainer(settings, output, progress, tensorboard, recipe.monitor)
+    clock = ProcessorClock()
+    trainer = make_trainer(settings, output, clock, progress, tensorboard, recipe.monitor)
     data = RunData(recipe, settings, num_workers)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
@@ -165,4 +192,5 @@ def train(
         for name, state in best["callbacks"].items()
         if name.startswith("ModelCheckpoint") and state["monitor"] == recipe.monitor
     ]
+    write_json(output / RUN_NAME, {"best": score, "processor_s": round(clock.seconds, 1)})
     return score
