@@ -166,7 +166,7 @@ def test_the_search_equals_a_run_of_each_segment(query_steps, reference_steps, m
         for (start, end), score in zip(ranked.windows.tolist(), ranked.scores.tolist(), strict=True):
             other = network.embed([reference[start:end]])[0]
             assert score == pytest.approx(-float((own - other).square().sum()), abs=1e-5)
-        monkeypatch.setattr(video_level, "STEPS_AT_ONCE", 1)
+        monkeypatch.setattr(video_level, "STARTS_AT_ONCE", 1)
         torch.testing.assert_close(network.rank(query, reference, NONE).scores, ranked.scores)
 
 
