@@ -1,3 +1,4 @@
+import json
 import shutil
 from dataclasses import replace
 from functools import cache
@@ -151,6 +152,23 @@ def test_a_finished_run_goes_on_to_more_epochs(whole, tmp_path):
     start("matching-transformer", tmp_path, epochs=2)
     resumed, _ = start("matching-transformer", tmp_path, resume=True)
     assert_same_run(tmp_path, resumed, whole("matching-transformer"))
+
+
+def test_a_run_says_its_processor_seconds_those_before_an_interruption_included(tmp_path, monkeypatch):
+    """On a clock that moves by a second a training step."""
+    real, now = TrainingModule.training_step, [100.0]
+
+    def timed(module, batch, batch_idx):
+        now[0] += 1
+        return real(module, batch, batch_idx)
+
+    monkeypatch.setattr(TrainingModule, "training_step", timed)
+    monkeypatch.setattr("vreloc_pyg.training.run.process_time", lambda: now[0])
+    start("matching-transformer", tmp_path, epochs=2)
+    assert json.loads((tmp_path / "run.json").read_text())["processor_s"] == 4
+    now[0] += 1000  # what another program does
+    _, score = start("matching-transformer", tmp_path, resume=True)
+    assert json.loads((tmp_path / "run.json").read_text()) == {"best": score, "processor_s": 8}
 
 
 @pytest.fixture
