@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vreloc_pyg.datasets.bridges import FADE, bridge, continued, equal_power, minimum_jerk, smooth
+from vreloc_pyg.datasets.bridges import FADE, bridge, continued, equal_power, minimum_jerk, paused, smooth
 
 
 def walk(num_steps, seed):
@@ -53,6 +53,18 @@ def test_a_bridge_of_one_motion_is_that_motion():
     path = bridge(pose[:21], 20, pose[40:], 0, np.diff(pose[20:41], axis=0))
     middle = slice(FADE, len(path) - FADE)
     np.testing.assert_allclose(path[middle], pose[21:40][middle], atol=0.4)
+
+
+@given(st.integers(2 * FADE, 40), st.floats(0, 1), st.floats(0, 1))
+def test_a_pause_keeps_the_way_and_slows_it_down_inside(steps, at, depth):
+    path = np.linspace(0, 1, steps)[:, None, None] * np.ones((1, 3, 2))
+    slow = paused(path, at, depth)
+    assert len(slow) >= steps
+    np.testing.assert_allclose(slow[[0, -1]], path[[0, -1]], atol=1e-12)
+    speed = np.diff(slow[:, 0, 0]) * (steps - 1)
+    assert (speed > -1e-12).all()
+    assert speed[[0, -1]] == pytest.approx(1, abs=0.25)
+    assert speed.min() == pytest.approx(1 - depth, abs=0.15)
 
 
 def test_smoothing_takes_jitter_and_leaves_a_slow_motion():

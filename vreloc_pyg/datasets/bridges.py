@@ -10,6 +10,8 @@ FloatArray = NDArray[np.float64]
 
 #: Steps over which one motion passes into another.
 FADE = 8
+#: Width in steps of a pause.
+PAUSE = 3.0
 #: Width in steps of the filter that parts a motion from its jitter.
 SMOOTHING = 0.8
 
@@ -46,6 +48,25 @@ def minimum_jerk(count: int) -> FloatArray:
     """
     s = (np.arange(1, count + 1) / count)[:, None, None]
     return np.asarray(s**3 * (10 - 15 * s + 6 * s**2))
+
+
+def paused(path: FloatArray, at: float, depth: float) -> FloatArray:
+    """A path ``[N, J, D]`` that slows down in the middle and goes on: so do people between two actions.
+
+    Without pauses of its own a background would tell where clips rest: at their ends.
+
+    Args:
+        path: starts and ends as fast as before.
+        at: where it is slowest, in [0, 1] of what is not within :data:`FADE` of an end.
+        depth: 0 for no pause, 1 for coming to rest.
+    """
+    longer = len(path) + round(depth * PAUSE * np.sqrt(2 * np.pi))
+    slowest = FADE + at * max(longer - 2 * FADE, 0)
+    rate = 1 - depth * np.exp(-0.5 * ((np.arange(longer - 1) + 0.5 - slowest) / PAUSE) ** 2)
+    places = np.concatenate([[0.0], rate.cumsum()]) * (len(path) - 1) / rate.sum()
+    low = np.minimum(places.astype(int), max(len(path) - 2, 0))
+    share = (places - low)[:, None, None]
+    return np.asarray((1 - share) * path[low] + share * path[np.minimum(low + 1, len(path) - 1)])
 
 
 def bridge(

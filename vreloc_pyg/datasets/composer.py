@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vreloc_pyg.datasets.bridges import FADE, bridge, smooth
+from vreloc_pyg.datasets.bridges import FADE, bridge, paused, smooth
 from vreloc_pyg.datasets.cast import TRIALS, Cast
 from vreloc_pyg.datasets.folds import SPLITS, ClassFold
 from vreloc_pyg.datasets.pose_clips import PoseClip, draw_look
@@ -45,7 +45,7 @@ class Composer(CheckedSettings):
 
     Args:
         num_distractors: least and most clips of other classes.
-        bridge_steps: least and most steps of background between two clips.
+        bridge_steps: least and most steps of background between two clips, but for a pause.
         cut: greatest share of a clip's length that is cut off at each end before it is joined.
         margin: greatest share of what is left that the annotation leaves out at each end.
         speed: the log of a clip's speed is uniform within +- this.
@@ -147,7 +147,8 @@ class Composer(CheckedSettings):
             steps = rng.integers(self.bridge_steps[0], self.bridge_steps[1] + 1, size=TRIALS) + 2
             here, there = (look.undone(pose) for pose in (before[end], clip.pose[first]))
             filmed = look(cast.background(here, there, steps, target))
-            parts.append(bridge(before, end, clip.pose, first, np.diff(filmed, axis=0)))
+            path = bridge(before, end, clip.pose, first, np.diff(filmed, axis=0))
+            parts.append(paused(path, *rng.uniform(size=2)))
             length += len(parts[-1])
             if index < len(around) - 1:
                 kept = replace(clip, pose=clip.pose[first:last])
