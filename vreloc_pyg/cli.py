@@ -40,6 +40,7 @@ COMMANDS = {
     "benchmark": "benchmark",
     "results": "benchmark",
     "ablate": "benchmark",
+    "audit": "benchmark",
     "phenomenon": "phenomenon",
     "systems": "systems",
     "plot-graph": "plot_graph",

@@ -25,10 +25,10 @@ def penn_clip(num_frames=20, label="bowl", seed=0):
 
 
 def moving_clip(num_steps, label, video_id, seed, person=""):
-    """A clip of 13 joints that sway about their places."""
-    rng = np.random.default_rng(seed)
-    places, sway = rng.normal(size=(1, 13, 2)), rng.normal(size=(3, 13, 2)) / 2
-    turns = np.linspace(0, 2 * np.pi * rng.uniform(0.5, 1.5), num_steps)[:, None, None]
+    """A clip of 13 joints that sway about their places, in a way of their own for every label."""
+    rng, own = np.random.default_rng(seed), np.random.default_rng(list(label.encode()))
+    places, sway = own.normal(size=(1, 13, 2)), own.normal(size=(3, 13, 2)) / 2
+    turns = np.linspace(0, 2 * np.pi * rng.uniform(0.9, 1.1), num_steps)[:, None, None]
     pose = places + sum(part * np.sin((k + 1) * turns + k) for k, part in enumerate(sway))
     return PoseClip(video_id, label, pose + 0.02 * rng.normal(size=(num_steps, 13, 2)), person)
 

@@ -115,3 +115,35 @@ def ablate(
     plan = make_plan(data, [], words(folds), **options)
     ablate_settings(plan, words(changes), output, sources, system)
     print(f"Tables are in {output}; begin with {Path(output) / 'ablation.md'}")
+
+
+def audit(
+    *,
+    data: str,
+    output: str,
+    root: str | None = None,
+    folds: list[int] | int | str = "all",
+    features: str | None = None,
+    max_pairs: int | None = None,
+    seed: int = 0,
+) -> None:
+    """Show what a data set gives away; fails if joins that a detector finds are worth more than the rule.
+
+    Args:
+        data: data set. Known are {tasks}.
+        output: folder for the report.
+        root: folder of its files; by default its name within $VRELOC_DATA.
+        folds: class folds, such as [0,2], or all.
+        features: feature store, for data that need one.
+        max_pairs: answer only so many test pairs a fold; by default all.
+        seed: decides data and draws.
+
+    Example:
+        vreloc audit --data penn-action-reloc --root PENN_ACTION --output outputs/audit
+    """
+    from vreloc_pyg.experiments.audit import AUDITED, audit_task
+    from vreloc_pyg.experiments.plan import make_plan
+
+    sources = {"root": root, "features": features, "max_pairs": max_pairs, "seed": seed}
+    audit_task(make_plan(data, AUDITED, words(folds), **sources), output)
+    print(f"No detector of joins is ahead of the window rule; read {Path(output) / 'report.md'}")

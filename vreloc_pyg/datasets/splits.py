@@ -252,6 +252,13 @@ def cut(clip: Clip, start: int, stop: int) -> Clip:
     return changed(clip, features=clip.features[start:stop])
 
 
+def backwards(query: Query, velocities: slice = slice(0, 0)) -> Query:
+    """The query played backwards; columns of ``velocities`` change their sign."""
+    features = query.features.flip(0)
+    features[:, velocities] *= -1
+    return Query(features, query.seconds_per_step, query.label, query.video_id, query.sources)
+
+
 def another_class(split: RelocalizationSplit) -> list[Query]:
     """For each pair of a split, a query of another class than the pair's own.
 

@@ -36,7 +36,7 @@ _FOUND: list[Task] = [import_module(f"vreloc_pyg.datasets.{reader}").TASK for re
 TASKS: dict[str, Task] = {task.name: task for task in _FOUND}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TaskData:
     """One fold of a data set, loaded.
 

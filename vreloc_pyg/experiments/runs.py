@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +24,7 @@ from vreloc_pyg.files import write_json, write_text
 from vreloc_pyg.localization.localizer import Localizer
 from vreloc_pyg.systems.catalog import find_system
 from vreloc_pyg.systems.protocol import LocalizerProtocol, check_says_none
-from vreloc_pyg.systems.spec import Control, LearnedSystem, Rule
+from vreloc_pyg.systems.spec import Asked, Control, LearnedSystem, Rule
 from vreloc_pyg.training.run import RUN_NAME
 
 RECALL_NAME = "candidate_recall.json"
@@ -54,7 +53,7 @@ class Run(NamedTuple):
         """The system whose model answers; ``None`` for a rule."""
         system = find_system(self.system)
         if isinstance(system, Control):
-            return system.of
+            system = find_system(system.of)
         return system.name if isinstance(system, LearnedSystem) else None
 
     def __str__(self) -> str:
@@ -93,7 +92,8 @@ def run_benchmark(
     }
     for fold, runs in missing.items():
         for control in (one for one in (find_system(run.system) for run in runs) if isinstance(one, Control)):
-            control.ask(spread_pairs(plan.load(fold).splits["test"], plan.num_pairs))
+            data = plan.load(fold)
+            control.ask(spread_pairs(data.splits["test"], plan.num_pairs), data)
     frames = []
     for fold in plan.folds:
         if missing[fold]:
@@ -133,22 +133,20 @@ def _answer(run: Run, plan: BenchmarkPlan, data: TaskData, output: Path, progres
     system, folder = find_system(run.system), run.folder(output)
     pairs = spread_pairs(data.splits["test"], plan.num_pairs)
     write_json(folder / f"{run.system}.settings.json", _settings(run, plan))
+    asked_of = find_system(system.of) if isinstance(system, Control) else system
     localizer: LocalizerProtocol
     parameters, train_s = 0, 0.0
-    if isinstance(system, Rule):
-        localizer = system.fit(data)
+    if isinstance(asked_of, Rule):
+        localizer = asked_of.fit(data)
     else:
-        name = run.trained_as or run.system
-        trained = _trained(name, run, plan, data, output, progress)
-        if isinstance(system, Control):
-            trained = copy(trained)
-            trained.system, trained.name = system, system.row
-        else:
+        localizer = trained = _trained(asked_of.name, run, plan, data, output, progress)
+        if asked_of is system:
             parameters = trained.num_parameters
-            train_s = json.loads((folder / name / RUN_NAME).read_text())["processor_s"]
-        localizer = trained
+            train_s = json.loads((folder / system.name / RUN_NAME).read_text())["processor_s"]
     check_says_none([localizer], pairs)
-    asked = system.ask(pairs) if isinstance(system, Control) else None
+    asked = None
+    if isinstance(system, Control):
+        localizer, asked = Asked(localizer, system), system.ask(pairs, data)
     frame = rounded(evaluate([localizer], pairs, with_curve(), progress, ask=asked))
     frame = frame.assign(fold=run.fold, seed=run.seed, parameters=parameters, train_s=train_s)
     write_text(folder / f"{run.system}.csv", frame.to_csv(index=False))
@@ -165,7 +163,7 @@ def _trained(
             steps = budgeted_steps(name, data, output, plan.budget_s, model, training)
             training = {**training, "steps_per_epoch": steps}
         begun = (place / "checkpoints" / "last.ckpt").exists()
-        train_system(name, data, place, model, training, calibrated=False, resume=begun, progress=progress)
+        train_system(name, data, place, model, training, resume=begun, progress=progress)
     return Localizer.from_pretrained(place / "model", data.proposals)
 
 

@@ -59,18 +59,23 @@ def fit_calibration(present: Sequence[float], absent: Sequence[float]) -> Calibr
 def calibrate(
     system: LocalizerProtocol, split: RelocalizationSplit, max_pairs: int = 200, seed: int = 0
 ) -> Calibration | None:
-    """Fit on the pairs of a split, each query asked of its reference and of one without its action.
+    """Fit on pairs of a split: queries asked of references with their action, and of some without it.
 
-    ``None`` where no reference lacks the action of any query.
+    Without it are the split's absent pairs, or, where it has none, another reference for each query. ``None``
+    where no reference lacks the action of any query.
     """
     rng = np.random.default_rng([seed, 7])
     chosen = rng.permutation(len(split))[:max_pairs]
     present, absent = [], []
-    for index in chosen.tolist():
-        query, reference = split[index]
+    for query, reference in (split[index] for index in chosen.tolist()):
         present.append(best_score(system, query, reference))
+        if split.absent:
+            continue
         others = [one for one in split.references if query.label not in one.labels]
         others = [one for one in others if not one.shares_source(query)]
         if others:
             absent.append(best_score(system, query, others[int(rng.integers(len(others)))]))
+    for index in rng.permutation(len(split.absent))[:max_pairs].tolist():
+        asked, shown = split.absent[index]
+        absent.append(best_score(system, split.queries[asked], split.references[shown]))
     return fit_calibration(present, absent) if absent else None

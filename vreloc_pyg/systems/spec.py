@@ -16,9 +16,10 @@ from torch import Tensor
 from vreloc_pyg.checkpoint import state_problems
 from vreloc_pyg.datasets.augmentation import usual_changes
 from vreloc_pyg.datasets.sampling import TrainingPool
-from vreloc_pyg.datasets.splits import Query, RelocalizationSplit
+from vreloc_pyg.datasets.splits import Query, Reference, RelocalizationSplit
 from vreloc_pyg.datasets.tasks import TaskData
 from vreloc_pyg.errors import SettingsError
+from vreloc_pyg.segments import Segments
 from vreloc_pyg.sequences.pose import Skeleton
 from vreloc_pyg.settings import RunSettings, settings_from_dict, settings_of
 from vreloc_pyg.systems.examples import draw_example
@@ -94,16 +95,36 @@ class Rule(System):
 
 @dataclass(frozen=True, kw_only=True)
 class Control(System):
-    """A trained system that is asked something else, to see what its answers rest on.
+    """Another system that is asked something else, to see what its answers rest on.
 
     Args:
         of: name of the system.
-        ask: the query for each pair of a split, in place of its own.
+        ask: the query for each pair of some pairs of a task, in place of its own.
     """
 
     kin: Kin = "control"
     of: str
-    ask: Callable[[RelocalizationSplit], Sequence[Query]]
+    ask: Callable[[RelocalizationSplit, TaskData], Sequence[Query]]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A system under the name and kin of a control."""
+
+    system: LocalizerProtocol
+    control: Control
+
+    @property
+    def name(self) -> str:
+        return self.control.row
+
+    @property
+    def kin(self) -> Kin:
+        return self.control.kin
+
+    def localize(self, query: Query, reference: Reference, top_n: int = 1) -> Segments:
+        """The system's answers."""
+        return self.system.localize(query, reference, top_n)
 
 
 def cap_length(traits: Traits) -> Mapping[str, Any]:

@@ -143,5 +143,5 @@ WRONG_QUERY = Control(
     name="wrong-query",
     row=f"{RECOMMENDED.row}, query of another class",
     of=RECOMMENDED.name,
-    ask=another_class,
+    ask=lambda pairs, data: another_class(pairs),
 )

@@ -3,25 +3,27 @@
 A composed reference may betray where its clips were joined: by a jump, by how fast or how unsteadily a body
 moves, or by how it is built. Each detector here looks at one such channel, is even told how many joins there
 are, and leaves the choice between the stretches it found to the window rule. A set on which one of them is
-ahead of that rule measures its own seams (:func:`check_audit`).
+ahead of that rule measures its own seams (``vreloc audit`` refuses it).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from vreloc_pyg.datasets.splits import Query, Reference, changed
+from vreloc_pyg.datasets.splits import Query, Reference, RelocalizationSplit, another_class, backwards
 from vreloc_pyg.datasets.tasks import TaskData
 from vreloc_pyg.segments import Segments, seconds_to_steps
 from vreloc_pyg.sequences.pose import Skeleton
+from vreloc_pyg.systems.answering import Answering
 from vreloc_pyg.systems.protocol import Kin, LocalizerProtocol, answer_steps, check_top_n
-from vreloc_pyg.systems.rules.window_rule import WindowRule, best_rule
-from vreloc_pyg.systems.spec import Rule
+from vreloc_pyg.systems.rules.chance import Chance
+from vreloc_pyg.systems.rules.window_rule import BEST_WINDOW_RULE, WindowRule, best_rule
+from vreloc_pyg.systems.spec import Control, Rule
 
 #: Of a sequence of features ``[N, F]``, numbers whose change may betray a join, ``[N, C]``.
 Channel = Callable[[Tensor], Tensor]
@@ -50,6 +52,14 @@ def stretches(cuts: Tensor, num_steps: int, longest: int) -> Tensor:
     return pairs if len(pairs) else torch.tensor([[0, num_steps]])
 
 
+def chosen_by(rule: WindowRule, windows: Tensor, query: Query, reference: Reference, top_n: int) -> Segments:
+    """The windows that the rule finds best, as they are."""
+    asked = Answering(rule, replace(rule.answers, search=0))
+    return answer_steps(
+        windows, asked.rank(query.features, reference.features, windows).scores, reference, top_n
+    )
+
+
 @dataclass(frozen=True)
 class KnownJoins:
     """Told every join; the window rule chooses between the stretches."""
@@ -63,8 +73,7 @@ class KnownJoins:
     def localize(self, query: Query, reference: Reference, top_n: int = 1) -> Segments:
         """Stretches between joins; the score is the rule's."""
         windows = stretches(self.joins[reference.video_id], reference.num_steps, self.longest)
-        ranked = self.rule.rank(query.features, reference.features, windows)
-        return answer_steps(windows, ranked.scores, reference, top_n)
+        return chosen_by(self.rule, windows, query, reference, top_n)
 
 
 @dataclass(frozen=True)
@@ -88,8 +97,7 @@ class FoundJoins:
         count = len(self.joins[reference.video_id])
         cuts = strongest(join_strength(self.channel(reference.features), self.by), count)
         windows = stretches(cuts, reference.num_steps, self.longest)
-        ranked = self.rule.rank(query.features, reference.features, windows)
-        return answer_steps(windows, ranked.scores, reference, top_n)
+        return chosen_by(self.rule, windows, query, reference, top_n)
 
 
 def join_strength(channel: Tensor, by: str) -> Tensor:
@@ -129,10 +137,11 @@ def positions(features: Tensor, skeleton: Skeleton | None) -> Tensor:
 
 
 def _differences(values: Tensor, order: int) -> Tensor:
-    """Absolute differences in time, of as many steps as the values."""
-    for _ in range(order):
-        values = torch.diff(values, dim=0, prepend=values[:1])
-    return values
+    """Differences in time ``[N, ...]``; the first steps have none of their own and take the next."""
+    if len(values) <= order:
+        return torch.zeros_like(values)
+    found = torch.diff(values, n=order, dim=0)
+    return torch.cat([found[:1].expand(len(values) - len(found), *values.shape[1:]), found])
 
 
 def speed_channel(skeleton: Skeleton | None) -> Channel:
@@ -189,56 +198,39 @@ class AtStart:
         return answer_steps(torch.tensor([[0, steps]]), torch.zeros(1), reference, top_n)
 
 
-@dataclass(frozen=True)
-class Reversed:
-    """A system that is asked with the query played backwards.
-
-    ``sign [F]`` is -1 for features that change their sign then: velocities.
-    """
-
-    system: LocalizerProtocol
-    sign: Tensor
-    kin: ClassVar[Kin] = "audit"
-
-    @property
-    def name(self) -> str:
-        return f"{self.system.name}, query reversed in time"
-
-    def localize(self, query: Query, reference: Reference, top_n: int = 1) -> Segments:
-        """The system's answers."""
-        backwards = changed(query, features=query.features.flip(0) * self.sign)
-        return self.system.localize(backwards, reference, top_n)
+def played_backwards(pairs: RelocalizationSplit, data: TaskData) -> list[Query]:
+    """The query of every pair, played backwards; of poses the velocities turn too."""
+    velocities = slice(0, 0) if data.skeleton is None else slice(*data.skeleton.feature_groups()[1])
+    return [backwards(pairs.queries[query], velocities) for query, _ in pairs.pairs]
 
 
-def reversed_rule(data: TaskData, system: LocalizerProtocol) -> Reversed:
-    """A rule of a task, asked with reversed queries."""
-    sign = torch.ones(data.splits["test"].num_features)
-    if data.skeleton is not None:
-        low, high = data.skeleton.feature_groups()[1]
-        sign[low:high] = -1
-    return Reversed(system, sign)
+def _audit(name: str, row: str, fit: Callable[[TaskData], LocalizerProtocol]) -> Rule:
+    return Rule(name=name, row=row, kin="audit", in_readme=False, beside=False, fit=fit)
 
 
 def _detector(name: str, row: str, channel: Callable[[Skeleton | None], Channel], by: str = "change") -> Rule:
-    return Rule(
-        name=name,
-        row=row,
-        kin="audit",
-        in_readme=False,
-        beside=False,
-        fit=lambda data: FoundJoins(
-            channel(data.skeleton), known_joins(data), best_rule(data), data.longest, row, by
-        ),
-    )
+    def fit(data: TaskData) -> FoundJoins:
+        found = known_joins(data)
+        return FoundJoins(channel(data.skeleton), found, best_rule(data), data.longest, row, by)
+
+    return _audit(name, row, fit)
 
 
-KNOWN_JOINS = Rule(
-    name="audit-joins-known",
-    row=KnownJoins.name,
-    kin="audit",
-    in_readme=False,
-    beside=False,
-    fit=lambda data: KnownJoins(known_joins(data), best_rule(data), data.longest),
+CHANCE_OF_LENGTH = _audit(
+    "audit-chance-length", "chance (query length)", lambda data: Chance("query_length", kin="audit")
+)
+AT_START = _audit("audit-start", AtStart.name, lambda data: AtStart())
+NEAREST_LENGTH = _audit(
+    "audit-nearest-length",
+    NearestLength.name,
+    lambda data: NearestLength(
+        {one.video_id: one.segments for split in data.splits.values() for one in split.references}
+    ),
+)
+KNOWN_JOINS = _audit(
+    "audit-joins-known",
+    KnownJoins.name,
+    lambda data: KnownJoins(known_joins(data), best_rule(data), data.longest),
 )
 BY_SPEED = _detector("audit-joins-speed", "joins by change of speed + rule", speed_channel)
 BY_HASTE = _detector("audit-joins-haste", "joins where fastest + rule", speed_channel, "most")
@@ -246,21 +238,19 @@ BY_REST = _detector("audit-joins-rest", "joins where stillest + rule", speed_cha
 BY_JERK = _detector("audit-joins-jerk", "joins by change of jerk + rule", jerk_channel)
 BY_LOOK = _detector("audit-joins-look", "joins by change of look + rule", look_channel)
 DETECTORS = (BY_SPEED, BY_HASTE, BY_REST, BY_JERK, BY_LOOK)
-NEAREST_LENGTH = Rule(
-    name="audit-nearest-length",
-    row=NearestLength.name,
+ANOTHER_CLASS = Control(
+    name="audit-another-class",
+    row=f"{BEST_WINDOW_RULE.row}, query of another class",
     kin="audit",
     in_readme=False,
-    beside=False,
-    fit=lambda data: NearestLength(
-        {one.video_id: one.segments for split in data.splits.values() for one in split.references}
-    ),
+    of=BEST_WINDOW_RULE.name,
+    ask=lambda pairs, data: another_class(pairs),
 )
-AT_START = Rule(
-    name="audit-start",
-    row=AtStart.name,
+BACKWARDS = Control(
+    name="audit-backwards",
+    row="alignment, query played backwards",
     kin="audit",
     in_readme=False,
-    beside=False,
-    fit=lambda data: AtStart(),
+    of="alignment",
+    ask=played_backwards,
 )

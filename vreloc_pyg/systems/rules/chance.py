@@ -33,21 +33,22 @@ class Chance:
             segments of the reference are equally likely; ``"uniform_length"``: all lengths are;
             ``"query_length"``: always the query's duration.
         seed: decides the segments that :meth:`localize` draws.
+        kin: what the row is, see :data:`.Kin`.
 
     Attributes:
         lengths_, weights_: distinct training lengths in steps, ``[D]`` int64, and how often each occurs,
             ``[D]`` float64 (after :meth:`fit`).
     """
 
-    kin: Kin = "rule"
     lengths_: Tensor
     weights_: Tensor
 
-    def __init__(self, kind: ChanceKind = "train_length", seed: int = 0) -> None:
+    def __init__(self, kind: ChanceKind = "train_length", seed: int = 0, kin: Kin = "rule") -> None:
         if kind not in get_args(ChanceKind):
             raise SettingsError(f"Expected 'kind' to be one of {get_args(ChanceKind)} (got {kind!r})")
         self.kind = kind
         self.seed = seed
+        self.kin = kin
 
     @property
     def name(self) -> str:
