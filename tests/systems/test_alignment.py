@@ -148,16 +148,20 @@ def test_normalized_steps_have_no_length():
         assert same == normalize
 
 
-def test_of_a_pose_positions_are_compared_and_its_mirror_image():
+def test_of_a_pose_velocities_and_its_mirror_image_are_switches():
     width = SKELETON.num_features
     query, before, after = noise(9, 0, width), noise(15, 1, width), noise(15, 2, width)
     other = mirror_image(query, *SKELETON.mirror_features())
+
+    def found(**switches):
+        reference = video(before, other, after)
+        return steps_of(Alignment(AlignmentSettings(**switches), SKELETON).localize(clip(query), reference))
+
+    assert found() == [[15, 24]]
+    assert found(mirror=False) != [[15, 24]]
     other[:, width // 2 :] = 100  # velocities
-    reference = video(before, other, after)
-    found = Alignment(skeleton=SKELETON).localize(clip(query), reference)
-    assert steps_of(found) == [[15, 24]]
-    blind = Alignment(AlignmentSettings(mirror=False), SKELETON).localize(clip(query), reference)
-    assert steps_of(blind) != [[15, 24]]
+    assert found() != [[15, 24]]
+    assert found(velocities=False) == [[15, 24]]
     with pytest.raises(SettingsError, match=r"12 pose features \(got 4\)"):
         Alignment(skeleton=SKELETON).localize(clip(noise(5, 0)), video(noise(9, 1)))
 

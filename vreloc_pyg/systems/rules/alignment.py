@@ -25,12 +25,13 @@ BANK_STEPS = 8
 
 @dataclass(frozen=True)
 class AlignmentSettings(CheckedSettings):
-    """The parts of :class:`Alignment`, each a switch. The defaults did best over all validation classes.
+    """The parts of :class:`Alignment`, each a switch. The defaults did well on validation classes.
 
     Args:
         rows: how the distances of one query step are made comparable with those of the others: ``"plain"``
             not at all, ``"range"`` from 0 for their least to 1 for their greatest.
-        normalize: divide every step's features by their norm first; positions of a pose stay as they are.
+        normalize: divide every step's features by their norm first; not those of a pose.
+        velocities: all features of a pose are compared, not its positions alone.
         mirror: the nearer of the query and its mirror image counts, where features have a skeleton.
         length_weight: of the logarithm of the ratio of lengths.
         statistics_weight: of the distance of mean and standard deviation, see :class:`.WindowRule`.
@@ -40,6 +41,7 @@ class AlignmentSettings(CheckedSettings):
 
     rows: Literal["plain", "range"] = "plain"
     normalize: bool = True
+    velocities: bool = True
     mirror: bool = True
     length_weight: NotNegative = 0.05
     statistics_weight: NotNegative = 0.2
@@ -74,7 +76,7 @@ class Alignment:
     - :math:`\bar D` is the mean distance along the path from s to e, of ``asymmetric`` moves
       (:class:`.FrameLevel`); for every end there is one start, that of the least mean. Distances are divided
       by their mean over the table, so that features need no scale of their own, or brought to rows from 0
-      to 1. Of a pose only positions are compared: velocities and z-normalised columns did worse.
+      to 1.
     - :math:`\bar\sigma` is the distance of window statistics, over its mean over the candidates.
     - :math:`\bar b` is the mean distance of the candidate's nearest clips in a bank of *training* classes,
       over its mean over the candidates: what is like something else too is a worse answer. (T-norm of
@@ -138,8 +140,8 @@ class Alignment:
         """What is compared of features ``[T, F]``, in float64."""
         features = features.detach().cpu().double()
         if self.skeleton is not None:
-            low, high = self.skeleton.feature_groups()[0]
-            return features[:, low:high]
+            positions, _ = self.skeleton.feature_groups()
+            return features if self.settings.velocities else features[:, slice(*positions)]
         return torch.nn.functional.normalize(features, dim=1) if self.settings.normalize else features
 
     def _images(self, features: Tensor) -> list[Tensor]:

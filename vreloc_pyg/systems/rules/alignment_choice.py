@@ -19,6 +19,7 @@ TRIED: dict[str, tuple[Any, ...]] = {
     "rows": ("plain", "range"),
     "length_weight": (0.0, 0.05, 0.1, 0.2),
     "statistics_weight": (0.0, 0.1, 0.2, 0.4, 0.8),
+    "velocities": (False, True),
     "bank_weight": (0.0, 0.1, 0.2, 0.4),
 }
 #: A change must add so much to the mean tIoU of every validation class.
@@ -87,7 +88,7 @@ class _Choice:
     def neighbours(self, settings: AlignmentSettings) -> Iterator[AlignmentSettings]:
         """Settings with one value changed, of those that can matter."""
         posed = self.plain.skeleton is not None
-        idle = {"normalize" if posed else "mirror"}
+        idle = {"normalize"} if posed else {"mirror", "velocities"}
         for name, values in TRIED.items():
             if name not in idle:
                 for value in values:
