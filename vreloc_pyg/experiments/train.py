@@ -14,7 +14,7 @@ from vreloc_pyg.localization.localizer import Localizer
 from vreloc_pyg.systems.answering import CHOOSING_PAIRS, choose_answers
 from vreloc_pyg.systems.catalog import find_learned
 from vreloc_pyg.systems.judging import PairDataset
-from vreloc_pyg.systems.mgffnet.pooled import pooled_recipe
+from vreloc_pyg.systems.pooled import pooled_recipe
 from vreloc_pyg.systems.spec import LearnedSystem, Traits
 from vreloc_pyg.training.run import train
 

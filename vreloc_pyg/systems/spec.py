@@ -149,6 +149,8 @@ class LearnedSystem(System, Generic[Network]):
         suit: settings that suit a task, where a published cap on lengths is that of the paper's data.
         judged_windows: of a validation pair's candidates only so many are judged while training, spread
             evenly, where scoring all of them would cost more than the training; ``None``: all.
+        pools: whether examples of different data sets may share a batch: once drawn, nothing of them depends
+            on the features of their set. Then it can be trained on several (:func:`.pooled_recipe`).
 
     Wherever settings are replaced, an unknown one or an impossible value is a :class:`SettingsError`.
     """
@@ -163,6 +165,7 @@ class LearnedSystem(System, Generic[Network]):
     chosen: Mapping[str, Any] = field(default_factory=dict)
     suit: Callable[[Traits], Mapping[str, Any]] = lambda traits: {}
     judged_windows: int | None = None
+    pools: bool = False
 
     def settings_for(self, traits: Traits, replaced: Mapping[str, Any] | None = None) -> Any:
         """Settings of the network on a task, some replaced."""

@@ -102,6 +102,7 @@ RECOMMENDED = replace(
         "refine": False,
     },
     suit=describe_relatively,
+    pools=True,
     training=RankerTraining(
         loss="listwise",
         l2_weight=0.0,

@@ -55,9 +55,8 @@ def stretches(cuts: Tensor, num_steps: int, longest: int) -> Tensor:
 def chosen_by(rule: WindowRule, windows: Tensor, query: Query, reference: Reference, top_n: int) -> Segments:
     """The windows that the rule finds best, as they are."""
     asked = Answering(rule, replace(rule.answers, search=0))
-    return answer_steps(
-        windows, asked.rank(query.features, reference.features, windows).scores, reference, top_n
-    )
+    ranked = asked.rank(query.features, reference.features, windows)
+    return answer_steps(ranked.windows, ranked.scores, reference, top_n)
 
 
 @dataclass(frozen=True)

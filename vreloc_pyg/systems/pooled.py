@@ -1,4 +1,4 @@
-"""MGFFNet trained on several data sets at once, so that another one can be left out."""
+"""One network trained on several data sets at once, so that another one can be left out."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ from vreloc_pyg.datasets.tasks import TaskData
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.settings import RunSettings
 from vreloc_pyg.systems.judging import ValidationPair, judge
-from vreloc_pyg.systems.mgffnet.episodes import Episode
-from vreloc_pyg.systems.mgffnet.presets import MGFFSystem
-from vreloc_pyg.systems.mgffnet.ranker import MGFFRanker
+from vreloc_pyg.systems.network import RankingNetwork
 from vreloc_pyg.systems.spec import LearnedSystem, Traits
 from vreloc_pyg.training.recipe import Recipe
 
@@ -46,15 +44,15 @@ class PooledPairs(Dataset[PooledPair]):
 
 
 def pooled_recipe(
-    system: LearnedSystem[Any], network: MGFFRanker, training: RunSettings, sets: Sequence[TaskData]
+    system: LearnedSystem[Any], network: RankingNetwork, training: RunSettings, sets: Sequence[TaskData]
 ) -> Recipe:
     """What a training run of one network on several data sets needs.
 
-    An episode draws a data set, each as likely, and then is an episode of that set, with the feature groups
-    and the mirror image that suit it. The validation pairs of all of them choose.
+    An example draws a data set, each as likely, and then is an example of that set, with the settings that
+    suit it, such as feature groups and mirror image. The validation pairs of all of them choose.
 
     Args:
-        system: MGFFNet, or an ablation of it, with relative nodes.
+        system: one that :attr:`pools <.LearnedSystem.pools>`.
         network: new, for the first data set.
         training: of the run; ``validation_pairs`` of each data set are judged.
         sets: the data sets; skeletons and widths may differ.
@@ -62,10 +60,10 @@ def pooled_recipe(
     Raises:
         SettingsError: if the system cannot: its weights depend on the features.
     """
-    if not isinstance(system, MGFFSystem):
+    if not system.pools:
         raise SettingsError(
-            f"The system {system.name!r} trains on one data set only; those with relative nodes, such as "
-            "'mgffnet', train on several"
+            f"The system {system.name!r} trains on one data set only: its examples depend on the features; "
+            "'mgffnet' trains on several"
         )
     traits = [Traits.of(data) for data in sets]
     settings = [system.adapted(network, one).settings for one in traits]
@@ -78,21 +76,20 @@ def pooled_recipe(
     return replace(recipes[0], draw=draw, validation=pairs, judge=judge_them)
 
 
-def draw_pooled(recipes: Sequence[Recipe], rng: np.random.Generator) -> Episode:
-    """An episode of one of the recipes, each as likely."""
-    episode: Episode = recipes[int(rng.integers(len(recipes)))].draw(rng)
-    return episode
+def draw_pooled(recipes: Sequence[Recipe], rng: np.random.Generator) -> Any:
+    """An example of one of the recipes, each as likely."""
+    return recipes[int(rng.integers(len(recipes)))].draw(rng)
 
 
 def judge_pooled(
-    network: MGFFRanker, pooled: PooledPair, own: Sequence[tuple[int, Any]]
+    network: RankingNetwork, pooled: PooledPair, own: Sequence[tuple[int, Any]]
 ) -> dict[str, Tensor]:
     """The judgement of a validation pair; ``own`` are width and settings of every data set."""
     number, pair = pooled
     return judge(as_on(network, *own[number]), pair)
 
 
-def as_on(network: MGFFRanker, num_features: int, settings: Any) -> MGFFRanker:
+def as_on(network: RankingNetwork, num_features: int, settings: Any) -> RankingNetwork:
     """The same network, weights shared, as it is on features of a width."""
     view = copy(network)
     view.num_features, view.settings = num_features, settings
