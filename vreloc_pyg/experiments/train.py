@@ -56,7 +56,7 @@ def train_system(
     recipe = spec.recipe(network, run, first) if len(sets) == 1 else pooled_recipe(spec, network, run, sets)
     options: dict[str, Any] = {"resume": resume, "progress": progress, "tensorboard": tensorboard}
     train(network, recipe, run, output, num_workers=num_workers, **options)
-    pairs = PairDataset(first.splits["validation"], first.proposals, CHOOSING_PAIRS)
+    pairs = PairDataset(first.splits["validation"], first.proposals, CHOOSING_PAIRS, spec.judged_windows)
     answers = choose_answers(network, pairs, first.skeleton)
     localizer = Localizer(spec, network, first.proposals, answers=answers)
     if len(sets) == 1:

@@ -147,8 +147,8 @@ class LearnedSystem(System, Generic[Network]):
         training: how it is trained by default.
         chosen: settings of the network in place of their defaults.
         suit: settings that suit a task, where a published cap on lengths is that of the paper's data.
-        judged_windows: of a validation pair's candidates only so many are judged while training, spread
-            evenly, where scoring all of them would cost more than the training; ``None``: all.
+        judged_windows: only so many of a validation pair's candidates are judged, spread evenly, where all of
+            them would cost more than the training; ``None``: all.
         pools: whether examples of different data sets may share a batch: once drawn, nothing of them depends
             on the features of their set. Then it can be trained on several (:func:`.pooled_recipe`).
 
