@@ -30,9 +30,9 @@ TEXT = dict.fromkeys(("system", "kin", "kind", "query_id", "reference_id", "labe
 
 
 def rounded(frame: pd.DataFrame) -> pd.DataFrame:
-    """Answers with as many digits of what was measured as mean something: 5 of scores, 10 µs of times.
+    """Answers with the digits that mean something: 5 of scores and probabilities, 10 µs of the time taken.
 
-    Times of answers stay exact, since whether one is right may hang on the last digit.
+    Starts and ends stay exact, since whether an answer is right may hang on the last digit.
     """
     frame = frame.copy()
     for column in ("score", "probability"):
