@@ -17,10 +17,12 @@ import torch
 from tests.datasets.conftest import KINECT_CLASSES, write_labels, write_recording, write_video_reloc
 from tests.datasets.own_set import joints
 from vreloc_pyg import cli
+from vreloc_pyg.experiments.plan import make_plan
 from vreloc_pyg.features.metadata import FeatureMetadata
 from vreloc_pyg.features.store import open_store, write_store
 from vreloc_pyg.proposals.actionness_proposals import ActionnessProposals
-from vreloc_pyg.systems.catalog import find_learned
+from vreloc_pyg.systems.catalog import find_learned, find_system
+from vreloc_pyg.systems.spec import LearnedSystem
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = (ROOT / "docs/data.md").read_text()
@@ -162,8 +164,10 @@ def test_every_config_names_known_settings():
     benchmark = paths.pop("benchmark_pose")
     chosen = cli.make_parser("benchmark").read(["--output", "x", "--config", str(benchmark)])
     assert chosen["systems"] == "all"
-    for name, settings in chosen["training"].items():
-        find_learned(name).training_for(settings)
+    plan = make_plan("synthetic", ["all"], ["0"], training=chosen["training"], budget_s=chosen["budget"])
+    learned = [name for name in plan.systems if isinstance(find_system(name), LearnedSystem)]
+    runs = [find_learned(name).training_for(plan.training_of(name, 0)) for name in learned]
+    assert {(run.epochs, run.validation_pairs, run.augment) for run in runs} == {(10, 120, True)}
     for name, path in paths.items():
         assert cli.make_parser("train").read(["--config", str(path)])["data"] == name
 
