@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.small_runs import SPLITS, WINDOWS, small_run
 from vreloc_pyg.datasets import PennAction
 from vreloc_pyg.errors import SettingsError
-from vreloc_pyg.sequences.pose import mirror_image
+from vreloc_pyg.sequences.pose import KINECT_SKELETON, mirror_image
 from vreloc_pyg.systems.answering import Answering, AnswerSettings, choose_answers, surroundings
 from vreloc_pyg.systems.judging import PairDataset, ValidationPair
 from vreloc_pyg.systems.network import EVERYTHING, Ranked, Ranker
@@ -146,3 +146,10 @@ def test_nothing_is_asked_that_a_ranker_cannot_take():
 def test_impossible_settings(settings, message):
     with pytest.raises(SettingsError, match=rf"{message}.*got"):
         AnswerSettings(**settings)
+
+
+def test_the_mirror_image_is_that_of_the_features_at_hand():
+    settings = AnswerSettings(*MIRROR, search=3, length_weight=0.1)
+    assert settings.on(KINECT_SKELETON) == AnswerSettings(*KINECT_SKELETON.mirror_features(), 3, 0.1)
+    assert settings.on(None) == AnswerSettings(search=3, length_weight=0.1)
+    assert AnswerSettings().on(KINECT_SKELETON) == AnswerSettings()

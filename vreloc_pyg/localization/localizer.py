@@ -191,4 +191,5 @@ class Localizer:
             other = known.adapted(network, adapt_to)
             other.load_state_dict(network.state_dict())
             found.ranker, found.features, found.calibration = other.eval(), None, None
+            found.answers = found.answers.on(adapt_to.skeleton)
         return found

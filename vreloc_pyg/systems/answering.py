@@ -58,6 +58,13 @@ class AnswerSettings(CheckedSettings):
                 f"(got {len(self.mirror_index)} and {len(self.mirror_sign)})"
             )
 
+    def on(self, skeleton: Skeleton | None) -> AnswerSettings:
+        """The same for other features: their mirror image where one is asked for and there is one."""
+        if not self.mirror_index:
+            return self
+        index, sign = ((), ()) if skeleton is None else skeleton.mirror_features()
+        return replace(self, mirror_index=index, mirror_sign=sign)
+
     def images(self, query: Tensor) -> list[Tensor]:
         """The query ``[q, F]``, and its mirror image where that is asked for."""
         mirror = self.mirror_index, self.mirror_sign

@@ -19,7 +19,7 @@ from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.nn.losses import listwise_loss
 from vreloc_pyg.sequences.pose import mirror_image
 from vreloc_pyg.settings import Below1, CheckedSettings, Count, NotNegative, RunSettings
-from vreloc_pyg.systems.network import Ranked, RankingNetwork
+from vreloc_pyg.systems.network import EVERYTHING, Ranked, RankingNetwork
 from vreloc_pyg.systems.similarity_net.distance_maps import (
     MAPS_PER_GROUP,
     PLACE_MAPS,
@@ -92,6 +92,10 @@ class SimilarityNet(RankingNetwork):
         self.head = nn.Sequential(
             nn.Dropout(settings.dropout), nn.Linear(2 * width + 2, width), nn.ReLU(), nn.Linear(width, 1)
         )
+
+    @property
+    def takes(self) -> frozenset[str]:
+        return EVERYTHING - {"mirror"}  # its maps hold the nearer of both images
 
     def forward(self, maps: Tensor, log_ratio: Tensor) -> Tensor:
         """Scores ``[M]`` of windows by their maps ``[M, C, Tq, Tw]`` and their log ratios of length."""
@@ -178,7 +182,7 @@ def similarity_loss(network: SimilarityNet, examples: Sequence[GradedExample]) -
 def describe_features(traits: Traits) -> Mapping[str, Any]:
     """Settings that suit the features: their groups and their mirror image."""
     if traits.skeleton is None:
-        return {"feature_groups": ((0, traits.num_features),)}
+        return {"feature_groups": ((0, traits.num_features),), "mirror_index": (), "mirror_sign": ()}
     traits.skeleton.check_width(traits.num_features)
     index, sign = traits.skeleton.mirror_features()
     return {
