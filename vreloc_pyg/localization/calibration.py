@@ -61,8 +61,9 @@ def calibrate(
 ) -> Calibration | None:
     """Fit on pairs of a split: queries asked of references with their action, and of some without it.
 
-    Without it are the split's absent pairs, or, where it has none, another reference for each query. ``None``
-    where no reference lacks the action of any query.
+    Without it are the split's absent pairs, or, where it has none, another reference for each query. A
+    reference without any answer has no score that could be fitted. ``None`` where there are no scores with
+    the action, or none without it.
     """
     rng = np.random.default_rng([seed, 7])
     chosen = rng.permutation(len(split))[:max_pairs]
@@ -78,4 +79,5 @@ def calibrate(
     for index in rng.permutation(len(split.absent))[:max_pairs].tolist():
         asked, shown = split.absent[index]
         absent.append(best_score(system, split.queries[asked], split.references[shown]))
-    return fit_calibration(present, absent) if absent else None
+    kinds = [[score for score in scores if math.isfinite(score)] for scores in (present, absent)]
+    return fit_calibration(*kinds) if all(kinds) else None
