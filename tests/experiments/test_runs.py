@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from tests.experiments.conftest import TINY
+from vreloc_pyg.datasets.splits import another_class, backwards
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.experiments import runs
 from vreloc_pyg.experiments.plan import BenchmarkPlan
@@ -135,3 +136,29 @@ def test_further_seeds_have_folders_of_their_own(tmp_path):
         plan("window-rule", "mgffnet"), tmp_path, lambda _: pytest.fail("done"), progress=False
     )
     pd.testing.assert_frame_equal(first, frame[frame["seed"] == 0].reset_index(drop=True))
+
+
+def test_audit_rows_ask_a_rule_something_else_and_go_on_where_they_were_interrupted(tmp_path, small_task):
+    chosen = plan("window-rule-best", "audit-another-class", "audit-backwards", "alignment")
+    said = []
+    frame = run_benchmark(chosen, tmp_path, said.append, progress=False)
+    split = small_task.splits["test"]
+    own = [query for query, _ in (split[index] for index in range(len(split)))]
+    asked = {"audit-another-class": another_class(split), "audit-backwards": [*map(backwards, own)]}
+    for name, queries in asked.items():
+        control = find_system(name)
+        rule = find_system(control.of).fit(small_task)
+        rows = frame[frame["system"] == control.row]
+        assert (len(rows), set(rows["kin"])) == (len(split), {"audit"})
+        assert not rows[["parameters", "train_s"]].any(axis=None)
+        for pair, row in enumerate(rows.itertuples()):
+            found = rule.localize(queries[pair], split[pair][1])
+            assert (row.start_s, row.end_s) == pytest.approx(next(iter(found)))
+            truths = split[pair][1].segments_of(own[pair].label)
+            assert row.query_id == own[pair].video_id
+            assert row.tiou == pytest.approx(temporal_iou(found.bounds[:1], truths).max().item())
+    (tmp_path / "runs/fold0/audit-backwards.csv").unlink()
+    del said[:]
+    again = run_benchmark(chosen, tmp_path, said.append, progress=False)
+    assert said == ["synthetic, fold 0: audit-backwards"]
+    pd.testing.assert_frame_equal(again.drop(columns="seconds"), frame.drop(columns="seconds"))

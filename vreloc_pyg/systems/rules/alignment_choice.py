@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from vreloc_pyg.datasets.splits import Query, Reference, RelocalizationSplit
@@ -33,6 +34,7 @@ Pair = tuple[Query, Reference]
 Overlaps = dict[str, float]
 
 
+@lru_cache(maxsize=1)  # an audit row of a task asks for it too
 def fit_alignment(data: TaskData) -> Alignment:
     """The alignment with a bank of training clips, its parts chosen on at most 120 validation pairs.
 
