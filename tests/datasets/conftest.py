@@ -86,11 +86,13 @@ def write_video_reloc(root, lengths=True, count=6, **changed):
 
 
 def split_checksum(split):
-    """Digest of which clips make which pair and where the answers are; features are left out."""
+    """Digest of which clips make which pair, how long they are and where the answers are; of no features."""
     lines = []
-    for query, reference in (split[i] for i in range(len(split))):
+    for q, r in [*split.pairs, *split.absent]:
+        query, reference = split.queries[q], split.references[r]
         bounds = ",".join(f"{value:.4f}" for value in reference.segments.flatten().tolist())
-        lines.append(f"{query.video_id} {' '.join(reference.sources)} {' '.join(reference.labels)} {bounds}")
+        about = [query.video_id, query.num_steps, reference.num_steps, *reference.sources, *reference.labels]
+        lines.append(f"{' '.join(map(str, about))} {bounds}")
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 

@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from vreloc_pyg.datasets.jhmdb import JHMDB, jhmdb_folds, jhmdb_reloc, moving
+from vreloc_pyg.datasets.jhmdb import JHMDB, jhmdb_folds, moving
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.sequences.pose import JHMDB_SKELETON, normalize_pose
 
@@ -77,9 +77,3 @@ def test_real_clips_and_folds(data_root):
     assert Counter(clip.person for clip in data.clips).keys() == {"part 0", "part 1"}
     tested = Counter(label for fold in jhmdb_folds(data.classes) for label in fold.test)
     assert tested == dict.fromkeys(data.classes, 1)
-    splits = jhmdb_reloc(data.clips, 4, num_train=20, num_validation=8, num_test=8)
-    for name, split in splits.items():
-        assert set(split.classes) == set(getattr(jhmdb_folds(data.classes)[4], name))
-        for query, reference in (split[i] for i in range(len(split))):
-            assert len({source for source in reference.sources if source.startswith("part")}) == 1
-            assert not reference.shares_source(query)

@@ -1,5 +1,3 @@
-import itertools
-
 import numpy as np
 import pytest
 from scipy.io import savemat
@@ -10,23 +8,12 @@ from vreloc_pyg.datasets.penn_action import (
     SECONDS_PER_STEP,
     PennAction,
     penn_action_reloc,
-    penn_folds,
     read_clip,
 )
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.sequences.pose import PENN_SKELETON, normalize_pose
 
 NAMES = ("train", "validation", "test")
-SIZES = (1000, 120, 210)
-
-#: Of the splits of every fold with seed 0.
-CHECKSUMS = [
-    ("61d91f0df520421b", "96f55064da729e78", "87501c067ea2ac8b"),
-    ("522501ee2192c672", "25e7526e35584c4c", "1365aa0d362208bf"),
-    ("7cecfa2334379057", "266c5a092401a31e", "45aac036d3c4b34a"),
-    ("a260be34e4c2c842", "3d81ad1d5d98bbad", "1f03effb694a387a"),
-    ("c76af3f93cfffc2c", "9e30012eed334140", "673f2d1d694bbb67"),
-]
 
 
 def write(tmp_path, content):
@@ -138,30 +125,8 @@ def real_clips(data_root):
     return PennAction(data_root / "penn_action").clips
 
 
-@pytest.fixture(scope="module", params=range(5))
-def real_fold(request, real_clips):
-    return request.param, penn_action_reloc(real_clips, request.param)
-
-
 def test_real_clips(real_clips):
     assert len(real_clips) == 2326
     assert {clip.label for clip in real_clips} == set(CLASSES)
     assert len({clip.video_id for clip in real_clips}) == 2326
     assert all(np.isfinite(clip.pose).all() for clip in real_clips)
-
-
-def test_real_splits_are_the_published_ones_and_share_no_class_and_no_clip(real_fold):
-    fold, splits = real_fold
-    assert tuple(split_checksum(splits[name]) for name in NAMES) == CHECKSUMS[fold]
-    used = {}
-    for name, size in zip(NAMES, SIZES, strict=True):
-        split, classes = splits[name], set(getattr(penn_folds()[fold], name))
-        assert len(split) == size
-        assert set(split.classes) == classes
-        assert {label for reference in split.references for label in reference.labels} == classes
-        for query, reference in (split[i] for i in range(len(split))):
-            assert not reference.shares_source(query)
-            assert reference.labels.count(query.label) in (1, 2)
-        used[name] = {query.video_id for query in split.queries}
-        used[name] |= {source for reference in split.references for source in reference.sources}
-    assert all(one.isdisjoint(other) for one, other in itertools.combinations(used.values(), 2))

@@ -32,7 +32,8 @@ READ = [name for name, task in TASKS.items() if task.needs_root]
     ("name", "task"),
     [
         *((name, "penn_action") for name in ("penn-action-reloc", "penn-action", "penn_action")),
-        *(("utkinect-reloc", "utkinect"), ("video-reloc", "video_reloc"), ("synthetic", "synthetic")),
+        *(("jhmdb-reloc", "jhmdb"), ("utkinect-reloc", "utkinect")),
+        *(("video-reloc", "video_reloc"), ("synthetic", "synthetic")),
     ],
 )
 def test_a_data_set_by_any_of_its_names(name, task):
@@ -85,7 +86,7 @@ def test_synthetic_needs_no_files():
 def test_penn_action_from_its_folder(penn_root):
     data = load_task("penn_action", penn_root, fold=2)
     assert (data.name, data.skeleton) == ("penn_action", PENN_SKELETON)
-    assert [len(data.splits[name]) for name in NAMES] == [1500, 120, 210]
+    assert [len(data.splits[name]) for name in NAMES] == [1000, 120, 210]
     assert data.splits["test"].classes == penn_folds()[2].test
 
 
@@ -176,7 +177,7 @@ def test_thumos_lists_are_in_frames_where_the_data_set_knows_rates(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
-        ({"data": "thumos"}, "Unknown data set 'thumos'; known are synthetic, penn_action, utkinect"),
+        ({"data": "thumos"}, "Unknown data set 'thumos'; known are synthetic, penn_action, jhmdb, utkinect"),
         ({"data": "synthetic", "root": "x"}, "is generated: it reads no root"),
         ({"data": "synthetic", "features": "x"}, "makes its own features"),
         ({"data": "utkinect", "root": "x", "features": "x"}, "makes its own features"),
