@@ -61,7 +61,7 @@ def test_help_names_every_command(capsys):
     assert list(cli.COMMANDS) == [
         *("demo", "train", "evaluate", "locate", "serve", "features", "merge", "pca", "weights"),
         *("validate", "split", "train-actionness", "proposals", "benchmark", "results", "ablate"),
-        *("phenomenon", "systems", "plot-graph"),
+        *("audit", "phenomenon", "systems", "plot-graph"),
     ]
     text = text_of(capsys, "--help")
     for name in cli.COMMANDS:
@@ -258,7 +258,10 @@ def test_an_interrupt_ends_with_one_line(tmp_path):
         "-m",
         *f"vreloc_pyg train --output={tmp_path / 'x'} --training.epochs=99".split(),
     ]
+    # A process that was started in the background ignores interrupts, and so would its children.
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, ignored)
     until = time.monotonic() + 100
     while not (tmp_path / "x").exists() and time.monotonic() < until:
         time.sleep(0.1)

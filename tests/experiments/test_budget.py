@@ -1,10 +1,13 @@
 import json
+import re
+import shlex
 from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 from tests.experiments.conftest import TINY
+from vreloc_pyg import cli
 from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.experiments import budget
 from vreloc_pyg.experiments.budget import Pace, budgeted_steps, measure_pace
@@ -85,3 +88,42 @@ def test_runs_take_the_steps_of_the_budget(tmp_path, monkeypatch):
     assert seconds["rival"] > 0
     assert seconds["rule"] == 0
     assert len(frame) == len(run_benchmark(plan, tmp_path, lambda _: pytest.fail("done"), progress=False))
+
+
+def test_a_benchmark_of_a_budget_and_two_seeds(tmp_path, capsys, monkeypatch):
+    """From the command line to the tables: both seeds take the steps that were measured once."""
+    training = {"epochs": 1, "batch_size": 4, "validation_pairs": 2}
+    command = ["benchmark", "--output", str(tmp_path), "--systems", "[window-rule,sst,mgffnet]"]
+    command += ["--training.all", json.dumps(training), "--seeds.mgffnet", "2"]
+    command += ["--model.mgffnet", '{"hidden_channels": 8}', "--model.sst", '{"hidden_channels": 8}']
+    assert cli.main([*command, "--budget", "0.5"]) == 0
+    kept = json.loads((tmp_path / "budgets.json").read_text())
+    assert (kept["budget_s"], set(kept["systems"])) == (0.5, {"sst", "mgffnet"})
+    folder = tmp_path / "runs/fold0"
+    for place, name in (("sst", "sst"), ("mgffnet", "mgffnet"), ("seed1/mgffnet", "mgffnet")):
+        entry = dict(kept["systems"][name])
+        steps = entry.pop("steps_per_epoch")
+        assert steps == Pace(**entry).steps_per_epoch(0.5)
+        assert pd.read_csv(folder / place / "metrics.csv")["step"].max() == steps - 1
+    answers, results = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("predictions", "results"))
+    seeds = answers.groupby("system", sort=False)["seed"].unique().map(list)
+    assert seeds.tolist() == [[0], [0], [0, 1]]
+    own = answers[answers["system"] == "MGFFNet (recommended)"]
+    of_seeds = own.groupby("seed")["tiou"].mean()
+    assert of_seeds[0] != of_seeds[1]
+    row = results.set_index("system").loc["MGFFNet (recommended)"]
+    assert row["mean tIoU"] == pytest.approx(100 * of_seeds.mean())
+    assert row["processor s"] == pytest.approx(own.groupby("seed")["train_s"].first().mean())
+    assert results["processor s"].isna().tolist() == [True, False, False]
+    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "The seeds of a fold are averaged first." in report
+    made_by = shlex.split(re.search(r"```sh\nvreloc (.*)\n```", report)[1])
+    parsed = cli.make_parser("benchmark").read(made_by[1:])
+    assert (parsed["budget"], parsed["seeds"]) == (0.5, {"mgffnet": 2})
+    tables = {name: (tmp_path / f"results.{name}").read_bytes() for name in ("csv", "md", "tex")}
+    assert cli.main(["results", str(tmp_path)]) == 0
+    assert tables == {name: (tmp_path / f"results.{name}").read_bytes() for name in tables}
+    monkeypatch.setattr("vreloc_pyg.experiments.runs.train_system", None)
+    assert cli.main([*command, "--budget", "0.5"]) == 0  # nothing is left to do
+    assert cli.main([*command, "--budget", "1"]) == 2
+    assert "other settings" in capsys.readouterr().err
