@@ -3,6 +3,11 @@
 import os
 from pathlib import Path
 
+# Arrays of tests are small, and as many processes run as there are processors: threads would wait for each
+# other, for minutes where the machine is busy. Read when numpy and torch are imported, here and in programs
+# that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import hypothesis
 import pytest
 import torch
@@ -16,7 +21,6 @@ def pytest_configure():
     # No deadline: on a busy machine one slow example is not a failure.
     hypothesis.settings.register_profile("tests", deadline=None, max_examples=50)
     hypothesis.settings.load_profile("tests")
-    torch.set_num_threads(1)  # the tensors of tests are small, and other processes share the machine
 
 
 @pytest.fixture(autouse=True)

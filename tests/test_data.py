@@ -167,7 +167,10 @@ def test_every_config_names_known_settings():
     plan = make_plan("synthetic", ["all"], ["0"], training=chosen["training"], budget_s=chosen["budget"])
     learned = [name for name in plan.systems if isinstance(find_system(name), LearnedSystem)]
     runs = [find_learned(name).training_for(plan.training_of(name, 0)) for name in learned]
-    assert {(run.epochs, run.validation_pairs, run.augment) for run in runs} == {(10, 120, True)}
+    every = chosen["training"]["all"]
+    assert {(run.epochs, run.validation_pairs, run.augment) for run in runs} == {
+        (every["epochs"], every["validation_pairs"], True)
+    }
     for name, path in paths.items():
         assert cli.make_parser("train").read(["--config", str(path)])["data"] == name
 

@@ -1,6 +1,7 @@
 """Data sets by name: what each accepts, one fold of each, and a contributor's own."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,7 @@ import torch
 
 from tests.conftest import small_synthetic
 from tests.datasets.conftest import split_checksum
-from vreloc_pyg.datasets import TASKS, Loaded, Request, Task, find_task, load_task
-from vreloc_pyg.datasets.penn_action import penn_folds
+from vreloc_pyg.datasets import TASKS, Loaded, Request, Task, find_task, load_task, penn_action
 from vreloc_pyg.datasets.task import STEP_WINDOWS
 from vreloc_pyg.datasets.tasks import open_annotations
 from vreloc_pyg.datasets.utkinect import utkinect_folds
@@ -67,7 +67,7 @@ def test_a_data_set_of_ones_own_is_one_entry(monkeypatch, tmp_path, skeleton):
         load_task("my_data", fold=3)
     with pytest.raises(SettingsError, match=r"known are synthetic, .*, folder,.* my_data"):
         load_task("their_data")
-    plan = make_plan("my-data", ["rule"], ["all"], max_pairs=2)
+    plan = make_plan("my-data", ["chance", "window-rule"], ["all"], max_pairs=2)
     answers = run_benchmark(plan, tmp_path, say=lambda _: None, progress=False)
     assert set(answers["fold"]) == {0, 1, 2}
 
@@ -83,11 +83,13 @@ def test_synthetic_needs_no_files():
     assert split_checksum(load_task("synthetic", seed=1).splits["test"]) != split_checksum(split)
 
 
-def test_penn_action_from_its_folder(penn_root):
+def test_penn_action_from_its_folder(penn_root, monkeypatch):
+    sizes = {"num_train": 10, "num_validation": 4, "num_test": 6}
+    monkeypatch.setattr(penn_action, "penn_action_reloc", partial(penn_action.penn_action_reloc, **sizes))
     data = load_task("penn_action", penn_root, fold=2)
     assert (data.name, data.skeleton) == ("penn_action", PENN_SKELETON)
-    assert [len(data.splits[name]) for name in NAMES] == [1000, 120, 210]
-    assert data.splits["test"].classes == penn_folds()[2].test
+    assert [len(data.splits[name]) for name in NAMES] == [10, 4, 6]
+    assert data.splits["test"].classes == penn_action.penn_folds()[2].test
 
 
 def test_utkinect_from_its_folder(kinect_root):
