@@ -5,6 +5,7 @@ import pytest
 from tests.results import frame_of
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.evaluation import best_rival, check_curves, choose_ours, difference_table, rivals
+from vreloc_pyg.systems.rules.strongest_rule import StrongestRule
 
 
 def test_the_best_rival_is_no_ablation_control_or_audit_row_whatever_its_name():
@@ -50,3 +51,14 @@ def test_a_curve_that_rises_is_refused():
     check_curves(table.iloc[:1], (0.5, 0.6, 0.7))
     with pytest.raises(DataError, match=r"R@1 of 'b' rises from 2.00 at tIoU 0.6 to 2.50 at 0.7"):
         check_curves(table, (0.7, 0.5, 0.6))
+
+
+def test_of_rules_only_the_one_that_validation_named_is_the_best_rival():
+    strongest = StrongestRule.name
+    kins = {"ours": "own", "a": "rule", strongest: "rule", "b": "rival"}
+    table = pd.DataFrame({"system": list(kins), "kin": list(kins.values()), "R@1(0.5)": [1.0, 9.0, 5.0, 3.0]})
+    assert best_rival(table, "ours") == strongest
+    assert best_rival(table.assign(**{"R@1(0.5)": [1.0, 9.0, 5.0, 6.0]}), "ours") == "b"
+    assert best_rival(table, strongest) == "a"
+    assert best_rival(table[table["system"] != strongest], "ours") == "a"
+    assert rivals(table, "ours") == ["a", strongest, "b"]

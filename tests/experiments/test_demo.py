@@ -9,7 +9,7 @@ from vreloc_pyg.datasets import Synthetic, TaskData
 from vreloc_pyg.experiments.demo import run_demo
 from vreloc_pyg.localization import Localizer
 from vreloc_pyg.systems.catalog import find_system, fitted_rules
-from vreloc_pyg.systems.rules.window_rule import BEST_WINDOW_RULE
+from vreloc_pyg.systems.rules.strongest_rule import STRONGEST_RULE
 
 SMALL = {"epochs": 2, "steps_per_epoch": 2, "batch_size": 3}
 OURS = find_system("mgffnet").row
@@ -61,7 +61,7 @@ def test_the_demo_compares_the_model_with_every_rule(demo, data):
     own = frame[frame["system"] == OURS]
     assert table["mean tIoU"].iloc[-1] == pytest.approx(100 * own["tiou"].mean())
     differences = pd.read_csv(folder / "differences.csv")["system"].tolist()
-    strongest = BEST_WINDOW_RULE.row
+    strongest = STRONGEST_RULE.row
     assert differences == [f"{name} − {strongest}" for name in names if name != strongest]
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.evaluation.hits import recall_column
 from vreloc_pyg.systems.protocol import Kin
+from vreloc_pyg.systems.rules.strongest_rule import StrongestRule
 
 #: Kins of systems that a result is compared with; ablations, controls and audit rows are none.
 COMPETITORS: tuple[Kin, ...] = ("rule", "rival")
@@ -33,9 +34,16 @@ def rivals(table: pd.DataFrame, ours: str) -> list[str]:
 
 
 def best_rival(table: pd.DataFrame, ours: str) -> str:
-    """The rival of ours with the greatest R@1(0.5), the first of several; :class:`DataError` without any."""
+    """The rival of ours with the greatest R@1(0.5), the first of several; :class:`DataError` without any.
+
+    Of the rules only the one that validation classes named takes part, where a table has its row: the best of
+    many on the test classes would have been chosen by them.
+    """
     column = recall_column(0.5)
     names = rivals(table, ours)
+    if StrongestRule.name in names:
+        rules = set(table.loc[table["kin"] == "rule", "system"]) - {StrongestRule.name}
+        names = [name for name in names if name not in rules]
     if not names or column not in table:
         raise DataError(
             f"Expected a table with {column} and rivals of {ours!r} (got {list(table['system'])})"

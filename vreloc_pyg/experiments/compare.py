@@ -27,7 +27,7 @@ from vreloc_pyg.proposals.source import ProposalSource
 from vreloc_pyg.segments import steps_to_seconds
 from vreloc_pyg.systems.catalog import fitted_rules
 from vreloc_pyg.systems.protocol import LocalizerProtocol, check_says_none
-from vreloc_pyg.systems.rules.window_rule import BEST_WINDOW_RULE
+from vreloc_pyg.systems.rules.strongest_rule import STRONGEST_RULE
 from vreloc_pyg.systems.spec import Traits
 
 
@@ -81,7 +81,7 @@ def evaluate_task(
     write_text(output / "per_query.csv", frame.to_csv(index=False))
     table = result_table(frame, metrics)
     save_table(table, output / "results")
-    save_table(difference_table(frame, BEST_WINDOW_RULE.row, metrics), output / "differences")
+    save_table(difference_table(frame, STRONGEST_RULE.row, metrics), output / "differences")
     return table
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from time import process_time
 from typing import NamedTuple
 
 import pandas as pd
@@ -23,7 +24,7 @@ from vreloc_pyg.experiments.train import train_system
 from vreloc_pyg.files import write_json, write_text
 from vreloc_pyg.localization.localizer import Localizer
 from vreloc_pyg.systems.catalog import find_system
-from vreloc_pyg.systems.protocol import LocalizerProtocol, check_says_none
+from vreloc_pyg.systems.protocol import LocalizerProtocol, about_of, check_says_none
 from vreloc_pyg.systems.spec import Asked, Control, LearnedSystem, Rule
 from vreloc_pyg.training.run import RUN_NAME
 
@@ -80,8 +81,9 @@ def run_benchmark(
     ``output/budgets.json`` says how many steps each system has. A run that was interrupted goes on from its
     last checkpoint; several processes may work on different folds or systems.
 
-    To the columns of :func:`~vreloc_pyg.evaluation.evaluate` come ``fold``, ``seed``, ``parameters`` and
-    ``train_s``, the processor seconds of the training.
+    To the columns of :func:`~vreloc_pyg.evaluation.evaluate` come ``fold``, ``seed``, ``parameters``,
+    ``train_s``, the processor seconds of the training or of the fit of a rule, and ``about``, what a rule
+    chose on validation classes.
 
     ``say`` is told what is begun. If the folder holds answers of other settings, or the data cannot provide
     what a control asks, that is a :class:`DataError` before anything is trained.
@@ -137,18 +139,20 @@ def _answer(run: Run, plan: BenchmarkPlan, data: TaskData, output: Path, progres
     localizer: LocalizerProtocol
     parameters, train_s = 0, 0.0
     if isinstance(asked_of, Rule):
+        began = process_time()
         localizer = asked_of.fit(data)
+        train_s = round(process_time() - began, 2)
     else:
         localizer = trained = _trained(asked_of.name, run, plan, data, output, progress)
         if asked_of is system:
             parameters = trained.num_parameters
             train_s = json.loads((folder / system.name / RUN_NAME).read_text())["processor_s"]
     check_says_none([localizer], pairs)
-    asked = None
+    about, asked = about_of(localizer), None
     if isinstance(system, Control):
         localizer, asked = Asked(localizer, system), system.ask(pairs, data)
     frame = rounded(evaluate([localizer], pairs, with_curve(), progress, ask=asked))
-    frame = frame.assign(fold=run.fold, seed=run.seed, parameters=parameters, train_s=train_s)
+    frame = frame.assign(fold=run.fold, seed=run.seed, parameters=parameters, train_s=train_s, about=about)
     write_text(folder / f"{run.system}.csv", frame.to_csv(index=False))
 
 
@@ -182,9 +186,10 @@ def _spread(pairs: Sequence[tuple[int, int]], count: int) -> list[tuple[int, int
 def read_answers(path: str | Path) -> pd.DataFrame:
     """Kept answers; identifiers stay text."""
     try:
-        return pd.read_csv(path, dtype={"query_id": str, "reference_id": str, "label": str})
+        frame = pd.read_csv(path, dtype=dict.fromkeys(("query_id", "reference_id", "label", "about"), str))
     except (OSError, ValueError) as error:
         raise DataError(f"Cannot read the answers {path}: {error}; remove it to make it anew") from None
+    return frame.assign(about=frame["about"].fillna("") if "about" in frame else "")
 
 
 def mean_recall(plan: BenchmarkPlan, output: str | Path) -> dict[str, float]:

@@ -65,6 +65,13 @@ class AnswerSettings(CheckedSettings):
         index, sign = ((), ()) if skeleton is None else skeleton.mirror_features()
         return replace(self, mirror_index=index, mirror_sign=sign)
 
+    @property
+    def about(self) -> str:
+        """What is not as by default, in words."""
+        parts = [("mirror", self.mirror_index), (f"search {self.search}", self.search)]
+        parts.append((f"length_weight {self.length_weight:g}", self.length_weight))
+        return ", ".join(words for words, used in parts if used)
+
     def images(self, query: Tensor) -> list[Tensor]:
         """The query ``[q, F]``, and its mirror image where that is asked for."""
         mirror = self.mirror_index, self.mirror_sign

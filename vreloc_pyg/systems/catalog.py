@@ -39,6 +39,7 @@ SYSTEMS: dict[str, str | System] = {
     "audit-another-class": ".rules.audit:ANOTHER_CLASS",
     "audit-backwards": ".rules.audit:BACKWARDS",
     "alignment": ".rules.alignment_choice:ALIGNMENT",
+    "strongest-rule": ".rules.strongest_rule:STRONGEST_RULE",
     "video-level": ".video_level:VIDEO_LEVEL",
     "sst": ".sst:SST_RIVAL",
     "cgbm": ".cross_gated.cross_gated:CROSS_GATED",

@@ -46,6 +46,11 @@ class LocalizerProtocol(Protocol):
         """The ``top_n`` best segments of ``reference`` (fewer if there are no more), best first."""
 
 
+def about_of(system: LocalizerProtocol) -> str:
+    """What a system chose on validation classes, in words; empty for one that chose nothing."""
+    return str(getattr(system, "about", ""))
+
+
 def answer_steps(steps: Tensor, scores: Tensor, reference: Reference, top_n: int) -> Segments:
     """The ``top_n`` best of half-open step intervals of a reference, ``[M, 2]``, as segments in seconds.
 

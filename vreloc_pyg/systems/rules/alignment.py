@@ -102,6 +102,12 @@ class Alignment:
     name: ClassVar[str] = "alignment (no training)"
     kin: ClassVar[Kin] = "rule"
 
+    @property
+    def about(self) -> str:
+        """The settings that are not the default ones."""
+        own, usual = self.settings.to_dict(), AlignmentSettings().to_dict()
+        return ", ".join(f"{name} {value}" for name, value in own.items() if value != usual[name])
+
     def localize(self, query: Query, reference: Reference, top_n: int = 1) -> Segments:
         """The candidates of least cost; the score is minus the cost."""
         check_top_n(top_n)

@@ -34,7 +34,7 @@ Pair = tuple[Query, Reference]
 Overlaps = dict[str, float]
 
 
-@lru_cache(maxsize=1)  # an audit row of a task asks for it too
+@lru_cache(maxsize=1)  # other rows of a task ask for it too
 def fit_alignment(data: TaskData) -> Alignment:
     """The alignment with a bank of training clips, its parts chosen on at most 120 validation pairs.
 

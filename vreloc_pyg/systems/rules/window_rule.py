@@ -61,6 +61,11 @@ class WindowRule(Ranker):
         return best_segments(asked, ranking, query, reference, top_n, self.nms_threshold)
 
     @property
+    def about(self) -> str:
+        """How it asks for answers."""
+        return self.answers.about
+
+    @property
     def takes(self) -> frozenset[str]:
         return EVERYTHING
 
@@ -108,5 +113,5 @@ def best_rule(data: TaskData) -> WindowRule:
 
 
 WINDOW_RULE = Rule(name="window-rule", row="window rule", fit=lambda data: WindowRule(data.proposals))
-#: The rule as it does best on validation classes: `vreloc evaluate` compares other rows with this one.
+#: The rule as it does best on validation classes.
 BEST_WINDOW_RULE = Rule(name="window-rule-best", row="window rule, tuned", fit=best_rule)
