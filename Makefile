@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 # As many processes as there are processors, up to 8; tests of one xdist_group share one.
 PYTEST = $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadgroup
 
-.PHONY: demo test quick-test full-test learning-tests weights house lint install clean
+.PHONY: demo test quick-test full-test learning-tests results results-check weights house lint install clean
 
 demo: $(VENV)/.installed
 	$(BIN)/vreloc demo --output outputs/demo
@@ -24,6 +24,15 @@ full-test: lint
 learning-tests: $(VENV)/.installed
 	ATEN_CPU_CAPABILITY=default $(PYTEST) -m learns
 	ATEN_CPU_CAPABILITY=avx2 $(PYTEST) -m learns
+
+# Everything that is said of the committed predictions: reports, tables, pictures, sentences.
+RESULTS = $(BIN)/vreloc results docs/results --pages '[README.md,docs/results/summary.md]'
+
+results: $(VENV)/.installed
+	$(RESULTS)
+
+results-check: $(VENV)/.installed
+	$(RESULTS) --check
 
 weights: $(VENV)/.installed
 	mkdir -p $(VENV)/downloads

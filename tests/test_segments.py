@@ -14,7 +14,9 @@ from vreloc_pyg.segments import (
     covering_maximum,
     decode_offsets,
     encode_offsets,
+    read_spans,
     seconds_to_steps,
+    spans_text,
     steps_to_seconds,
     temporal_iou,
     temporal_nms,
@@ -245,3 +247,14 @@ def test_covering_maximum_is_that_of_a_plain_loop(seed):
     for (first, last), score in zip(windows.tolist(), scores, strict=True):
         expected[first:last] = torch.maximum(expected[first:last], score)
     assert torch.equal(covering_maximum(windows, scores, num_steps), expected)
+
+
+def test_spans_are_text_and_back_with_every_digit():
+    segments = torch.tensor([[0.1, 1 / 3], [2.0, 1e-3 + 7]], dtype=torch.float64)
+    assert torch.equal(read_spans(spans_text(segments)), segments)
+    assert spans_text(torch.tensor([[0.5, 2.0]], dtype=torch.float64)) == "0.5:2.0"
+    assert spans_text(segments[:0]) == ""
+    assert read_spans("").shape == (0, 2)
+    for text in ("1:2:3", "a:b", "1:2;3"):
+        with pytest.raises(SegmentError, match=r"such as '0\.5:2\.0;7\.0:9\.25'"):
+            read_spans(text)

@@ -227,3 +227,17 @@ def seconds_to_steps(segments: Tensor, seconds_per_step: float, num_steps: int) 
 def steps_to_seconds(segments: Tensor, seconds_per_step: float) -> Tensor:
     """Seconds of half-open step intervals, ``[..., 2]`` float64."""
     return segments.to(torch.float64) * seconds_per_step
+
+
+def spans_text(segments: Tensor) -> str:
+    """Segments ``[M, 2]`` as text, every digit kept: ``"0.5:2.0;7.0:9.25"``; empty without any."""
+    return ";".join(f"{start!r}:{end!r}" for start, end in segments.tolist())
+
+
+def read_spans(text: str) -> Tensor:
+    """Segments of :func:`spans_text`, ``[M, 2]`` float64; other text is a :class:`SegmentError`."""
+    try:
+        spans = [list(map(float, span.split(":"))) for span in text.split(";")] if text else []
+        return torch.tensor(spans, dtype=torch.float64).reshape(len(spans), 2)
+    except (ValueError, RuntimeError):
+        raise SegmentError(f"Expected segments such as '0.5:2.0;7.0:9.25' (got {text!r})") from None

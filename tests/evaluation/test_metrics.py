@@ -18,7 +18,7 @@ from vreloc_pyg.evaluation import (
     to_latex,
 )
 from vreloc_pyg.evaluation.metrics import boundary_errors, with_curve
-from vreloc_pyg.report import readme_table
+from vreloc_pyg.report import short_table
 from vreloc_pyg.segments import Segments, temporal_iou
 from vreloc_pyg.systems import Chance
 
@@ -123,7 +123,7 @@ def test_a_new_metric_is_one_entry(split, tmp_path):
         tex = to_latex(table)
         assert "centre error (s)" in tex
         assert r"\textbf{11.6} \\" in tex
-        assert "| **11.6** s |" in readme_table(table, ["ranks", "worse"], [centre])
+        assert "| **11.6** s |" in short_table(table, ["ranks", "worse"], [centre])
         assert metric_named("centre error") is centre
     finally:
         METRICS.remove(centre)

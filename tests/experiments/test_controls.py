@@ -3,11 +3,11 @@
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from tests.experiments.conftest import TINY
 from vreloc_pyg import cli
+from vreloc_pyg.experiments.predictions import PAIRS_NAME, PREDICTIONS_NAME, read_table_gz, recompute
 from vreloc_pyg.systems.catalog import find_system
 
 
@@ -40,7 +40,8 @@ def write_folder(tmp_path):
 def test_stored_queries_are_exchanged(write_folder, tmp_path):
     output = tmp_path / "results"
     assert cli.main(["benchmark", *write_folder(10), "--output", str(output)]) == 0
-    frame = pd.read_csv(output / "predictions.csv")
+    files = (output / name for name in (PREDICTIONS_NAME, PAIRS_NAME))
+    frame = recompute(*map(read_table_gz, files))
     control, own = find_system("wrong-query"), find_system("mgffnet")
     assert frame.groupby("system", sort=False)["kin"].first().to_dict() == {
         own.row: "own",

@@ -4,15 +4,11 @@ import pandas as pd
 import pytest
 import torch
 
-from tests.experiments.conftest import TINY
-from vreloc_pyg import cli
 from vreloc_pyg.datasets.splits import Query, Reference, RelocalizationSplit
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.evaluation import evaluate, metric_named
 from vreloc_pyg.evaluation.metrics import with_curve
 from vreloc_pyg.experiments.predictions import (
-    PAIRS_NAME,
-    PREDICTIONS_NAME,
     pairs_table,
     predictions_table,
     read_table_gz,
@@ -69,6 +65,7 @@ def test_pairs_without_the_action_have_no_metric(evaluated):
     pairs = pairs_table({0: split})
     assert pairs["kind"].tolist() == ["present", "absent"]
     assert pairs["truths"].tolist()[1] == ""
+    assert pairs["others"].tolist()[1] == "0.0:1.0"
     row = frame[(frame["kind"] == "answer") & (frame["fold"] == 0) & (frame["pair"] == 0)].iloc[:1]
     absent = row.assign(kind="absent", pair=1)
     found = recompute(predictions_table(pd.concat([row, absent])), pairs)
@@ -105,24 +102,4 @@ def test_ids_that_look_like_numbers_stay_text(tmp_path):
     path = save_table_gz(tmp_path / "pairs.csv.gz", pairs_table({0: split}))
     row = read_table_gz(path).iloc[0]
     assert (row["query_id"], row["reference_id"], row["label"]) == ("010", "1e3", "007")
-    assert (row["duration_s"], row["truths"]) == (1.0, "0.0:0.5")
-
-
-def test_the_tables_of_a_benchmark_are_made_from_its_predictions_alone(tmp_path, capsys, monkeypatch):
-    output = tmp_path / "run"
-    systems = "[chance,window-rule,mgffnet]"
-    arguments = ["--output", str(output), "--systems", systems, "--training.all", str(TINY).replace("'", '"')]
-    assert cli.main(["benchmark", *arguments, "--max-pairs", "3"]) == 0
-    copy = tmp_path / "copy"
-    copy.mkdir()
-    for name in (PREDICTIONS_NAME, PAIRS_NAME, "benchmark.json"):
-        (copy / name).write_bytes((output / name).read_bytes())
-    monkeypatch.setattr("vreloc_pyg.experiments.plan.load_task", None)
-    assert cli.main(["results", str(copy)]) == 0
-    for name in ("results.csv", "results.md", "differences.csv"):
-        assert (copy / name).read_text() == (output / name).read_text()
-    assert "processor s" in (copy / "results.csv").read_text()
-    capsys.readouterr()
-    (copy / "benchmark.json").write_text("{}")
-    assert cli.main(["results", str(copy)]) == 2
-    assert "benchmark.json" in capsys.readouterr().err
+    assert (row["query_s"], row["duration_s"], row["truths"], row["others"]) == (0.5, 1.0, "0.0:0.5", "")

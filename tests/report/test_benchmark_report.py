@@ -38,13 +38,12 @@ def report(frame, output, **changes):
     return write_report(frame, output, **{**settings, **changes})
 
 
-def test_everything_is_written(frame, splits, tmp_path):
-    path = report(frame, tmp_path / "new", splits=splits)
+def test_everything_is_written(frame, pairs, tmp_path):
+    path = report(frame, tmp_path / "new", pairs=pairs)
     assert sorted(file.name for file in path.parent.iterdir()) == [
-        "curves.png", "differences.csv", "differences.md", "predictions.csv", "qualitative.png", "report.md",
+        "curves.png", "differences.csv", "differences.md", "qualitative.png", "report.md",
         "results.csv", "results.md", "results.tex", "sign_flip.csv", "sign_flip.md",
     ]  # fmt: skip
-    pd.testing.assert_frame_equal(pd.read_csv(path.with_name("predictions.csv")), frame, check_dtype=False)
     results = pd.read_csv(path.with_name("results.csv"))
     expected = result_table(frame)
     pd.testing.assert_frame_equal(results[expected.columns], expected)
@@ -61,8 +60,8 @@ def test_everything_is_written(frame, splits, tmp_path):
     assert r"MGFFNet (recommended) & \textbf{100.0}" in path.with_name("results.tex").read_text()
 
 
-def test_the_report_joins_them(frame, splits, tmp_path):
-    text = report(frame, tmp_path, splits=splits).read_text(encoding="utf-8")
+def test_the_report_joins_them(frame, pairs, tmp_path):
+    text = report(frame, tmp_path, pairs=pairs).read_text(encoding="utf-8")
     assert "```sh\nvreloc benchmark --data penn_action\n```" in text
     assert "t-intervals over the 2 folds" in text
     assert "the share of 6 queries, asked in 6 pairs" in text
@@ -79,13 +78,13 @@ def test_the_report_joins_them(frame, splits, tmp_path):
     assert "published" not in text
 
 
-def test_references_without_the_action_add_columns_and_nothing_else(frame, splits, tmp_path):
-    before = report(frame, tmp_path / "before", splits=splits).read_text(encoding="utf-8")
+def test_references_without_the_action_add_columns_and_nothing_else(frame, pairs, tmp_path):
+    before = report(frame, tmp_path / "before", pairs=pairs).read_text(encoding="utf-8")
     frame["score"] = frame["R@1(0.5)"]
     absent = frame[frame["kind"] == "answer"].assign(kind="absent", tiou=np.nan, score=0.5)
     absent["pair"] += 3
     absent.loc[:, [name for name in absent if name.startswith("R@1")]] = np.nan
-    text = report(pd.concat([frame, absent]), tmp_path / "after", splits=splits).read_text(encoding="utf-8")
+    text = report(pd.concat([frame, absent]), tmp_path / "after", pairs=pairs).read_text(encoding="utf-8")
     assert "*AUROC* is how often" in text
     assert "| mean tIoU | start error | AUROC | calibration error | N |" in text
     results = pd.read_csv(tmp_path / "after" / "results.csv").set_index("system")
@@ -97,19 +96,19 @@ def test_references_without_the_action_add_columns_and_nothing_else(frame, split
     )
 
 
-def test_seeds_are_averaged_and_one_is_drawn(frame, splits, tmp_path):
+def test_seeds_are_averaged_and_one_is_drawn(frame, pairs, tmp_path):
     learned = frame["kin"] != "rule"
     again = frame[learned].assign(seed=1, tiou=0.1, **{f"R@1({t:g})": 0.0 for t in THRESHOLDS})
-    path = report(pd.concat([frame.assign(seed=0), again]), tmp_path, splits=splits)
+    path = report(pd.concat([frame.assign(seed=0), again]), tmp_path, pairs=pairs)
     assert "The seeds of a fold are averaged first." in path.read_text(encoding="utf-8")
     results = pd.read_csv(path.with_name("results.csv")).set_index("system")
     assert results.loc[OURS, "R@1(0.5)"] == 50
     assert path.with_name("qualitative.png").exists()
 
 
-def test_audit_rows_have_a_section_of_their_own(frame, splits, tmp_path):
+def test_audit_rows_have_a_section_of_their_own(frame, pairs, tmp_path):
     audits = [frame_of("join oracle", [0.99] * 3, fold).assign(kin="audit") for fold in (0, 1)]
-    path = report(pd.concat([frame, *audits], ignore_index=True), tmp_path / "audited", splits=splits)
+    path = report(pd.concat([frame, *audits], ignore_index=True), tmp_path / "audited", pairs=pairs)
     before, heading, after = path.read_text(encoding="utf-8").partition("## Audit rows\n")
     assert heading
     section, _, rest = after.partition("\n## ")

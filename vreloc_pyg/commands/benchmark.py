@@ -22,7 +22,6 @@ def benchmark(
     seeds: dict[str, int] | None = None,
     max_pairs: int | None = None,
     quick: bool = False,
-    readme: str | None = None,
     seed: int = 0,
 ) -> None:
     """Train and test every system on every fold, and write the tables; what is done is not done again.
@@ -41,7 +40,6 @@ def benchmark(
         seeds: runs on each fold by system, such as --seeds.mgffnet 3; by default one.
         max_pairs: answer only so many test pairs a fold; by default all.
         quick: few training steps and pairs, to see that everything works.
-        readme: file whose table of this data set is replaced by these results.
         seed: decides data, weights and draws.
 
     Example:
@@ -53,26 +51,31 @@ def benchmark(
     sources = {"root": root, "features": features, "proposals": proposals}
     runs = {"training": training, "model": model, "budget_s": budget, "seeds": seeds}
     size = {"max_pairs": max_pairs, "quick": quick, "seed": seed}
-    benchmark_systems(
-        make_plan(data, words(systems), words(folds), **sources, **runs, **size), output, readme
-    )
+    benchmark_systems(make_plan(data, words(systems), words(folds), **sources, **runs, **size), output)
     print(f"Tables and pictures are in {output}; begin with {Path(output) / 'report.md'}")
 
 
-def results(folder: str, *, readme: str | None = None) -> None:
-    """Write the tables of a benchmark anew from its predictions, without data and without training.
+def results(folder: str, *, pages: list[str] | str | None = None, check: bool = False) -> None:
+    """Write all tables and pictures of benchmarks anew from their predictions, without data or training.
 
     Args:
-        folder: output of benchmark: its predictions.csv.gz, pairs.csv.gz and benchmark.json are read.
-        readme: file whose table of this data set is replaced by these results.
+        folder: output of benchmark, or a folder of several outputs: predictions.csv.gz, pairs.csv.gz,
+            benchmark.json and budgets.json in it are read.
+        pages: Markdown files such as README.md; what stands between their markers is replaced.
+        check: write nothing; fail if a file or a page is not what would be written.
 
     Example:
         vreloc results outputs/benchmark
     """
-    from vreloc_pyg.experiments.command import report_results
+    from vreloc_pyg.experiments.results import check_results, write_results
 
-    report_results(folder, readme)
-    print(f"Tables are in {folder}; begin with {Path(folder) / 'report.md'}")
+    given = [] if pages is None else words(pages)
+    if check:
+        check_results(folder, given)
+        print(f"All of {folder} is what its predictions give")
+    else:
+        write_results(folder, given)
+        print(f"Reports are in {folder}")
 
 
 def ablate(

@@ -1,4 +1,4 @@
-"""``vreloc benchmark``, ``results`` and ``ablate``: run, then write the tables."""
+"""``vreloc benchmark`` and ``ablate``: run, then write the tables."""
 
 from __future__ import annotations
 
@@ -8,12 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
-
-from vreloc_pyg.datasets.splits import RelocalizationSplit
-from vreloc_pyg.datasets.tasks import find_task
-from vreloc_pyg.errors import DataError
-from vreloc_pyg.evaluation import difference_table, format_intervals, recall, result_table, to_markdown
+from vreloc_pyg.evaluation import difference_table, format_intervals, result_table, to_markdown
 from vreloc_pyg.experiments.ablation import base_of, choose_changes, other_proposals, run_ablation
 from vreloc_pyg.experiments.compare import print_table
 from vreloc_pyg.experiments.plan import BenchmarkPlan, shown_words
@@ -22,32 +17,22 @@ from vreloc_pyg.experiments.predictions import (
     PREDICTIONS_NAME,
     pairs_table,
     predictions_table,
-    read_table_gz,
-    recompute,
     save_table_gz,
 )
+from vreloc_pyg.experiments.results import ABOUT_NAME, KeptBenchmark
 from vreloc_pyg.experiments.runs import mean_recall, run_benchmark, spread_pairs
 from vreloc_pyg.files import write_json, write_text
-from vreloc_pyg.report.benchmark_report import write_report
-from vreloc_pyg.report.readme import readme_table, replace_between_markers
-from vreloc_pyg.systems.catalog import find_system
 from vreloc_pyg.systems.mgffnet.presets import RECOMMENDED
 
-#: What a benchmark was, beside its predictions.
-ABOUT_NAME = "benchmark.json"
-#: Columns of the short table of a README.
-README_METRICS = tuple(map(recall, (0.5, 0.7, 0.9)))
 
-
-def benchmark_systems(plan: BenchmarkPlan, output: str | Path, readme: str | Path | None = None) -> None:
+def benchmark_systems(plan: BenchmarkPlan, output: str | Path) -> None:
     """Run systems on folds of a data set and write models, answers and the report into ``output``.
 
-    ``predictions.csv.gz``, ``pairs.csv.gz`` and ``benchmark.json`` there are all that the tables are made of.
-    In the file ``readme``, the table of this data set is replaced, see
-    :func:`vreloc_pyg.report.readme.replace_between_markers`.
+    Tables are made of ``predictions.csv.gz``, ``pairs.csv.gz``, ``benchmark.json`` and, with a budget,
+    ``budgets.json`` there, and of nothing else.
 
     Raises:
-        DataError: if the folder holds answers of other settings, or the file lacks the markers.
+        DataError: if the folder holds answers of other settings.
     """
     output = Path(output)
     frame = run_benchmark(plan, output)
@@ -57,57 +42,11 @@ def benchmark_systems(plan: BenchmarkPlan, output: str | Path, readme: str | Pat
     about = {
         "data": plan.data,
         "systems": list(plan.systems),
-        "command": shlex.join(["vreloc", "benchmark", *plan.words(), "--output", str(output)]),
+        "command": shlex.join(["vreloc", "benchmark", *plan.words(), "--output", output.name]),
         "candidate_recall": mean_recall(plan, output),
     }
     write_json(output / ABOUT_NAME, about)
-    report_results(output, readme, splits)
-
-
-def report_results(
-    folder: str | Path,
-    readme: str | Path | None = None,
-    splits: Mapping[int, RelocalizationSplit] | None = None,
-) -> None:
-    """Write the report of a benchmark into its folder, from the predictions that are kept there.
-
-    Args:
-        folder: with what :func:`benchmark_systems` kept.
-        readme: file whose table of the data set is replaced.
-        splits: the test pairs by fold, for the picture of answers; ``None``: there is none.
-
-    Raises:
-        DataError: if a file is missing or does not fit the others, or the readme lacks the markers.
-    """
-    folder = Path(folder)
-    try:
-        about = json.loads((folder / ABOUT_NAME).read_text())
-        data, names, command = about["data"], about["systems"], about["command"]
-        found = {str(threshold): float(value) for threshold, value in about["candidate_recall"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"Cannot read {folder / ABOUT_NAME} of a benchmark: {error!r}") from None
-    frame = recompute(read_table_gz(folder / PREDICTIONS_NAME), read_table_gz(folder / PAIRS_NAME))
-    systems = [find_system(name) for name in names]
-    runs = frame.groupby("system")[["parameters", "train_s"]].mean()
-    write_report(
-        frame,
-        folder,
-        name=data,
-        published={one.row: one.published for one in systems if one.published is not None},
-        command=command,
-        parameters={str(system): int(count) for system, count in runs["parameters"].items() if count},
-        processor_s={str(system): float(value) for system, value in runs["train_s"].items() if value},
-        candidate_recall=found,
-        notes=find_task(data).caveats,
-        splits=splits,
-    )
-    results = pd.read_csv(folder / "results.csv")
-    if readme is not None:
-        left_out = {system.row for system in systems if not system.in_readme}
-        shown = [row for row in results["system"] if row not in left_out]
-        table = readme_table(results, shown, README_METRICS)
-        text = Path(readme).read_text(encoding="utf-8")
-        write_text(readme, replace_between_markers(text, data, table))
+    results = KeptBenchmark.read(output).report(output).results
     print_table(results, ("R@1(0.5)", "R@1(0.7)", "mean tIoU"))
 
 

@@ -19,14 +19,17 @@ from vreloc_pyg.errors import DataError
 from vreloc_pyg.evaluation.hits import best_tiou, passes
 from vreloc_pyg.evaluation.metrics import Metric, with_curve
 from vreloc_pyg.files import replacing
+from vreloc_pyg.segments import read_spans, spans_text
 
 PREDICTIONS_NAME, PAIRS_NAME = "predictions.csv.gz", "pairs.csv.gz"
 
 #: What tells a run, then what it answered; ``query`` to ``label`` follow from the pair.
 RUN = ("system", "kin", "kind", "fold", "seed", "pair")
 OF_PAIR = ("query", "query_id", "reference_id", "label")
-ANSWER = ("start_s", "end_s", "score", "probability", "seconds", "parameters", "train_s")
-TEXT = dict.fromkeys(("system", "kin", "kind", "query_id", "reference_id", "label", "truths"), str)
+ANSWER = ("start_s", "end_s", "score", "probability", "seconds", "parameters", "train_s", "about")
+TEXT = dict.fromkeys(
+    ("system", "kin", "kind", "about", "query_id", "reference_id", "label", "truths", "others"), str
+)
 
 
 def rounded(frame: pd.DataFrame) -> pd.DataFrame:
@@ -46,7 +49,8 @@ def pairs_table(splits: Mapping[int, RelocalizationSplit]) -> pd.DataFrame:
 
     Columns are ``fold``, ``pair``, ``query`` (its number in the split), ``query_id``, ``reference_id``,
     ``label``, ``kind`` (``"present"`` or ``"absent"``), ``duration_s`` of the reference, and ``truths``, its
-    instances of the class in seconds as ``start:end;start:end``.
+    instances of the class in seconds (:func:`.spans_text`). ``query_s``, the query's duration, and
+    ``others``, the reference's instances of other classes, are for pictures.
     """
     rows = []
     for fold, split in splits.items():
@@ -61,9 +65,11 @@ def pairs_table(splits: Mapping[int, RelocalizationSplit]) -> pd.DataFrame:
                     "reference_id": reference.video_id,
                     "label": query.label,
                     "kind": "present" if pair < len(split) else "absent",
+                    "query_s": query.duration_s,
                     "duration_s": reference.duration_s,
-                    "truths": ";".join(
-                        f"{start!r}:{end!r}" for start, end in reference.segments_of(query.label).tolist()
+                    "truths": spans_text(reference.segments_of(query.label)),
+                    "others": spans_text(
+                        reference.segments[[one != query.label for one in reference.labels]]
                     ),
                 }
             )
@@ -115,14 +121,14 @@ def recompute(
         else:
             bounds = [] if pd.isna(row["start_s"]) else [[row["start_s"], row["end_s"]]]
             answer = torch.tensor(bounds, dtype=torch.float64).reshape(-1, 2)
-            judged.append(_judged(answer, _truths(row["truths"]), metrics))
+            judged.append(_judged(answer, read_spans(row["truths"]), metrics))
     table = pd.DataFrame(judged, columns=list(dict.fromkeys(columns)))
     parts = {name: predictions[name] for name in (*RUN, *ANSWER) if name in predictions}
     parts |= {name: of_pair[name] for name in OF_PAIR}
     order = ("system", "kin", "kind", "pair", *OF_PAIR, "start_s", "end_s", "score", "probability", "tiou")
     frame = pd.concat([pd.DataFrame(parts), table], axis=1)
     first = [name for name in (*order, "seconds") if name in frame]
-    last = [name for name in ("fold", "seed", "parameters", "train_s") if name in frame]
+    last = [name for name in ("fold", "seed", "parameters", "train_s", "about") if name in frame]
     return frame[[*first, *(name for name in table if name not in first), *last]]
 
 
@@ -135,11 +141,6 @@ def _judged(answer: Tensor, truths: Tensor, metrics: Sequence[Metric]) -> dict[s
         else:
             found[metric.column] = metric.of_answers(answer, truths)
     return found
-
-
-def _truths(text: str) -> Tensor:
-    spans = [list(map(float, span.split(":"))) for span in text.split(";")]
-    return torch.tensor(spans, dtype=torch.float64)
 
 
 def save_table_gz(path: str | Path, frame: pd.DataFrame) -> Path:

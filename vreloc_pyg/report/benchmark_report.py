@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from vreloc_pyg.datasets.splits import RelocalizationSplit
 from vreloc_pyg.errors import MissingExtraError
 from vreloc_pyg.evaluation.comparison import (
     best_rival,
@@ -27,9 +26,11 @@ from vreloc_pyg.evaluation.tables import (
     format_intervals,
     result_table,
     save_table,
+    settled,
     to_markdown,
 )
 from vreloc_pyg.files import write_text
+from vreloc_pyg.report.cost import cost_sections
 from vreloc_pyg.report.plots import recall_curves
 from vreloc_pyg.report.qualitative import choose_queries, qualitative_figure
 from vreloc_pyg.report.standing import standing
@@ -69,16 +70,17 @@ def write_report(
     command: str,
     parameters: Mapping[str, int],
     processor_s: Mapping[str, float] | None = None,
+    budgets: Mapping[str, Any] | None = None,
     published: Mapping[str, str] | None = None,
     candidate_recall: Mapping[str, float] | None = None,
     notes: Sequence[str] = (),
-    splits: Mapping[Any, RelocalizationSplit] | None = None,
+    pairs: pd.DataFrame | None = None,
 ) -> Path:
     """Write tables, pictures and a report that joins them, each file whole or not at all.
 
-    ``predictions.csv``, ``results.csv/.md/.tex``, ``differences.csv/.md`` (where there are other systems),
+    ``results.csv/.md/.tex``, ``differences.csv/.md`` (where there are other systems),
     ``sign_flip.csv/.md`` (where ours has a rival and .5 is among the thresholds), ``curves.png``,
-    ``qualitative.png`` (where splits are given) and ``report.md``. Without matplotlib, the report says that
+    ``qualitative.png`` (where pairs are given) and ``report.md``. Without matplotlib, the report says that
     there are no pictures.
 
     Args:
@@ -87,18 +89,19 @@ def write_report(
         name: of the data set; decides which published numbers are comparable.
         command: the command line that made the predictions.
         parameters: number of learned parameters by system, where it has any.
-        processor_s: processor seconds of a training run by system, where it is trained.
+        processor_s: processor seconds of a training run by system, or of the fit of a rule.
+        budgets: what :mod:`vreloc_pyg.experiments.budget` kept, its systems by their rows.
         published: by system, the published row that it re-implements, where there is one.
         candidate_recall: share in percent of queries whose candidates hold a right answer, by threshold.
         notes: a paragraph each.
-        splits: the pairs that were evaluated, by fold; for the picture of answers.
+        pairs: those that were evaluated, see :func:`.qualitative_figure`; for the picture of answers.
 
     Raises:
         DataError: if systems did not answer the same pairs, or a curve rises with the threshold.
     """
     folder = Path(output)
     num_folds = frame["fold"].nunique()
-    every = result_table(frame)
+    every = settled(result_table(frame))
     every["parameters"] = pd.array([parameters.get(name) for name in every["system"]], dtype="Int64")
     if processor_s:
         every["processor s"] = [processor_s.get(name) for name in every["system"]]
@@ -111,13 +114,12 @@ def write_report(
     metrics = shown_metrics(results)
     thresholds = thresholds_of(list(metrics.values()))
     several = len(results) > 1
-    ahead = difference_table(present, ours, turned=True) if several else pd.DataFrame()
+    ahead = settled(difference_table(present, ours, turned=True)) if several else pd.DataFrame()
     grid = [metric for metric in with_curve(list(metrics.values())) if metric.column in frame]
     curves = result_table(present, grid)
     check_curves(curves, thresholds_of(grid))
 
     everything = with_published(every, name, published or {})
-    write_text(folder / "predictions.csv", frame.to_csv(index=False, lineterminator="\n"))
     save_table(everything, folder / "results", latex=True, bold=True)
     place: list[str] = []
     differences: list[str] = []
@@ -149,26 +151,33 @@ def write_report(
         *_published(without_audits(everything)),
         *differences,
     ]
-    if recall_column(0.5) in results and rivals(results, ours):
+    if _has_rival(results, ours):
         rival = best_rival(results, ours)
-        tests = sign_flip_table(present, rival, thresholds)
+        tests = settled(sign_flip_table(present, rival, thresholds))
         write_text(folder / "sign_flip.csv", tests.to_csv(index=False, lineterminator="\n"))
         shown = to_markdown(format_sign_flip(tests))
         write_text(folder / "sign_flip.md", shown)
         parts += [f"## Class by class against {rival}, the best rival", TEST.format(rival=rival), shown]
     if num_folds > 1:
         metric = recall(0.5 if 0.5 in thresholds else thresholds[0])
-        by_fold = to_markdown(fold_table(present, metric))
+        by_fold = to_markdown(settled(fold_table(present, metric)))
         parts += [f"## R@1 at tIoU > {metric.threshold:g} in each fold", by_fold]
     if candidate_recall is not None:
         heads = [f"tIoU > {threshold}" for threshold in candidate_recall]
         shown = to_markdown(pd.DataFrame([[float(x) for x in candidate_recall.values()]], columns=heads))
         parts += ["## Recall of the candidate windows", "The best any choice among them can do, in %.", shown]
+    if {"train_s", "seed"} <= set(frame):
+        parts += cost_sections(frame, budgets)
     # Of several seeds, the first is drawn.
     present = present.drop_duplicates(["system", "fold", "pair"])
-    parts += _pictures(present, folder, results, curves, ours, splits)
+    parts += _pictures(present, folder, results, curves, ours, pairs)
     text = "\n\n".join(part.rstrip() for part in parts) + "\n"
     return write_text(folder / "report.md", text)
+
+
+def _has_rival(results: pd.DataFrame, ours: str) -> bool:
+    """Whether there is a :func:`best_rival` of ours."""
+    return recall_column(0.5) in results and bool(rivals(results, ours))
 
 
 def _published(everything: pd.DataFrame) -> list[str]:
@@ -204,22 +213,21 @@ def _pictures(
     results: pd.DataFrame,
     curves: pd.DataFrame,
     ours: str,
-    splits: Mapping[Any, RelocalizationSplit] | None,
+    pairs: pd.DataFrame | None,
 ) -> list[str]:
     """Draw the pictures and return the sections that show them."""
     first = next(iter(shown_metrics(results)))
     ranked = results.sort_values(first, ascending=False, kind="stable")["system"].tolist()
     ranked = [ours, *(name for name in ranked if name != ours)]
-    outsiders = set(rivals(results, ours))
-    strong = [ours, *[name for name in ranked if name in outsiders][:1]]
+    strong = [ours, best_rival(results, ours)] if _has_rival(results, ours) else [ours]
     try:
         recall_curves(curves, folder / "curves.png", strong)
         parts = ["## R@1 over the threshold", "![R@1 over the tIoU threshold](curves.png)"]
-        if splits is not None:
+        if pairs is not None:
             expected = set(frame.loc[frame["kind"] == "expected", "system"])
             shown = [name for name in ranked if name not in expected][:NUM_SYSTEMS]
             queries = choose_queries(frame, NUM_QUERIES, ours)
-            qualitative_figure(frame, splits, queries, folder / "qualitative.png", shown)
+            qualitative_figure(frame, pairs, queries, folder / "qualitative.png", shown)
             chosen = ", ".join(f"pair {pair} of fold {fold}" for fold, pair in queries)
             parts += [
                 "## Answers",

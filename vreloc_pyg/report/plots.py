@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -213,3 +214,18 @@ def save(figure: Figure, path: str | Path, dpi: int = 150) -> Path:
     with replacing(path) as unfinished:
         figure.savefig(unfinished, dpi=dpi)
     return Path(path)
+
+
+def picture_difference(path: str | Path, other: str | Path) -> float:
+    """Mean absolute difference of the pixels of two PNG files, as a share of their range, 0 to 1.
+
+    Where sizes differ by a few pixels, as with another version of matplotlib, the part that both have is
+    compared; by more than 3 %, they differ altogether, which is 1.
+    """
+    from matplotlib.image import imread
+
+    first, second = (np.asarray(imread(str(one)))[..., :3] for one in (path, other))
+    height, width = (min(first.shape[k], second.shape[k]) for k in (0, 1))
+    if 1.03 * height < max(len(first), len(second)) or 1.03 * width < max(first.shape[1], second.shape[1]):
+        return 1.0
+    return float(np.abs(first[:height, :width] - second[:height, :width]).mean())

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from vreloc_pyg.datasets.splits import Reference, RelocalizationSplit
 from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.evaluation.hits import ROUNDING
 from vreloc_pyg.report.plots import COLOURS, INK, TRACK, TRUTH, new_figure, save, tidy
+from vreloc_pyg.segments import read_spans
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,7 +56,7 @@ def choose_queries(frame: pd.DataFrame, count: int, ours: str, seed: int = 0) ->
 
 def qualitative_figure(
     frame: pd.DataFrame,
-    split_by_fold: Mapping[Any, RelocalizationSplit],
+    pairs: pd.DataFrame,
     queries: Sequence[tuple[Any, int]],
     path: str | Path,
     systems: Sequence[str] | None = None,
@@ -69,44 +69,38 @@ def qualitative_figure(
 
     Args:
         frame: results of :func:`~vreloc_pyg.evaluation.evaluate` with a column ``fold``.
-        split_by_fold: the pairs that were evaluated, by fold.
+        pairs: those that were evaluated, of :func:`~vreloc_pyg.experiments.predictions.pairs_table`.
         queries: ``(fold, pair)``, for example of :func:`choose_queries`.
         path: file to write, whole or not at all; its suffix decides the format.
         systems: rows from top to bottom. (default: all that answer, in the frame's order)
 
     Raises:
-        DataError: if nothing is to be drawn, a fold, pair or answer is missing, or the splits are not those
-            that were evaluated.
+        DataError: if nothing is to be drawn, or a pair or an answer is missing.
     """
     answers = frame[frame["kind"] == "answer"]
     names = list(dict.fromkeys(answers["system"])) if systems is None else list(systems)
     if not names or not queries:
         raise DataError(f"Expected systems and queries to draw (got {names} and {list(queries)})")
     by_key = answers.set_index(["system", "fold", "pair"]).sort_index()
+    about = pairs.set_index(["fold", "pair"])
     height = AROUND + ROW * (len(names) + 1)
     figure = new_figure(9, height * len(queries) + 0.3)
     panels = figure.subplots(len(queries), 1, squeeze=False)[:, 0]
     for axes, (fold, pair) in zip(panels, queries, strict=True):
-        if fold not in split_by_fold or not 0 <= pair < len(split_by_fold[fold]):
-            raise DataError(f"There is no split with pair {pair} of fold {fold}")
-        query, reference = split_by_fold[fold][pair]
+        if (fold, pair) not in about.index:
+            raise DataError(f"Pair {pair} of fold {fold} is not among the pairs")
+        asked = about.loc[(fold, pair)]
         missing = [name for name in names if (name, fold, pair) not in by_key.index]
         if missing:
             raise DataError(f"Pair {pair} of fold {fold} was not answered by {missing}")
         lines = {name: by_key.loc[(name, fold, pair)] for name in names}
-        asked = {(line["query_id"], line["reference_id"]) for line in lines.values()}
-        if asked != {(query.video_id, reference.video_id)}:
-            raise DataError(
-                f"Pair {pair} of fold {fold} is {(query.video_id, reference.video_id)} in the split, but "
-                f"{sorted(asked)} was evaluated"
-            )
-        _truth(axes, reference, query.label, len(names))
+        _truth(axes, asked, len(names))
         for row, line in enumerate(lines.values(), start=1):
-            _answer(axes, row, line, reference.duration_s, _style(row - 1))
+            _answer(axes, row, line, asked["duration_s"], _style(row - 1))
         axes.set_yticks(range(len(names) + 1), ["truth", *names], fontsize=8)
         axes.set_title(
-            f"{query.label}   ·   query {query.video_id} ({query.duration_s:.1f} s) in reference "
-            f"{reference.video_id} ({reference.duration_s:.1f} s)",
+            f"{asked['label']}   ·   query {asked['query_id']} ({asked['query_s']:.1f} s) in reference "
+            f"{asked['reference_id']} ({asked['duration_s']:.1f} s)",
             loc="left",
             fontsize=9,
         )
@@ -122,16 +116,17 @@ def qualitative_figure(
     return save(figure, path)
 
 
-def _truth(axes: Axes, reference: Reference, label: str, num_systems: int) -> None:
+def _truth(axes: Axes, asked: pd.Series, num_systems: int) -> None:
     """The empty timeline of a panel with the instances in its first row."""
-    axes.barh(range(num_systems + 1), reference.duration_s, height=HEIGHT, color=TRACK, zorder=-1)
-    for (start, end), own in zip(reference.segments.tolist(), reference.labels, strict=True):
-        colour = TRUTH if own == label else OTHER
-        axes.barh(0, end - start, left=start, height=HEIGHT, color=colour, edgecolor="white", linewidth=0.5)
-        if own == label:
-            axes.axvspan(start, end, color=TRUTH, alpha=0.13, linewidth=0, zorder=0)
+    axes.barh(range(num_systems + 1), asked["duration_s"], height=HEIGHT, color=TRACK, zorder=-1)
+    for column, colour in (("others", OTHER), ("truths", TRUTH)):
+        for start, end in read_spans(asked[column]).tolist():
+            bar: dict[str, Any] = {"height": HEIGHT, "color": colour, "edgecolor": "white", "linewidth": 0.5}
+            axes.barh(0, end - start, left=start, **bar)
+            if column == "truths":
+                axes.axvspan(start, end, color=TRUTH, alpha=0.13, linewidth=0, zorder=0)
     axes.text(1.012, 0, "tIoU", transform=axes.get_yaxis_transform(), va="center", color=INK, fontsize=8)
-    axes.set_xlim(0, reference.duration_s)
+    axes.set_xlim(0, asked["duration_s"])
     axes.set_ylim(num_systems + 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelsize=8)
