@@ -77,8 +77,8 @@ def test_blocks_are_replaced_and_twice_is_once():
     blocks = {"a": "| new |\n", "b": "more", "unused": "x"}
     once = replace_blocks(PAGE, blocks)
     assert once == (
-        "# T\n\n<!-- generated: a -->\n\n| new |\n\n<!-- end -->\ntext\n"
-        "<!-- generated: b -->\n\nmore\n\n<!-- end -->\n"
+        "# T\n\n<!-- generated: a -->\n| new |\n<!-- end -->\ntext\n"
+        "<!-- generated: b -->\nmore\n<!-- end -->\n"
     )
     assert replace_blocks(once, blocks) == once
 

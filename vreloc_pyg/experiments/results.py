@@ -22,14 +22,7 @@ from vreloc_pyg.report.benchmark_report import write_report
 from vreloc_pyg.report.cost import time_sentence
 from vreloc_pyg.report.pages import replace_blocks, short_table, shown_rows, suite_table
 from vreloc_pyg.report.plots import picture_difference
-from vreloc_pyg.report.statements import (
-    SPOKEN,
-    Benchmark,
-    audit_sentences,
-    first_sentences,
-    presence_sentences,
-    rule_sentences,
-)
+from vreloc_pyg.report.statements import SPOKEN, Benchmark, claims
 from vreloc_pyg.systems.catalog import find_system
 
 #: What a benchmark was, beside its predictions.
@@ -204,7 +197,7 @@ def page_blocks(benchmarks: Sequence[Benchmark], links: Sequence[str]) -> dict[s
     """What stands on a page between ``<!-- generated: NAME -->`` and ``<!-- end -->``, by name.
 
     ``sets`` lists the data sets with their reports, ``suite`` is one table of all, the name of a data set its
-    own table; ``first``, ``rules``, ``presence``, ``audit`` and ``time`` are what is said of the numbers.
+    own table, ``claims`` what the numbers say, and ``time`` how long it took.
 
     Args:
         benchmarks: in the order of the pages.
@@ -228,9 +221,6 @@ def page_blocks(benchmarks: Sequence[Benchmark], links: Sequence[str]) -> dict[s
         "sets": "\n".join(sets),
         "suite": suite_table({one.name: one.results for one in benchmarks}, hidden, metrics),
         **own,
-        "first": first_sentences(benchmarks),
-        "rules": rule_sentences(benchmarks),
-        "presence": presence_sentences(benchmarks),
-        "audit": audit_sentences(benchmarks),
+        "claims": claims(benchmarks),
         "time": time_sentence([one.frame for one in benchmarks]),
     }

@@ -83,8 +83,8 @@ def suite_table(
 def replace_blocks(text: str, blocks: Mapping[str, str], page: str = "the page") -> str:
     """A page with what stands between ``<!-- generated: NAME -->`` and ``<!-- end -->`` replaced.
 
-    Blank lines are set around the new Markdown, so that doing it twice changes nothing. Not every block needs
-    a place.
+    The new Markdown has lines of its own, so that doing it twice changes nothing. Not every block needs a
+    place.
 
     Raises:
         DataError: if there is no marker at all, a marker has no end before the next one, or there is no block
@@ -104,6 +104,6 @@ def replace_blocks(text: str, blocks: Mapping[str, str], page: str = "the page")
                 f"Nothing is generated for {BEGIN.format(name=name)} in line {line} of {page}; known are "
                 f"{', '.join(blocks)}"
             )
-        parts += [text[place : match.start()], f"{BEGIN.format(name=name)}\n\n{blocks[name].strip()}\n\n"]
+        parts += [text[place : match.start()], f"{BEGIN.format(name=name)}\n{blocks[name].strip()}\n"]
         place = match.end()
     return "".join([*parts, text[place:]])

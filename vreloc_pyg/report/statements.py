@@ -65,13 +65,29 @@ class Benchmark:
         return f"{x:+.1f} [{low:+.1f}, {high:+.1f}]" + " (not told apart)" * (not apart)
 
 
-def first_sentences(benchmarks: Sequence[Benchmark]) -> str:
-    """Which system is first on each data set, by how much, and where ours stands; a list in Markdown."""
-    lines = []
-    for one in benchmarks:
-        parts = [_first(one, threshold) for threshold in SPOKEN]
-        lines.append(f"- *{one.name}*: {'; '.join(parts)}." + "".join(_ours(one)))
-    return "\n".join(lines)
+def claims(benchmarks: Sequence[Benchmark]) -> str:
+    """What the numbers say, a list in Markdown.
+
+    Of each data set: which system is first, by how much, and where ours stands. Then of all: which rule
+    validation classes named, how well systems tell whether the action is there at all, and what is given
+    away by the joins of references.
+    """
+    lines = [_placing(one) for one in benchmarks]
+    for about, said in (
+        ("The strongest rule, as validation classes name it", map(_named_rule, benchmarks)),
+        ("Whether the action is there at all, by AUROC", map(_presence, benchmarks)),
+        ("What joins give away", map(_joins, benchmarks)),
+    ):
+        known = [
+            f"on *{one.name}* {text}" for one, text in zip(benchmarks, said, strict=True) if text is not None
+        ]
+        lines += [f"{about}: {'; '.join(known)}."] if known else []
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _placing(one: Benchmark) -> str:
+    parts = [_first(one, threshold) for threshold in SPOKEN]
+    return f"*{one.name}*: {'; '.join(parts)}." + "".join(_ours(one))
 
 
 def _first(one: Benchmark, threshold: float) -> str:
@@ -103,25 +119,51 @@ def _ours(one: Benchmark) -> list[str]:
     return sentences
 
 
-def rule_sentences(benchmarks: Sequence[Benchmark]) -> str:
-    """The rule that validation classes named on each data set, and how it did; a list in Markdown."""
-    lines = []
-    for one in benchmarks:
-        runs = one.frame[one.frame["system"] == StrongestRule.name].drop_duplicates("fold")
-        if runs.empty:
-            continue
-        chosen = runs["about"].str.partition(": ")[0]
-        folds = {name: runs.loc[chosen == name, "fold"].tolist() for name in dict.fromkeys(chosen)}
-        named = _listed([f"{name} ({_folds(where)})" for name, where in folds.items()])
-        rules = one.systems[one.systems["kin"] == "rule"]
-        column = recall_column(SPOKEN[0])
-        best = str(rules[column].astype(float).idxmax())
-        cells = ", ".join(_cell(one.systems.loc[StrongestRule.name], recall_column(t)) for t in SPOKEN)
-        lines.append(
-            f"- *{one.name}*: {named} has {cells} at {_dots()}; the rule that is best on the test classes "
-            f"themselves, {best}, has {rules.loc[best, column]:.1f} at {_dot(SPOKEN[0])}."
+def _named_rule(one: Benchmark) -> str | None:
+    """The rule that validation classes named in each fold, and how it did."""
+    runs = one.frame[one.frame["system"] == StrongestRule.name].drop_duplicates("fold")
+    if runs.empty:
+        return None
+    chosen = runs["about"].str.partition(": ")[0]
+    folds = {name: runs.loc[chosen == name, "fold"].tolist() for name in dict.fromkeys(chosen)}
+    named = _listed([f"{name} ({_folds(where)})" for name, where in folds.items()])
+    rules = one.systems[one.systems["kin"] == "rule"]
+    column = recall_column(SPOKEN[0])
+    best = str(rules[column].astype(float).idxmax())
+    cells = _cells(one.systems.loc[StrongestRule.name])
+    return (
+        f"{named}: {cells} at {_dots()} (the best on the test classes themselves: {best}, "
+        f"{rules.loc[best, column]:.1f} at {_dot(SPOKEN[0])})"
+    )
+
+
+def _presence(one: Benchmark) -> str | None:
+    """AUROC of the best system, of ours and of the strongest rule."""
+    if "AUROC" not in one.systems or one.systems["AUROC"].isna().all():
+        return None
+    known = one.systems["AUROC"].dropna().astype(float)
+    names = dict.fromkeys([str(known.idxmax()), one.ours, StrongestRule.name])
+    return ", ".join(f"{name} {_cell(one.systems.loc[name], 'AUROC')}" for name in names if name in known)
+
+
+def _joins(one: Benchmark) -> str | None:
+    """The strongest detector of joins beside the window rule, at strict thresholds, and all joins known."""
+    table = one.results.set_index("system")
+    detectors = [row.row for row in DETECTORS if row.row in table.index]
+    if not detectors or BEST_WINDOW_RULE.row not in table.index:
+        return None
+    parts = []
+    for threshold in SPOKEN[1:]:
+        values = table.loc[detectors, recall_column(threshold)].astype(float)
+        rule = float(table.loc[BEST_WINDOW_RULE.row, recall_column(threshold)])
+        parts.append(
+            f"at {_dot(threshold)} {values.max():.1f} by the strongest detector ({values.idxmax()}) and "
+            f"{rule:.1f} by the window rule alone"
         )
-    return "\n".join(lines) or "No rule was named by validation classes."
+    if KNOWN_JOINS.row in table.index:
+        known = (float(table.loc[KNOWN_JOINS.row, recall_column(t)]) for t in SPOKEN[1:])
+        parts.append(f"{' and '.join(f'{x:.1f}' for x in known)} with all joins known")
+    return ", ".join(parts)
 
 
 def _listed(words: Sequence[str]) -> str:
@@ -168,6 +210,10 @@ def audit_sentences(benchmarks: Sequence[Benchmark]) -> str:
             parts.append(f"with all joins known the rule has {' and '.join(f'{x:.1f}' for x in known)}")
         lines.append(f"- *{one.name}*: {'; '.join(parts)}.")
     return "\n".join(lines) or "No data set has audit rows."
+
+
+def _cells(row: pd.Series) -> str:
+    return ", ".join(_cell(row, recall_column(threshold)) for threshold in SPOKEN)
 
 
 def _cell(row: pd.Series, column: str) -> str:

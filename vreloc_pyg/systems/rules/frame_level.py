@@ -104,6 +104,6 @@ def frame_level(name: str, mode: PathMode, in_readme: bool = True) -> Rule:
 
 
 FRAME_LEVEL = frame_level("frame-level", "chou_avg")
-STRICT = frame_level("frame-level-strict", "strict")
+STRICT = frame_level("frame-level-strict", "strict", in_readme=False)
 SDTW = frame_level("frame-level-sdtw", "sdtw", in_readme=False)
 SLOPE = frame_level("frame-level-slope", "slope", in_readme=False)

@@ -194,8 +194,14 @@ CENTRED_STEPS = replace(
     CENTRED_HALF, name="centred-steps", row="centred 20 steps", fit=lambda data: CentredSegment(num_steps=20)
 )
 PRIOR_SEGMENT = Rule(
-    name="prior-segment", row=PriorSegment.name, fit=lambda data: PriorSegment().fit(data.splits["train"])
+    name="prior-segment",
+    row=PriorSegment.name,
+    in_readme=False,
+    fit=lambda data: PriorSegment().fit(data.splits["train"]),
 )
 CUT_DETECTOR = Rule(
-    name="cut-detector", row=CutDetector.name, fit=lambda data: CutDetector().fit(data.splits["train"])
+    name="cut-detector",
+    row=CutDetector.name,
+    in_readme=False,
+    fit=lambda data: CutDetector().fit(data.splits["train"]),
 )

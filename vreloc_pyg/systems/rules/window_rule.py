@@ -112,6 +112,8 @@ def best_rule(data: TaskData) -> WindowRule:
     return replace(rule, answers=choose_answers(rule, pairs, data.skeleton))
 
 
-WINDOW_RULE = Rule(name="window-rule", row="window rule", fit=lambda data: WindowRule(data.proposals))
+WINDOW_RULE = Rule(
+    name="window-rule", row="window rule", in_readme=False, fit=lambda data: WindowRule(data.proposals)
+)
 #: The rule as it does best on validation classes.
 BEST_WINDOW_RULE = Rule(name="window-rule-best", row="window rule, tuned", fit=best_rule)
