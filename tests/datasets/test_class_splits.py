@@ -83,6 +83,7 @@ def test_stored_features_are_cut_without_being_read():
     stored = [StoredReference(AbsentFeatures(30), 0.5, bounds, tuple("ae"), name, ("x",)) for name in "vw"]
     (part,) = stretches_without(stored[0], "a")
     assert (part.video_id, part.num_steps, part.sources) == ("v/0", 10, ("v", "x"))
+    assert (part.cut_from, stored[0].cut_from) == ("v", "")
     assert isinstance(part, StoredReference)
 
 

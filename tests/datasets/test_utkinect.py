@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from tests.datasets.conftest import split_checksum, write_labels, write_recording
+from vreloc_pyg.datasets.sampling import TrainingPool
 from vreloc_pyg.datasets.splits import Reference
 from vreloc_pyg.datasets.utkinect import (
     CLASSES,
     SECONDS_PER_STEP,
     UTKinect,
     cut_query,
-    person,
     utkinect_folds,
     utkinect_reloc,
 )
@@ -179,7 +179,7 @@ def check_pairs(split, classes):
     assert split.classes == classes
     assert len(set(split.pairs)) == len(split.pairs)
     for query, reference in (split[i] for i in range(len(split))):
-        assert person(query) != person(reference)
+        assert query.video_id[:3] != reference.video_id[:3]  # the person
         assert query.label in reference.labels
 
 
@@ -195,6 +195,14 @@ def test_pairs_are_of_different_people(recordings):
     assert Counter(query for query, _ in test.pairs) == dict.fromkeys(range(len(test.queries)), 2)
     assert len(splits["train"]) == len(splits["train"].queries) == 6 * 6
     assert all(label in fold.train for part in splits["train"].references for label in part.labels)
+
+
+def test_nobody_is_found_in_their_own_recordings_in_training_either(recordings):
+    pool = TrainingPool(utkinect_reloc(recordings, fold=3)["train"])
+    rng = np.random.default_rng(0)
+    for query in (pool.draw_query(rng) for _ in range(50)):
+        assert query.sources == (query.video_id[:3],)
+        assert pool.draw_match(query, rng).video_id[:3] != query.video_id[:3]
 
 
 def test_the_seed_decides_the_pairs(recordings):
@@ -215,7 +223,7 @@ def real_recordings(data_root):
 
 def test_real_recordings(real_recordings):
     assert len(real_recordings) == 20
-    assert {person(reference) for reference in real_recordings} == {f"s{i:02d}" for i in range(1, 11)}
+    assert {reference.sources for reference in real_recordings} == {(f"s{i:02d}",) for i in range(1, 11)}
     counts = Counter(label for reference in real_recordings for label in reference.labels)
     # One instance of "carry" is annotated as NaN.
     assert counts == {**dict.fromkeys(CLASSES, 20), "carry": 19}
@@ -234,7 +242,7 @@ def test_real_training_references_show_no_held_out_class(real_recordings, fold):
     for part in references:
         assert set(part.labels) <= set(classes.train)
         num_instances += len(part.labels)
-        recording = whole[part.sources[0]]
+        recording = whole[part.cut_from or part.video_id]
         first = int((recording.features == part.features[0]).all(1).nonzero()[0, 0])
         last = first + part.num_steps
         assert torch.equal(recording.features[first:last], part.features)

@@ -15,12 +15,14 @@ from vreloc_pyg.segments import temporal_iou
 def test_written_proposals_are_read_as_the_same_windows(tmp_path, split):
     """Of whole videos, of parts of videos and of cropped ones: the list is by whole videos."""
 
-    def reference(video_id, num_steps, sources=(), offset_s=0.0):
+    def reference(video_id, num_steps, sources=(), offset_s=0.0, cut_from=""):
         truth = torch.tensor([[2.0, 5.0]]).double()
-        return Reference(torch.zeros(num_steps, 2), 0.4, truth, ("run",), video_id, sources, offset_s)
+        return Reference(
+            torch.zeros(num_steps, 2), 0.4, truth, ("run",), video_id, sources, offset_s, cut_from
+        )
 
-    whole, part = reference("a", 50), reference("b#1", 30, ("b",), 6.0)
-    later, composed = reference("b#2", 30, ("b",), 20.0), reference("c", 40, ("x", "y"))
+    whole, part = reference("a", 50, ("anna",)), reference("b#1", 30, ("b", "anna"), 6.0, "b")
+    later, composed = reference("b#2", 30, ("b", "anna"), 20.0, "b"), reference("c", 40, ("x", "y"))
     query = Query(torch.zeros(4, 2), 0.4, "run", "q")
     splits = {
         name: RelocalizationSplit(name, [query], found, [(0, 0)])

@@ -20,7 +20,9 @@ def listed(bounds, **options):
 
 def test_shares_of_a_whole_video_and_frames_become_steps():
     source = listed([[0.5, 1.0], [0.0, 0.24], [0.26, 0.27]])
-    assert source.propose(video()).tolist() == [[10, 20], [0, 5], [5, 6]]
+    expected = [[10, 20], [0, 5], [5, 6]]
+    assert source.propose(video()).tolist() == expected
+    assert source.propose(video(sources=("anna",))).tolist() == expected  # whole, whoever is in it
     found = VideoProposals("a", torch.tensor([[25.0, 100.0]]).double(), 250, 25.0)
     assert ListedProposals({"v_a": found}).propose(video()).tolist() == [[2, 8]]
 
@@ -32,7 +34,7 @@ def test_near_copies_become_one_and_the_order_stays():
 
 def test_a_part_of_a_video_gets_what_lies_in_it():
     """The part is seconds 5 to 10 of 20: steps are counted from its own start."""
-    part = video(10, "a/1", sources=("a",), offset_s=5.0)
+    part = video(10, "a/1", sources=("a", "anna"), offset_s=5.0, cut_from="a")
     source = listed([[0.3, 0.4], [0.0, 0.1], [0.2, 0.3], [0.45, 0.9], [0.6, 0.7]], durations_s={"a": 20.0})
     assert source.propose(part).tolist() == [[2, 6], [0, 2], [8, 10]]
     with pytest.raises(DataError, match="duration that is not known"):

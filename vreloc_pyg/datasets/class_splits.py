@@ -128,6 +128,7 @@ def stretches_without(reference: Reference, kept: Collection[str]) -> list[Refer
             video_id=f"{reference.video_id}/{number}",
             sources=(reference.video_id, *reference.sources),
             offset_s=reference.offset_s + first * step,
+            cut_from=reference.cut_from or reference.video_id,
             joins=tuple(join - first for join in reference.joins if first < join < last),
         )
         parts.append(part)

@@ -29,6 +29,5 @@ def crop_reference(reference: Reference, rng: np.random.Generator, probability: 
     stop = length - int(off_end * (length - min(last, length) + 1))
     segments = (reference.segments - start * step).clamp(min=0, max=(stop - start) * step)
     offset_s = reference.offset_s + start * step
-    sources = reference.sources or (reference.video_id,)
     cropped = cut(reference, start, stop)
-    return changed(cropped, segments=segments, sources=sources, offset_s=offset_s)
+    return changed(cropped, segments=segments, offset_s=offset_s)

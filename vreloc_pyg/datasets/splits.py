@@ -69,6 +69,7 @@ class Reference:
         sources: ids of the videos this one was cut from or made of, and of what else it shares with others:
             people or scenes; empty where it is one whole video.
         offset_s: where it begins in the video it was cut from, in seconds.
+        cut_from: id of the one video that this is a part of; empty where it is whole, or composed.
         joins: where a composed reference was put together, in steps; only audit rows are told.
 
     Raises:
@@ -83,6 +84,7 @@ class Reference:
     video_id: str
     sources: tuple[str, ...] = ()
     offset_s: float = 0.0
+    cut_from: str = ""
     joins: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:

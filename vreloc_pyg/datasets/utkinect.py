@@ -101,7 +101,10 @@ def read_action_labels(path: Path) -> dict[str, list[ActionInstance]]:
 def read_recording(
     path: Path, video_id: str, instances: Sequence[ActionInstance], label_path: Path
 ) -> Reference:
-    """Read one joint file as an untrimmed reference with its instances in seconds from its first frame."""
+    """Read one joint file as an untrimmed reference with its instances in seconds from its first frame.
+
+    Its source is the person, ``s01`` to ``s10``, so that nobody is searched in a recording of their own.
+    """
     table = _read_table(path, 1 + KINECT_SKELETON.num_joints * KINECT_SKELETON.num_dims)
     frames, rows = np.unique(table[:, 0], return_index=True)
     grid = np.arange(frames[0], frames[-1] + 1, FRAMES_PER_STEP)
@@ -125,6 +128,7 @@ def read_recording(
         segments=torch.tensor(segments, dtype=torch.float64),
         labels=tuple(instance.label for instance in instances),
         video_id=video_id,
+        sources=(video_id[:3],),
     )
 
 
@@ -150,7 +154,8 @@ def cut_query(reference: Reference, index: int) -> Query:
     """Instance ``index`` of a reference as a query clip."""
     step, segment = reference.seconds_per_step, reference.segments[index : index + 1]
     ((start, end),) = seconds_to_steps(segment, step, reference.num_steps).tolist()
-    return Query(reference.features[start:end], step, reference.labels[index], reference.video_id)
+    about = (step, reference.labels[index], reference.video_id, reference.sources)
+    return Query(reference.features[start:end], *about)
 
 
 def utkinect_folds(seed: int = 0) -> list[ClassFold]:
@@ -193,17 +198,12 @@ def utkinect_reloc(
             others = [
                 index
                 for index, reference in enumerate(references)
-                if query.label in reference.labels and person(reference) != person(query)
+                if query.label in reference.labels and not reference.shares_source(query)
             ]
             chosen = rng.choice(others, size=min(count, len(others)), replace=False)
             pairs += [(number, int(index)) for index in chosen]
         splits[name] = RelocalizationSplit(f"utkinect-fold{fold}-{name}", queries, references, pairs)
     return splits
-
-
-def person(clip: Query | Reference) -> str:
-    """The person in a recording or a clip of it, ``s01`` to ``s10``."""
-    return clip.video_id[:3]
 
 
 TASK = Task(

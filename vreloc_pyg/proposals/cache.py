@@ -43,7 +43,7 @@ class CachedProposals:
 
     def _key(self, video: Video) -> str:
         digest = hashlib.sha256(self._fingerprint.encode())
-        about = (video.video_id, video.sources, video.offset_s, video.num_steps, video.seconds_per_step)
+        about = (video.video_id, video.cut_from, video.offset_s, video.num_steps, video.seconds_per_step)
         digest.update(repr(about).encode())
         digest.update(video.features.contiguous().numpy().tobytes())
         return digest.hexdigest()

@@ -15,8 +15,8 @@ class Video(Protocol):
         """An identifier, unique within a data set."""
 
     @property
-    def sources(self) -> tuple[str, ...]:
-        """Ids of the videos it was cut from or made of; empty where it is one whole video."""
+    def cut_from(self) -> str:
+        """Id of the video that it is a part of; empty where it is whole."""
 
     @property
     def offset_s(self) -> float:
@@ -37,7 +37,7 @@ class Video(Protocol):
 
 def origin(video: Video) -> str:
     """Id of the video that a reference was cut from; its own where it was not cut from one."""
-    return video.sources[0] if len(video.sources) == 1 else video.video_id
+    return video.cut_from or video.video_id
 
 
 class ProposalSource(Protocol):
