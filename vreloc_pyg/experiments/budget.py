@@ -7,7 +7,7 @@ and kept with the number of steps that follows from it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import process_time
@@ -21,6 +21,7 @@ from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.files import write_json
 from vreloc_pyg.settings import CheckedSettings, Count, NotNegative, Positive, settings_from_dict
 from vreloc_pyg.systems.catalog import find_learned
+from vreloc_pyg.systems.pooled import recipe_on
 from vreloc_pyg.systems.spec import LearnedSystem, Traits
 from vreloc_pyg.training.data import RunData
 from vreloc_pyg.training.recipe import make_optimizer
@@ -67,15 +68,16 @@ class Pace(CheckedSettings):
 
 def measure_pace(
     system: LearnedSystem[Any],
-    data: TaskData,
+    data: TaskData | Sequence[TaskData],
     model: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
 ) -> Pace:
     """Time a few steps and validation pairs of a system on its real recipe; see :func:`.train_system`."""
     run = system.training_for(training)
     torch.manual_seed(run.seed)
-    network = system.build(Traits.of(data), model)
-    recipe = system.recipe(network, run, data)
+    sets = [data] if isinstance(data, TaskData) else data
+    network = system.build(Traits.of(sets[0]), model)
+    recipe = recipe_on(system, network, run, sets)
     optimizer = make_optimizer(network.train(), recipe.groups)
 
     def train(num_steps: int) -> float:
@@ -104,7 +106,7 @@ def measure_pace(
 
 def budgeted_steps(
     name: str,
-    data: TaskData,
+    data: TaskData | Sequence[TaskData],
     output: str | Path,
     budget_s: float,
     model: Mapping[str, Any] | None = None,

@@ -10,7 +10,9 @@ from typing import Any
 
 from vreloc_pyg.datasets.tasks import TaskData, default_root, find_task, load_task
 from vreloc_pyg.errors import DataError, SettingsError
+from vreloc_pyg.experiments.elsewhere import other_roots
 from vreloc_pyg.systems.catalog import choose_systems, find_learned, find_system
+from vreloc_pyg.systems.spec import LearnedSystem
 
 #: Settings of every run with ``quick``: enough to see that a system works, not how well.
 QUICK_TRAINING = {"epochs": 2, "steps_per_epoch": 8, "batch_size": 8, "validation_pairs": 10}
@@ -44,7 +46,8 @@ class BenchmarkPlan:
 
     Raises:
         SettingsError: if a name is unknown, a fold impossible, or files are needed and none are given.
-        DataError: if there are no proposals at the place of a fold.
+        DataError: if there are no proposals at the place of a fold, or a system is trained on other data sets
+            (:attr:`.LearnedSystem.suite`) that are not there.
     """
 
     data: str
@@ -66,8 +69,9 @@ class BenchmarkPlan:
         object.__setattr__(self, "data", task.name)
         if self.root is None and (root := default_root(task)) is not None:
             object.__setattr__(self, "root", str(root))
-        for system in self.systems:
-            find_system(system)
+        for spec in map(find_system, self.systems):
+            if isinstance(spec, LearnedSystem) and spec.suite:
+                other_roots(spec.suite, self.data, self.root)
         for system in {*self.training, *self.model, *self.seeds} - {"all"}:
             find_learned(system)
         if "all" in self.model:

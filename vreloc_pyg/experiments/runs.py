@@ -18,14 +18,15 @@ from vreloc_pyg.evaluation import evaluate
 from vreloc_pyg.evaluation.metrics import with_curve
 from vreloc_pyg.experiments.budget import budgeted_steps
 from vreloc_pyg.experiments.compare import candidate_recall
+from vreloc_pyg.experiments.elsewhere import load_others
 from vreloc_pyg.experiments.plan import BenchmarkPlan
 from vreloc_pyg.experiments.predictions import rounded
 from vreloc_pyg.experiments.train import train_system
 from vreloc_pyg.files import write_json, write_text
 from vreloc_pyg.localization.localizer import Localizer
-from vreloc_pyg.systems.catalog import find_system
+from vreloc_pyg.systems.catalog import find_learned, find_system
 from vreloc_pyg.systems.protocol import LocalizerProtocol, about_of, check_says_none
-from vreloc_pyg.systems.spec import Asked, Control, LearnedSystem, Rule
+from vreloc_pyg.systems.spec import Asked, Control, LearnedSystem, Rule, Traits
 from vreloc_pyg.training.run import RUN_NAME
 
 RECALL_NAME = "candidate_recall.json"
@@ -160,15 +161,17 @@ def _trained(
     name: str, run: Run, plan: BenchmarkPlan, data: TaskData, output: Path, progress: bool
 ) -> Localizer:
     """The model of a system, trained unless it is there already."""
-    place = run.folder(output) / name
+    place, suite = run.folder(output) / name, find_learned(name).suite
     if not (place / "model").exists():
         model, training = plan.model.get(name), plan.training_of(name, run.fold, run.seed)
+        taught = load_others(suite, data, plan.root, run.fold, plan.seed) if suite else data
         if plan.budget_s is not None and not plan.quick:
-            steps = budgeted_steps(name, data, output, plan.budget_s, model, training)
+            steps = budgeted_steps(name, taught, output, plan.budget_s, model, training)
             training = {**training, "steps_per_epoch": steps}
         begun = (place / "checkpoints" / "last.ckpt").exists()
-        train_system(name, data, place, model, training, resume=begun, progress=progress)
-    return Localizer.from_pretrained(place / "model", data.proposals)
+        train_system(name, taught, place, model, training, resume=begun, progress=progress)
+    traits = Traits.of(data) if suite else None
+    return Localizer.from_pretrained(place / "model", data.proposals, adapt_to=traits)
 
 
 def spread_pairs(split: RelocalizationSplit, count: int | None) -> RelocalizationSplit:

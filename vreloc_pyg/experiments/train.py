@@ -9,12 +9,13 @@ from typing import Any
 import torch
 
 from vreloc_pyg.datasets.tasks import TaskData
+from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.localization.calibration import calibrate
 from vreloc_pyg.localization.localizer import Localizer
 from vreloc_pyg.systems.answering import CHOOSING_PAIRS, choose_answers
 from vreloc_pyg.systems.catalog import find_learned
 from vreloc_pyg.systems.judging import PairDataset
-from vreloc_pyg.systems.pooled import pooled_recipe
+from vreloc_pyg.systems.pooled import recipe_on
 from vreloc_pyg.systems.spec import LearnedSystem, Traits
 from vreloc_pyg.training.run import train
 
@@ -46,14 +47,22 @@ def train_system(
         calibrated: fit the probability that a reference shows the action at all, on the validation split;
             never of several data sets.
         resume, progress, tensorboard, num_workers: of :func:`vreloc_pyg.training.run.train`.
+
+    Raises:
+        SettingsError: if a system that is trained on the other data sets of a suite is given the one alone.
     """
     spec = find_learned(system) if isinstance(system, str) else system
+    if spec.suite and isinstance(data, TaskData):
+        raise SettingsError(
+            f"The system {spec.name!r} is trained on other data sets than it is asked about: `vreloc "
+            "benchmark` does so; from Python, give the data sets as a list"
+        )
     run = spec.training_for(training)
     torch.manual_seed(run.seed)
     sets = [data] if isinstance(data, TaskData) else list(data)
     first = sets[0]
     network = spec.build(Traits.of(first), model)
-    recipe = spec.recipe(network, run, first) if len(sets) == 1 else pooled_recipe(spec, network, run, sets)
+    recipe = recipe_on(spec, network, run, sets)
     options: dict[str, Any] = {"resume": resume, "progress": progress, "tensorboard": tensorboard}
     train(network, recipe, run, output, num_workers=num_workers, **options)
     pairs = PairDataset(first.splits["validation"], first.proposals, CHOOSING_PAIRS, spec.judged_windows)

@@ -51,6 +51,7 @@ SYSTEMS: dict[str, str | System] = {
     "mgffnet-binary": ".mgffnet.presets:BINARY",
     "mgffnet-exponential": ".mgffnet.presets:EXPONENTIAL",
     "mgffnet-laplacian": ".mgffnet.presets:LAPLACIAN",
+    "mgffnet-elsewhere": ".mgffnet.presets:ELSEWHERE",
     "mgffnet-paper": ".mgffnet.presets:PAPER",
     "mgffnet-paper-cnn": ".mgffnet.presets:PAPER_CNN",
     "wrong-query": ".mgffnet.presets:WRONG_QUERY",

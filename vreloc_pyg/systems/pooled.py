@@ -43,6 +43,15 @@ class PooledPairs(Dataset[PooledPair]):
         return PooledPair(number, self.sets[number][place])
 
 
+def recipe_on(
+    system: LearnedSystem[Any], network: RankingNetwork, training: RunSettings, sets: Sequence[TaskData]
+) -> Recipe:
+    """What a training run needs, on one data set or on several (:func:`pooled_recipe`)."""
+    if len(sets) == 1:
+        return system.recipe(network, training, sets[0])
+    return pooled_recipe(system, network, training, sets)
+
+
 def pooled_recipe(
     system: LearnedSystem[Any], network: RankingNetwork, training: RunSettings, sets: Sequence[TaskData]
 ) -> Recipe:

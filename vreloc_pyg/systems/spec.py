@@ -151,6 +151,8 @@ class LearnedSystem(System, Generic[Network]):
             them would cost more than the training; ``None``: all.
         pools: whether examples of different data sets may share a batch: once drawn, nothing of them depends
             on the features of their set. Then it can be trained on several (:func:`.pooled_recipe`).
+        suite: data sets of which it is trained on those that it is *not* asked about, so that it has seen no
+            clip of the one that it is; empty: it is trained on the one that it is asked about.
 
     Wherever settings are replaced, an unknown one or an impossible value is a :class:`SettingsError`.
     """
@@ -166,6 +168,7 @@ class LearnedSystem(System, Generic[Network]):
     suit: Callable[[Traits], Mapping[str, Any]] = lambda traits: {}
     judged_windows: int | None = None
     pools: bool = False
+    suite: tuple[str, ...] = ()
 
     def settings_for(self, traits: Traits, replaced: Mapping[str, Any] | None = None) -> Any:
         """Settings of the network on a task, some replaced."""
