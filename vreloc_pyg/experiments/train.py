@@ -41,7 +41,8 @@ def train_system(
     Args:
         system: a name of the catalog, or a spec of one's own.
         data: its training split is trained on, its validation split chooses. Of several, for systems whose
-            weights suit them all, the model is saved as that of the first.
+            weights suit them all, the model is saved as that of the first, by whose pairs its answers are
+            chosen.
         output: folder for the model, checkpoints and curves.
         model, training: settings of the network and of the run to replace.
         calibrated: fit the probability that a reference shows the action at all, on the validation split;

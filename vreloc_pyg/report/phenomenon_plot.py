@@ -47,7 +47,7 @@ def phenomenon_picture(
         own, mean = (table[table["similarity"] == similarity] for table in (classes, means))
         _draw_ranks(axes, own, mean)
         axes.set_xlabel(f"AUROC by {similarity}: same class from different classes")
-    return save(figure, path)
+    return save(figure, path, dpi=80)  # committed for every data set
 
 
 def _draw_distributions(axes: Axes, same: FloatArray, different: FloatArray) -> None:
