@@ -87,9 +87,11 @@ def test_the_pace_is_that_of_all_its_sets(suite):
     assert pace.num_pairs == 2 * TINY["validation_pairs"]
 
 
-def test_one_set_alone_is_refused(suite, tmp_path):
-    with pytest.raises(SettingsError, match="'mgffnet-elsewhere' is trained on other data sets"):
-        train_system("mgffnet-elsewhere", load_task("here", suite / "here"), tmp_path)
+@pytest.mark.parametrize("names", [("here",), SUITE, ("here", "folder")])
+def test_a_model_that_leaves_out_none_or_several_is_refused(suite, names, tmp_path):
+    sets = [load_task(name, suite / ("here" if name == "folder" else name)) for name in names]
+    with pytest.raises(SettingsError, match=r"all but one of here, plane, space \(got .*here"):
+        train_system("mgffnet-elsewhere", sets, tmp_path)
 
 
 def test_what_is_asked_here_is_not_taught_there(suite, monkeypatch):

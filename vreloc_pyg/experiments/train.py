@@ -50,18 +50,19 @@ def train_system(
         resume, progress, tensorboard, num_workers: of :func:`vreloc_pyg.training.run.train`.
 
     Raises:
-        SettingsError: if a system that is trained on the other data sets of a suite is given the one alone.
+        SettingsError: if a system of a suite of data sets is given others than all but one of them.
     """
     spec = find_learned(system) if isinstance(system, str) else system
-    if spec.suite and isinstance(data, TaskData):
-        raise SettingsError(
-            f"The system {spec.name!r} is trained on other data sets than it is asked about: `vreloc "
-            "benchmark` does so; from Python, give the data sets as a list"
-        )
     run = spec.training_for(training)
     torch.manual_seed(run.seed)
     sets = [data] if isinstance(data, TaskData) else list(data)
     first = sets[0]
+    names = {one.name for one in sets}
+    if spec.suite and (not names < {*spec.suite} or len(names) < len(spec.suite) - 1):
+        raise SettingsError(
+            f"The system {spec.name!r} is trained on all but one of {', '.join(spec.suite)} "
+            f"(got {', '.join(sorted(names))})"
+        )
     network = spec.build(Traits.of(first), model)
     recipe = recipe_on(spec, network, run, sets)
     options: dict[str, Any] = {"resume": resume, "progress": progress, "tensorboard": tensorboard}
