@@ -88,6 +88,13 @@ def test_answers_of_other_settings_are_not_taken_for_these(tmp_path):
         run_benchmark(plan("chance", max_pairs=2), tmp_path, print, progress=False)
 
 
+def test_a_model_that_only_a_control_asked_is_not_taken_for_one_of_other_settings(tmp_path):
+    run_benchmark(plan("wrong-query"), tmp_path, print, progress=False)
+    other = {"mgffnet": {"hidden_channels": 8}}
+    with pytest.raises(DataError, match=r"mgffnet\.settings\.json is of a run with other settings"):
+        run_benchmark(plan("mgffnet", model=other), tmp_path, print, progress=False)
+
+
 def test_spoilt_answers_name_the_file(tmp_path):
     path = tmp_path / "chance.csv"
     path.write_text("")

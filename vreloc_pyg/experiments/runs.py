@@ -114,12 +114,15 @@ def run_benchmark(
 
 def _done(run: Run, plan: BenchmarkPlan, output: Path) -> bool:
     """Whether answers of these very settings are there; :class:`DataError` if there are some of others."""
-    kept = run.folder(output) / f"{run.system}.settings.json"
-    if not kept.exists():
-        return False
-    if json.loads(kept.read_text()) != _settings(run, plan):
-        raise DataError(f"{kept} is of a run with other settings; choose another output folder, or remove it")
-    return (run.folder(output) / f"{run.system}.csv").exists()
+    folder, settings = run.folder(output), _settings(run, plan)
+    # A control is answered by another system's model, which may be there from an earlier run.
+    for name in (run.trained_as or run.system, run.system):
+        kept = folder / f"{name}.settings.json"
+        if kept.exists() and json.loads(kept.read_text()) != settings:
+            raise DataError(
+                f"{kept} is of a run with other settings; choose another output folder, or remove it"
+            )
+    return kept.exists() and (folder / f"{run.system}.csv").exists()
 
 
 def _settings(run: Run, plan: BenchmarkPlan) -> dict[str, object]:
@@ -135,7 +138,8 @@ def _settings(run: Run, plan: BenchmarkPlan) -> dict[str, object]:
 def _answer(run: Run, plan: BenchmarkPlan, data: TaskData, output: Path, progress: bool) -> None:
     system, folder = find_system(run.system), run.folder(output)
     pairs = spread_pairs(data.splits["test"], plan.num_pairs)
-    write_json(folder / f"{run.system}.settings.json", _settings(run, plan))
+    for name in {run.trained_as or run.system, run.system}:
+        write_json(folder / f"{name}.settings.json", _settings(run, plan))
     asked_of = find_system(system.of) if isinstance(system, Control) else system
     localizer: LocalizerProtocol
     parameters, train_s = 0, 0.0
