@@ -53,7 +53,10 @@ def test_intervals_are_those_of_the_paired_difference_and_controls_are_no_compet
 def test_the_rule_that_validation_named_stands_beside_the_best_on_test_classes():
     about = ["alignment (no training): length_weight 0.1", "frame-level", "frame-level"]
     one = benchmark({"frame-level": [[0.6, 0.8]] * 3, STRONGEST: [[0.1, 0.8]] * 3}, about)
-    line = claims([one, benchmark({"ours": [[0.5]]})]).splitlines()[2]
+    lines = claims([one, benchmark({"ours": [[0.5]]})]).splitlines()
+    # It answers as another rule does, and is no further competitor.
+    assert lines[0].startswith("- *x*: at .5 **frame-level** is first with 100.0; at .7 ")
+    line = lines[2]
     assert line == (
         "- The strongest rule, as validation classes name it: on *x* alignment (no training) (fold 0) and "
         "frame-level (folds 1, 2): 50.0 [50.0, 50.0], 50.0 [50.0, 50.0], 0.0 [0.0, 0.0] at .5, .7, .9 (the "
