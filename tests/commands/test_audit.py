@@ -13,6 +13,7 @@ from vreloc_pyg.datasets.composer import Composer
 from vreloc_pyg.datasets.penn_action import CLASSES, PennAction, penn_action_reloc
 from vreloc_pyg.datasets.splits import changed
 from vreloc_pyg.experiments.audit import AUDITED
+from vreloc_pyg.experiments.predictions import PREDICTIONS_NAME, read_table_gz
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.systems.catalog import choose_systems, find_system
 from vreloc_pyg.systems.rules.audit import DETECTORS
@@ -75,7 +76,7 @@ def test_the_report_holds_every_audit_row_beside_what_it_is_compared_with(
     report = (tmp_path / "report.md").read_text(encoding="utf-8")
     for row in results.index[results["kin"] == "audit"]:
         assert f"| {row} |" in report
-    answers = pd.read_csv(tmp_path / "predictions.csv")
+    answers = read_table_gz(tmp_path / PREDICTIONS_NAME)
     asked = answers.groupby("system")["kind"].agg(lambda kinds: (kinds == "absent").sum())
     of_another = find_system("audit-another-class").row
     assert asked[BEST_WINDOW_RULE.row] == SIZES["num_test"] // 2

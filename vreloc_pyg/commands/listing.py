@@ -20,7 +20,7 @@ WIDTH, INDENT = 100, 26
 
 def entry(name: str, text: str) -> str:
     """A name and what it means, in two columns."""
-    lines = textwrap.wrap(text, WIDTH - INDENT)
+    lines = textwrap.wrap(text, WIDTH - INDENT, break_on_hyphens=False)
     if len(name) + 3 > INDENT:
         lines.insert(0, "")
     return f"  {name}".ljust(INDENT) + f"\n{' ' * INDENT}".join(lines)

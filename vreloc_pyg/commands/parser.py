@@ -134,7 +134,7 @@ class CommandParser(ArgumentParser):
         about, example = described(self.command)
         places = " ".join(one.spelled for one in self.options.values() if one.positional)
         lines = [f"usage: {self.prog} {places}".rstrip() + " [options]", ""]
-        lines += [textwrap.fill(part, WIDTH) + "\n" for part in about]
+        lines += [textwrap.fill(part, WIDTH, break_on_hyphens=False) + "\n" for part in about]
         lines += [entry(*_explained(one)) for one in self.options.values()]
         lines += [entry("--config FILE", "YAML file of arguments, as a command writes it beside its output.")]
         lines += [f"\n{text}" for text in further]
