@@ -178,44 +178,6 @@ def _folds(folds: Sequence[int]) -> str:
     return ("fold " if len(folds) == 1 else "folds ") + ", ".join(map(str, folds))
 
 
-def presence_sentences(benchmarks: Sequence[Benchmark]) -> str:
-    """How well systems tell whether the action is there at all, by AUROC; a list in Markdown."""
-    lines = []
-    for one in benchmarks:
-        if "AUROC" not in one.systems or one.systems["AUROC"].isna().all():
-            lines.append(f"- *{one.name}* has no references without the action.")
-            continue
-        known = one.systems["AUROC"].dropna().astype(float)
-        best = str(known.idxmax())
-        names = dict.fromkeys([best, one.ours, StrongestRule.name])
-        cells = [f"{name} {_cell(one.systems.loc[name], 'AUROC')}" for name in names if name in known]
-        lines.append(f"- *{one.name}*: best is {'; '.join(cells)}.")
-    return "\n".join(lines)
-
-
-def audit_sentences(benchmarks: Sequence[Benchmark]) -> str:
-    """What each data set gives away of its joins; a list in Markdown."""
-    lines = []
-    for one in benchmarks:
-        table = one.results.set_index("system")
-        detectors = [row.row for row in DETECTORS if row.row in table.index]
-        if not detectors or BEST_WINDOW_RULE.row not in table.index:
-            continue
-        parts = []
-        for threshold in SPOKEN[1:]:
-            values = table.loc[detectors, recall_column(threshold)].astype(float)
-            rule = float(table.loc[BEST_WINDOW_RULE.row, recall_column(threshold)])
-            parts.append(
-                f"at {_dot(threshold)} the strongest detector, *{values.idxmax()}*, has {values.max():.1f} "
-                f"and the window rule {rule:.1f}"
-            )
-        if KNOWN_JOINS.row in table.index:
-            known = (float(table.loc[KNOWN_JOINS.row, recall_column(t)]) for t in SPOKEN[1:])
-            parts.append(f"with all joins known the rule has {' and '.join(f'{x:.1f}' for x in known)}")
-        lines.append(f"- *{one.name}*: {'; '.join(parts)}.")
-    return "\n".join(lines) or "No data set has audit rows."
-
-
 def _cells(row: pd.Series) -> str:
     return ", ".join(_cell(row, recall_column(threshold)) for threshold in SPOKEN)
 
