@@ -29,11 +29,11 @@ CHECKSUMS = {
         ("581549efdfad215d", "f635d9fbe4c49098", "b8fb86ea76db7978"),
     ],
     "utkinect": [
-        ("6495b0f73abf7b3a", "97cfe1dbed7dd284", "af14f6924e8716b2"),
-        ("f9c62eeb5717cfbb", "91cb06cb286dd619", "0a222ff4b7b1e9ed"),
-        ("9afe240ae76ce48c", "9a3c88a6d717bf58", "55c6dbc7df95e5ad"),
-        ("99229348d3104008", "5f6de14738fb6c93", "3b9063a1613146e5"),
-        ("58f41d5911020be0", "0140ba6c5027525a", "36221804773085f5"),
+        ("d446ac9668304c49", "e56f938ddfa168fd", "7b1667a9de4b5935"),
+        ("6c5d7cb8a0108af2", "050b391b4776459d", "f525a8d4402f99c4"),
+        ("246285929ef59ddd", "261c86366fdfbe9d", "e9b3e83d6dc19c5e"),
+        ("43eb0d51e057b894", "5129c4eeff36f3e7", "6d0046f6edd89a0e"),
+        ("dec76a783aeb29b8", "ceed4bbaf84b48fd", "440dd8fb18fe642b"),
     ],
 }
 #: Pairs of every split with the action and without, of the sets that are composed.

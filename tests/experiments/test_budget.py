@@ -12,6 +12,7 @@ from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.experiments import budget
 from vreloc_pyg.experiments.budget import Pace, budgeted_steps, measure_pace
 from vreloc_pyg.experiments.plan import BenchmarkPlan
+from vreloc_pyg.experiments.predictions import PAIRS_NAME, PREDICTIONS_NAME, read_table_gz, recompute
 from vreloc_pyg.experiments.runs import run_benchmark
 from vreloc_pyg.systems.catalog import find_learned
 
@@ -105,7 +106,8 @@ def test_a_benchmark_of_a_budget_and_two_seeds(tmp_path, capsys, monkeypatch):
         steps = entry.pop("steps_per_epoch")
         assert steps == Pace(**entry).steps_per_epoch(0.5)
         assert pd.read_csv(folder / place / "metrics.csv")["step"].max() == steps - 1
-    answers, results = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("predictions", "results"))
+    answers = recompute(*(read_table_gz(tmp_path / name) for name in (PREDICTIONS_NAME, PAIRS_NAME)))
+    results = pd.read_csv(tmp_path / "results.csv")
     seeds = answers.groupby("system", sort=False)["seed"].unique().map(list)
     assert seeds.tolist() == [[0], [0], [0, 1]]
     own = answers[answers["system"] == "MGFFNet (recommended)"]
