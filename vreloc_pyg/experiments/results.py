@@ -196,8 +196,8 @@ def _page(page: str | Path, kept: Sequence[KeptBenchmark], benchmarks: Sequence[
 def page_blocks(benchmarks: Sequence[Benchmark], links: Sequence[str]) -> dict[str, str]:
     """What stands on a page between ``<!-- generated: NAME -->`` and ``<!-- end -->``, by name.
 
-    ``sets`` lists the data sets with their reports, ``suite`` is one table of all, the name of a data set its
-    own table, ``claims`` what the numbers say, and ``time`` how long it took.
+    ``sets`` lists the data sets with their reports, ``suite`` is one table of all, ``tables`` has one of
+    each, ``claims`` what the numbers say, and ``time`` how long it took.
 
     Args:
         benchmarks: in the order of the pages.
@@ -213,14 +213,15 @@ def page_blocks(benchmarks: Sequence[Benchmark], links: Sequence[str]) -> dict[s
             f"- *{one.name}*: {len(queries):,} queries of {queries['label'].nunique()} classes in {folds} "
             f"{'fold' if folds == 1 else 'folds'} ([report]({link}))"
         )
-    own = {
-        one.name: short_table(one.results, shown_rows(one.results, one.hidden, metrics), metrics)
+    tables = [
+        f"### {one.name}\n\n"
+        + short_table(one.results, shown_rows(one.results, one.hidden, metrics), metrics)
         for one in benchmarks
-    }
+    ]
     return {
         "sets": "\n".join(sets),
         "suite": suite_table({one.name: one.results for one in benchmarks}, hidden, metrics),
-        **own,
+        "tables": "\n".join(tables),
         "claims": claims(benchmarks),
         "time": time_sentence([one.frame for one in benchmarks]),
     }
