@@ -3,8 +3,10 @@
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from vreloc_pyg.experiments.audit import check_audit
 from vreloc_pyg.experiments.results import ABOUT_NAME
 from vreloc_pyg.report.pages import BLOCK
 
@@ -15,6 +17,11 @@ RESULTS = REPOSITORY / "docs" / "results"
 def test_predictions_are_small():
     folders = [about.parent for about in RESULTS.glob(f"*/{ABOUT_NAME}")]
     assert 0 < sum(path.stat().st_size for folder in folders for path in folder.glob("*.gz")) < 10e6
+
+
+@pytest.mark.parametrize("name", ["penn_action", "jhmdb"])
+def test_no_composed_set_gives_away_where_it_was_joined(name):
+    check_audit(pd.read_csv(RESULTS / name / "results.csv"), name)
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/results/summary.md"])
