@@ -99,12 +99,3 @@ def test_readme_is_short_and_its_table_of_stages_is_import_linters() -> None:
     stages = [f"vreloc_pyg.{name}" for row in rows for name in re.findall(r"`(\w+)`", row)]
     layers = (ROOT / "pyproject.toml").read_text().partition("layers = [")[2].partition("]")[0]
     assert stages == re.findall(r'"([\w.]+)"', layers)
-
-
-PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
-
-
-@pytest.mark.parametrize("page", [*PAGES, "docs/results/summary.md"])
-def test_links_lead_to_files(page: str) -> None:
-    links = re.findall(r"\]\((?!http)([^)#]+)[^)]*\)", (ROOT / page).read_text())
-    assert [link for link in links if not ((ROOT / page).parent / link).exists()] == []
