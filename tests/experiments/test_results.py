@@ -14,7 +14,8 @@ from vreloc_pyg.report.plots import picture_difference
 
 SYSTEMS = "[chance,window-rule,window-rule-best,frame-level,strongest-rule]"
 PAGE = "".join(
-    f"<!-- generated: {name} --><!-- end -->\n" for name in ("sets", "suite", "tables", "claims", "time")
+    f"<!-- generated: {name} --><!-- end -->\n"
+    for name in ("sets", "suite", "tables", "claims", "first", "time")
 )
 
 

@@ -72,7 +72,7 @@ def claims(benchmarks: Sequence[Benchmark]) -> str:
     validation classes named, how well systems tell whether the action is there at all, and what is given
     away by the joins of references.
     """
-    lines = [_placing(one) for one in benchmarks]
+    lines = []
     for about, said in (
         ("The strongest rule, as validation classes name it", map(_named_rule, benchmarks)),
         ("Whether the action is there at all, by AUROC", map(_presence, benchmarks)),
@@ -82,7 +82,12 @@ def claims(benchmarks: Sequence[Benchmark]) -> str:
             f"on *{one.name}* {text}" for one, text in zip(benchmarks, said, strict=True) if text is not None
         ]
         lines += [f"{about}: {'; '.join(known)}."] if known else []
-    return "\n".join(f"- {line}" for line in lines)
+    return "\n".join([placings(benchmarks), *(f"- {line}" for line in lines)])
+
+
+def placings(benchmarks: Sequence[Benchmark]) -> str:
+    """Which system is first on each data set, by how much, and where ours stands; a list in Markdown."""
+    return "\n".join(f"- {_placing(one)}" for one in benchmarks)
 
 
 def _placing(one: Benchmark) -> str:
