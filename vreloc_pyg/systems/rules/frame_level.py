@@ -90,20 +90,20 @@ def distance_table(query: Query, reference: Reference) -> Array:
     return torch.cdist(rows, columns, compute_mode=exact).square().numpy()
 
 
-def frame_level(name: str, mode: PathMode, in_readme: bool = True) -> Rule:
+def frame_level(name: str, mode: PathMode) -> Rule:
     """The spec of a mode."""
     rule = FrameLevel(mode)
     return Rule(
         name=name,
         row=rule.name,
         published="frame-level",
-        in_readme=in_readme,
+        in_readme=False,
         beside=False,
         fit=lambda data: rule,
     )
 
 
 FRAME_LEVEL = frame_level("frame-level", "chou_avg")
-STRICT = frame_level("frame-level-strict", "strict", in_readme=False)
-SDTW = frame_level("frame-level-sdtw", "sdtw", in_readme=False)
-SLOPE = frame_level("frame-level-slope", "slope", in_readme=False)
+STRICT = frame_level("frame-level-strict", "strict")
+SDTW = frame_level("frame-level-sdtw", "sdtw")
+SLOPE = frame_level("frame-level-slope", "slope")
