@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from vreloc_pyg import cli
+from vreloc_pyg.datasets.tasks import load_task
 from vreloc_pyg.experiments.results import KEPT, check_results, find_benchmarks, write_results
 from vreloc_pyg.files import write_json
 from vreloc_pyg.report.plots import picture_difference
@@ -133,3 +134,22 @@ def test_pictures_differ_by_the_mean_over_what_both_have(tmp_path):
     imsave(tmp_path / "d.png", changed)
     found = [picture_difference(tmp_path / "a.png", tmp_path / f"{name}.png") for name in "abcd"]
     assert found == pytest.approx([0.0, 0.0, 1.0, 0.25], abs=0.003)
+
+
+def test_a_row_of_ones_own_stands_among_kept_ones(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("vreloc_pyg.experiments.plan.load_task", load_task)
+    place, output = folder / "synthetic", tmp_path / "mine"
+    arguments = ["benchmark", "--output", str(output), "--max-pairs", "6", "--beside", str(place)]
+    assert cli.main([*arguments, "--systems", "[frame-level,frame-level-sdtw]"]) == 0
+    kept, joined = (pd.read_csv(one / "results.csv").set_index("system") for one in (place, output))
+    assert list(joined.index) == [*kept.index[:-1], "frame-level (sdtw)", kept.index[-1]]
+    shown = [name for name in kept if name.startswith("R@1")]
+    pd.testing.assert_frame_equal(joined.loc[kept.index, shown], kept[shown])
+    assert "--beside synthetic" in (output / "report.md").read_text()
+    assert cli.main(["results", str(output), "--check"]) == 0
+
+    capsys.readouterr()
+    elsewhere = [*arguments[:2], str(tmp_path / "other"), "--max-pairs", "5", *arguments[5:]]
+    assert cli.main([*elsewhere, "--systems", "chance"]) == 2
+    assert "asked other pairs" in capsys.readouterr().err
+    assert not (tmp_path / "other" / "runs").exists()

@@ -20,6 +20,7 @@ def benchmark(
     model: PerSystem | None = None,
     budget: float | None = None,
     seeds: dict[str, int] | None = None,
+    beside: str | None = None,
     max_pairs: int | None = None,
     quick: bool = False,
     seed: int = 0,
@@ -38,6 +39,7 @@ def benchmark(
         model: settings of networks to replace by system, such as --model.sst '{hidden_channels: 128}'.
         budget: processor seconds that every system is trained for; they decide its steps_per_epoch.
         seeds: runs on each fold by system, such as --seeds.mgffnet 3; by default one.
+        beside: another benchmark of the same pairs, such as docs/results/jhmdb, whose rows are shown too.
         max_pairs: answer only so many test pairs a fold; by default all.
         quick: few training steps and pairs, to see that everything works.
         seed: decides data, weights and draws.
@@ -51,7 +53,8 @@ def benchmark(
     sources = {"root": root, "features": features, "proposals": proposals}
     runs = {"training": training, "model": model, "budget_s": budget, "seeds": seeds}
     size = {"max_pairs": max_pairs, "quick": quick, "seed": seed}
-    benchmark_systems(make_plan(data, words(systems), words(folds), **sources, **runs, **size), output)
+    plan = make_plan(data, words(systems), words(folds), **sources, **runs, **size)
+    benchmark_systems(plan, output, beside)
     print(f"Tables and pictures are in {output}; begin with {Path(output) / 'report.md'}")
 
 

@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
+
+from vreloc_pyg.errors import DataError
 from vreloc_pyg.evaluation import difference_table, format_intervals, result_table, to_markdown
 from vreloc_pyg.experiments.ablation import base_of, choose_changes, other_proposals, run_ablation
 from vreloc_pyg.experiments.compare import print_table
@@ -17,37 +20,68 @@ from vreloc_pyg.experiments.predictions import (
     PREDICTIONS_NAME,
     pairs_table,
     predictions_table,
+    read_table_gz,
     save_table_gz,
 )
 from vreloc_pyg.experiments.results import ABOUT_NAME, KeptBenchmark
 from vreloc_pyg.experiments.runs import mean_recall, run_benchmark, spread_pairs
 from vreloc_pyg.files import write_json, write_text
+from vreloc_pyg.systems.catalog import choose_systems, find_system
 from vreloc_pyg.systems.mgffnet.presets import RECOMMENDED
 
 
-def benchmark_systems(plan: BenchmarkPlan, output: str | Path) -> None:
+def benchmark_systems(plan: BenchmarkPlan, output: str | Path, beside: str | Path | None = None) -> None:
     """Run systems on folds of a data set and write models, answers and the report into ``output``.
 
     Tables are made of ``predictions.csv.gz``, ``pairs.csv.gz``, ``benchmark.json`` and, with a budget,
     ``budgets.json`` there, and of nothing else.
 
+    Args:
+        plan: what is run.
+        output: folder; what is done there is not done again.
+        beside: folder of another benchmark that asked the same: its further rows stand in the tables too.
+
     Raises:
-        DataError: if the folder holds answers of other settings.
+        DataError: if the folder holds answers of other settings, or the benchmark beside asked other pairs;
+            before anything is trained.
     """
     output = Path(output)
-    frame = run_benchmark(plan, output)
     splits = {fold: spread_pairs(plan.load(fold).splits["test"], plan.num_pairs) for fold in plan.folds}
-    save_table_gz(output / PREDICTIONS_NAME, predictions_table(frame))
     save_table_gz(output / PAIRS_NAME, pairs_table(splits))
+    command = ["vreloc", "benchmark", *plan.words(), "--output", output.name]
+    kept = None
+    if beside is not None:
+        command += ["--beside", Path(beside).name]
+        kept = kept_beside(beside, output)
+    predictions, names = predictions_table(run_benchmark(plan, output)), list(plan.systems)
+    if kept is not None:
+        names = list(choose_systems([*plan.systems, *kept.about["systems"]]))
+        others = read_table_gz(kept.folder / PREDICTIONS_NAME)
+        others = others[~others["system"].isin(predictions["system"])]
+        places = {find_system(name).row: place for place, name in enumerate(names)}
+        predictions = pd.concat([predictions, others]).sort_values(
+            "system", key=lambda rows: rows.map(places), kind="stable"
+        )
+    save_table_gz(output / PREDICTIONS_NAME, predictions)
     about = {
         "data": plan.data,
-        "systems": list(plan.systems),
-        "command": shlex.join(["vreloc", "benchmark", *plan.words(), "--output", output.name]),
+        "systems": names,
+        "command": shlex.join(command),
         "candidate_recall": mean_recall(plan, output),
     }
     write_json(output / ABOUT_NAME, about)
     results = KeptBenchmark.read(output).report(output).results
     print_table(results, ("R@1(0.5)", "R@1(0.7)", "mean tIoU"))
+
+
+def kept_beside(beside: str | Path, output: Path) -> KeptBenchmark:
+    """The benchmark in a folder; :class:`DataError` unless it asked the pairs that are kept in ``output``."""
+    kept = KeptBenchmark.read(beside)
+    if not kept.pairs.equals(read_table_gz(output / PAIRS_NAME)):
+        raise DataError(
+            f"The benchmark in {beside} asked other pairs: of another data set, fold, seed or version"
+        )
+    return kept
 
 
 def ablate_settings(
