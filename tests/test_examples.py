@@ -58,7 +58,7 @@ def test_readme_commands_exist() -> None:
 
     lines = [line for block in readme_blocks("sh") for line in block.splitlines()]
     commands = [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("vreloc ")]
-    assert [words[0] for words in commands] == ["locate", "train", "evaluate", "benchmark"]
+    assert [words[0] for words in commands] == ["locate", "train", "evaluate", "benchmark", "audit"]
     for name, *arguments in commands:
         make_parser(name).read(arguments)
     targets = re.findall(r"^([\w-]+): ", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
