@@ -17,8 +17,9 @@ SPLITS = ("train", "validation", "test")
 #: What a reader of a table over class folds must know.
 SELECTION = (
     "Every class is a test class of exactly one fold; validation classes choose the checkpoint and how "
-    "answers are asked for. The recommended settings were chosen on validation classes of some fold: no model was "
-    "trained or selected on its own test classes, but over all folds every class has informed the settings."
+    "answers are asked for. The recommended settings were chosen on validation classes of some fold: no "
+    "model was trained or selected on its own test classes, but over all folds every class has informed the "
+    "settings."
 )
 
 
