@@ -71,8 +71,9 @@ def suite_table(
         for metric in metrics:
             figures = cells[metric.name].str.replace(r" ± [\d.]+", "", regex=True)
             columns[f"{name}<br>{dotted(metric)}"] = figures.str.replace(" [", "<br>[", regex=False)
-        for system, value in table[metrics[0].name].items():
-            merit.setdefault(str(system), []).append(float(value))
+        values = table[metrics[0].name].astype(float)
+        for system, value in values.items():  # as a share of the best: not every system is in every set
+            merit.setdefault(str(system), []).append(value / max(values.max(), 1e-9))
     means = {system: sum(found) / len(found) for system, found in merit.items()}
     shown = {row for table in results.values() for row in shown_rows(table, hidden, metrics)}
     rows = sorted((row for row in means if row in shown), key=lambda row: -means[row])
