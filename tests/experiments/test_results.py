@@ -152,4 +152,4 @@ def test_a_row_of_ones_own_stands_among_kept_ones(folder, tmp_path, monkeypatch,
     elsewhere = [*arguments[:2], str(tmp_path / "other"), "--max-pairs", "5", *arguments[5:]]
     assert cli.main([*elsewhere, "--systems", "chance"]) == 2
     assert "asked other pairs" in capsys.readouterr().err
-    assert not (tmp_path / "other" / "runs").exists()
+    assert not (tmp_path / "other").exists()

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 
@@ -47,12 +48,12 @@ def benchmark_systems(plan: BenchmarkPlan, output: str | Path, beside: str | Pat
     """
     output = Path(output)
     splits = {fold: spread_pairs(plan.load(fold).splits["test"], plan.num_pairs) for fold in plan.folds}
-    save_table_gz(output / PAIRS_NAME, pairs_table(splits))
+    pairs = pairs_table(splits)
     command = ["vreloc", "benchmark", *plan.words(), "--output", output.name]
     kept = None
     if beside is not None:
         command += ["--beside", Path(beside).name]
-        kept = kept_beside(beside, output)
+        kept = kept_beside(beside, pairs)
     predictions, names = predictions_table(run_benchmark(plan, output)), list(plan.systems)
     if kept is not None:
         names = list(choose_systems([*plan.systems, *kept.about["systems"]]))
@@ -63,6 +64,7 @@ def benchmark_systems(plan: BenchmarkPlan, output: str | Path, beside: str | Pat
             "system", key=lambda rows: rows.map(places), kind="stable"
         )
     save_table_gz(output / PREDICTIONS_NAME, predictions)
+    save_table_gz(output / PAIRS_NAME, pairs)
     about = {
         "data": plan.data,
         "systems": names,
@@ -74,10 +76,12 @@ def benchmark_systems(plan: BenchmarkPlan, output: str | Path, beside: str | Pat
     print_table(results, ("R@1(0.5)", "R@1(0.7)", "mean tIoU"))
 
 
-def kept_beside(beside: str | Path, output: Path) -> KeptBenchmark:
-    """The benchmark in a folder; :class:`DataError` unless it asked the pairs that are kept in ``output``."""
+def kept_beside(beside: str | Path, pairs: pd.DataFrame) -> KeptBenchmark:
+    """The benchmark in a folder; :class:`DataError` unless it asked these pairs."""
     kept = KeptBenchmark.read(beside)
-    if not kept.pairs.equals(read_table_gz(output / PAIRS_NAME)):
+    with TemporaryDirectory() as place:  # as they will be read again
+        asked = read_table_gz(save_table_gz(Path(place) / PAIRS_NAME, pairs))
+    if not kept.pairs.equals(asked):
         raise DataError(
             f"The benchmark in {beside} asked other pairs: of another data set, fold, seed or version"
         )
