@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,30 +21,28 @@ import torch
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
-from torch import Tensor
 
-from vreloc_pyg.datasets.splits import Query, Reference
+from vreloc_pyg.datasets.splits import Reference
 from vreloc_pyg.datasets.tasks import TaskData, load_task
 from vreloc_pyg.evaluation import evaluate, recall, to_markdown
 from vreloc_pyg.files import write_text
-from vreloc_pyg.segments import Segments
 from vreloc_pyg.sequences.pose import Skeleton
 from vreloc_pyg.systems.rules.audit import (
-    chosen_by,
+    KnownJoins,
     jerk_channel,
     join_strength,
     joins_of,
     look_channel,
     positions,
     speed_channel,
-    stretches,
     strongest,
 )
-from vreloc_pyg.systems.rules.window_rule import WindowRule, best_rule
+from vreloc_pyg.systems.rules.window_rule import best_rule
 
 SETS, FOLDS = ("penn_action", "jhmdb"), range(5)
 #: Steps on each side that are seen, and references that are learned from.
 REACH, LEARNED = 8, 150
+ROW = "joins by a trained detector + rule"
 
 
 def channels(reference: Reference, skeleton: Skeleton | None) -> NDArray[np.float32]:
@@ -64,22 +61,6 @@ def beside_joins(reference: Reference) -> NDArray[np.bool_]:
     joins = joins_of(reference).numpy()
     beside[np.clip(np.concatenate([joins - 1, joins]), 0, len(beside) - 1)] = True
     return beside
-
-
-@dataclass(frozen=True)
-class LearnedJoins:
-    """Stretches between the places that a trained detector holds for joins; the window rule chooses."""
-
-    found: dict[str, Tensor]
-    rule: WindowRule
-    longest: int
-    name: str = "joins by a trained detector + rule"
-    kin: str = "audit"
-
-    def localize(self, query: Query, reference: Reference, top_n: int = 1) -> Segments:
-        """Stretches between detected joins."""
-        windows = stretches(self.found[reference.video_id], reference.num_steps, self.longest)
-        return chosen_by(self.rule, windows, query, reference, top_n)
 
 
 def audit_fold(data: TaskData, learned: int = LEARNED) -> dict[str, float]:
@@ -101,14 +82,14 @@ def audit_fold(data: TaskData, learned: int = LEARNED) -> dict[str, float]:
         for one, chance in zip(test.references, probable, strict=True)
     }
     frame = evaluate(
-        [rule, LearnedJoins(found, rule, data.longest)],  # type: ignore[list-item]
+        [rule, KnownJoins(found, rule, data.longest, ROW)],
         test,
         [recall(0.7), recall(0.9)],
         progress=False,
     )
     hits = 100 * frame[frame["kind"] == "answer"].groupby("system")[["R@1(0.7)", "R@1(0.9)"]].mean()
     numbers = {"AUC of the detector": 100 * float(auc)}
-    for name, label in ((LearnedJoins.name, "trained detector + rule"), (rule.name, "window rule")):
+    for name, label in ((ROW, "trained detector + rule"), (rule.name, "window rule")):
         numbers |= {f"{label}, {column}": float(hits.loc[name, column]) for column in hits}
     return numbers
 

@@ -11,7 +11,7 @@ from vreloc_pyg.experiments.phenomenon import (
     ONE_STEP,
     OTHER_STEP,
     SIMILARITIES,
-    mean_interval,
+    known_interval,
     phenomenon_table,
 )
 
@@ -36,7 +36,9 @@ def key_numbers(name, similarity):
     row = {"data": name}
     for column, values in parts.items():
         row.update(
-            zip((column, f"{column} low", f"{column} high"), mean_interval(values.astype(float)), strict=True)
+            zip(
+                (column, f"{column} low", f"{column} high"), known_interval(values.astype(float)), strict=True
+            )
         )
     return row
 

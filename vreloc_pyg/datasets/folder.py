@@ -66,6 +66,10 @@ class Folder(AnnotatedDataset):
         if store is None:
             return None
         refuse(self.files.misfits(store))
+        return self.as_poses(store)
+
+    def as_poses(self, store: FeatureStore) -> FeatureStore:
+        """The store of :meth:`fitting`, unchecked."""
         return store if self.files.skeleton is None else self.files.skeleton.pose_store(store)
 
     def splits(
@@ -148,7 +152,6 @@ def read(request: Request) -> Loaded:
         raise SettingsError(f"{request.root} has its own {FOLDS}: choose a fold, and give no class split")
     store = own_store(request.root) if request.store is None else request.store
     found = dataset.splits(store, request.classes, request.seed, request.skip_missing, request.fold)
-    fitting = dataset.fitting(store)
     windows = suiting_windows(found["train"])
     if dataset.skeleton is None:  # steps of half a second or so, unless actions are longer
         windows = replace(STEP_WINDOWS, longest=max(STEP_WINDOWS.longest, windows.longest))
@@ -158,7 +161,7 @@ def read(request: Request) -> Loaded:
         dataset.durations_s,
         skeleton=dataset.skeleton,
         windows=windows,
-        features=None if fitting is None else fitting.metadata,
+        features=None if store is None else dataset.as_poses(store).metadata,
     )
 
 

@@ -47,8 +47,9 @@ def benchmark_systems(plan: BenchmarkPlan, output: str | Path, beside: str | Pat
             before anything is trained.
     """
     output = Path(output)
-    splits = {fold: spread_pairs(plan.load(fold).splits["test"], plan.num_pairs) for fold in plan.folds}
-    pairs = pairs_table(splits)
+    pairs = pairs_table(
+        {fold: spread_pairs(plan.load(fold).splits["test"], plan.num_pairs) for fold in plan.folds}
+    )
     command = ["vreloc", "benchmark", *plan.words(), "--output", output.name]
     kept = None
     if beside is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from torch.nn.functional import normalize
 
 from vreloc_pyg.datasets.splits import Query, Reference, RelocalizationSplit
 from vreloc_pyg.errors import DataError
+from vreloc_pyg.evaluation import mean_interval
 from vreloc_pyg.sequences.windows import equidistant_steps
 
 FloatArray = NDArray[np.float64]
@@ -204,15 +206,12 @@ def phenomenon_table(classes: pd.DataFrame) -> pd.DataFrame:
                 parts["correlation"] = by_class["correlation", compared]
             row: dict[str, object] = {"similarity": similarity, "compared": compared}
             for name, values in parts.items():
-                row.update(zip((name, f"{name} low", f"{name} high"), mean_interval(values), strict=True))
+                row.update(zip((name, f"{name} low", f"{name} high"), known_interval(values), strict=True))
             rows.append({**row, "classes": len(by_class)})
     return pd.DataFrame(rows)
 
 
-def mean_interval(values: pd.Series) -> tuple[float, float, float]:
-    """Mean of what is known, and the ends of its 95 % t-interval; NaN where there is too little."""
-    known = values.dropna()
-    spread = known.std(ddof=1) / max(len(known), 1) ** 0.5
-    half = float(stats.t.ppf(0.975, max(len(known) - 1, 1)) * spread)
-    mean = float(known.mean())
-    return mean, mean - half, mean + half
+def known_interval(values: pd.Series) -> tuple[float, ...]:
+    """:func:`.mean_interval` of what is known of some classes; NaN where nothing is."""
+    known = values.dropna().to_numpy()
+    return tuple(map(float, np.ravel(mean_interval(known[:, None])))) if len(known) else (math.nan,) * 3

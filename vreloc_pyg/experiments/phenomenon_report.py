@@ -20,7 +20,7 @@ from vreloc_pyg.experiments.phenomenon import (
     SIMILARITIES,
     ClassValues,
     class_table,
-    mean_interval,
+    known_interval,
     measure_phenomenon,
     phenomenon_table,
 )
@@ -102,7 +102,7 @@ def _finding(classes: pd.DataFrame, table: pd.DataFrame, similarity: str) -> str
     )
     parts = []
     for other, name in ((CLIP_MEANS, "the clip means"), (OTHER_STEP, "one at another position")):
-        by, low, high = mean_interval(own[ONE_STEP] - own[other])
+        by, low, high = known_interval(own[ONE_STEP] - own[other])
         verdict = "ahead of" if low > 0 else "behind" if high < 0 else "not to be told from"
         if high < 0:
             by, low, high = -by, -high, -low

@@ -94,9 +94,11 @@ def run_benchmark(
         fold: [run for run in runs_of(plan, fold) if not _done(run, plan, output)] for fold in plan.folds
     }
     for fold, runs in missing.items():
-        for control in (one for one in (find_system(run.system) for run in runs) if isinstance(one, Control)):
+        controls = [one for one in (find_system(run.system) for run in runs) if isinstance(one, Control)]
+        if controls:
             data = plan.load(fold)
-            control.ask(spread_pairs(data.splits["test"], plan.num_pairs), data)
+            for control in controls:
+                control.ask(spread_pairs(data.splits["test"], plan.num_pairs), data)
     frames = []
     for fold in plan.folds:
         if missing[fold]:

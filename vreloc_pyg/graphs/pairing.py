@@ -12,7 +12,7 @@ from torch_geometric.data import Data
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.graphs.pair_features import PAIR_FEATURES, pair_features
 from vreloc_pyg.graphs.relative import RELATIVE_PER_GROUP, relative_nodes
-from vreloc_pyg.sequences.pose import mirror_image
+from vreloc_pyg.sequences.pose import check_mirror, mirror_image
 from vreloc_pyg.sequences.statistics import window_statistics
 from vreloc_pyg.sequences.windows import cut_windows
 from vreloc_pyg.settings import CheckedSettings, Count, NotNegative
@@ -93,11 +93,7 @@ class Pairing(CheckedSettings):
             self.num_steps is not None and self.fit == "resample" and self.feature_groups
         ):
             raise SettingsError("nodes='relative' needs num_steps, fit='resample' and feature_groups")
-        if len(self.mirror_index) != len(self.mirror_sign):
-            raise SettingsError(
-                "Expected mirror_index and mirror_sign of one length "
-                f"(got {len(self.mirror_index)} and {len(self.mirror_sign)})"
-            )
+        check_mirror(self.mirror_index, self.mirror_sign)
 
     def node_channels(self, num_features: int) -> int:
         """Width of the nodes of clips with ``num_features`` features."""

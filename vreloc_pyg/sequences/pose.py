@@ -100,6 +100,14 @@ KINECT_SKELETON = Skeleton(
 )
 
 
+def check_mirror(index: Sequence[int], sign: Sequence[float]) -> None:
+    """Raise :class:`SettingsError` unless index and sign of a mirror image are of one length."""
+    if len(index) != len(sign):
+        raise SettingsError(
+            f"Expected mirror_index and mirror_sign of one length (got {len(index)} and {len(sign)})"
+        )
+
+
 def mirror_image(features: Tensor, index: Sequence[int], sign: Sequence[float]) -> Tensor:
     """The mirror image of features ``[..., F]`` by the F values of :meth:`Skeleton.mirror_features`."""
     if features.size(-1) != len(index):

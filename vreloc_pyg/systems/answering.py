@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.segments import temporal_nms
-from vreloc_pyg.sequences.pose import Skeleton, mirror_image
+from vreloc_pyg.sequences.pose import Skeleton, check_mirror, mirror_image
 from vreloc_pyg.settings import CheckedSettings, NotNegative, Whole
 from vreloc_pyg.systems.judging import PairDataset, overlap_of_best
 from vreloc_pyg.systems.network import Ranked, Ranker
@@ -52,11 +51,7 @@ class AnswerSettings(CheckedSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(self.mirror_index) != len(self.mirror_sign):
-            raise SettingsError(
-                "Expected mirror_index and mirror_sign of one length "
-                f"(got {len(self.mirror_index)} and {len(self.mirror_sign)})"
-            )
+        check_mirror(self.mirror_index, self.mirror_sign)
 
     def on(self, skeleton: Skeleton | None) -> AnswerSettings:
         """The same for other features: their mirror image where one is asked for and there is one."""

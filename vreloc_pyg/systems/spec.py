@@ -127,6 +127,16 @@ class Asked:
         return self.system.localize(query, reference, top_n)
 
 
+def describe_features(traits: Traits) -> Mapping[str, Any]:
+    """For :attr:`LearnedSystem.suit` of a network that is told groups of features and their mirror image."""
+    if traits.skeleton is None:
+        return {"feature_groups": ((0, traits.num_features),), "mirror_index": (), "mirror_sign": ()}
+    traits.skeleton.check_width(traits.num_features)
+    index, sign = traits.skeleton.mirror_features()
+    groups = traits.skeleton.feature_groups()
+    return {"feature_groups": groups, "mirror_index": index, "mirror_sign": sign}
+
+
 def cap_length(traits: Traits) -> Mapping[str, Any]:
     """For :attr:`LearnedSystem.suit` of a network with the setting ``longest``."""
     return {"longest": traits.longest}

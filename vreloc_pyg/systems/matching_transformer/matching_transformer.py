@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vreloc_pyg.errors import SettingsError
+from vreloc_pyg.sequences.pose import check_mirror
 from vreloc_pyg.settings import Below1, CheckedSettings, Count, NotNegative, RunSettings
 from vreloc_pyg.systems.examples import Example, PaddedClips, pad_clips
 from vreloc_pyg.systems.matching_transformer.joint_layer import JointLayer, sinusoids
@@ -59,11 +60,7 @@ class MatchingTransformerSettings(CheckedSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(self.mirror_index) != len(self.mirror_sign):
-            raise SettingsError(
-                "Expected mirror_index and mirror_sign of one length "
-                f"(got {len(self.mirror_index)} and {len(self.mirror_sign)})"
-            )
+        check_mirror(self.mirror_index, self.mirror_sign)
         if self.hidden_channels % (2 * self.num_heads):
             raise SettingsError(
                 f"Expected hidden_channels to be a multiple of 2 * num_heads = {2 * self.num_heads} "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -16,7 +15,7 @@ from vreloc_pyg.systems.mgffnet.ranker import MGFFRanker
 from vreloc_pyg.systems.mgffnet.ranker_loss import ranker_loss
 from vreloc_pyg.systems.mgffnet.ranker_settings import RankerSettings
 from vreloc_pyg.systems.mgffnet.ranker_training import RankerTraining
-from vreloc_pyg.systems.spec import Control, LearnedSystem, Traits
+from vreloc_pyg.systems.spec import Control, LearnedSystem, describe_features
 from vreloc_pyg.training.recipe import Recipe
 
 SOURCE = "Zhou et al., Graph Neural Network for Video Relocalization, 2022"
@@ -38,16 +37,6 @@ def make_sampler(training: RankerTraining, data: TaskData) -> EpisodeSampler:
     if training.sampler == "triplet":
         return TripletSampler(data.proposals)
     return GradedSampler(training.num_candidates, shortest=data.shortest)
-
-
-def describe_relatively(traits: Traits) -> Mapping[str, Any]:
-    """Settings of relative nodes that suit the features: their groups and their mirror image."""
-    if traits.skeleton is None:
-        return {"feature_groups": ((0, traits.num_features),), "mirror_index": (), "mirror_sign": ()}
-    traits.skeleton.check_width(traits.num_features)
-    index, sign = traits.skeleton.mirror_features()
-    groups = traits.skeleton.feature_groups()
-    return {"feature_groups": groups, "mirror_index": index, "mirror_sign": sign}
 
 
 #: The literal reading of the paper. It learns from, and ranks, the candidate windows of its task: with
@@ -101,7 +90,7 @@ RECOMMENDED = replace(
         "context": 0.2,
         "refine": False,
     },
-    suit=describe_relatively,
+    suit=describe_features,
     pools=True,
     training=RankerTraining(
         loss="listwise",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,9 +15,8 @@ from torch import Tensor, nn
 from vreloc_pyg.datasets.augmentation import Augmentation
 from vreloc_pyg.datasets.sampling import GradedSampler, TrainingPool
 from vreloc_pyg.datasets.tasks import TaskData
-from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.nn.losses import listwise_loss
-from vreloc_pyg.sequences.pose import mirror_image
+from vreloc_pyg.sequences.pose import check_mirror, mirror_image
 from vreloc_pyg.settings import Below1, CheckedSettings, Count, NotNegative, RunSettings
 from vreloc_pyg.systems.network import EVERYTHING, Ranked, RankingNetwork
 from vreloc_pyg.systems.similarity_net.distance_maps import (
@@ -26,7 +25,7 @@ from vreloc_pyg.systems.similarity_net.distance_maps import (
     reference_maps,
     window_maps,
 )
-from vreloc_pyg.systems.spec import LearnedSystem, Traits
+from vreloc_pyg.systems.spec import LearnedSystem, describe_features
 from vreloc_pyg.training.recipe import Recipe
 
 #: Windows that are scored at once.
@@ -58,11 +57,7 @@ class SimilarityNetSettings(CheckedSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(self.mirror_index) != len(self.mirror_sign):
-            raise SettingsError(
-                "Expected mirror_index and mirror_sign of one length "
-                f"(got {len(self.mirror_index)} and {len(self.mirror_sign)})"
-            )
+        check_mirror(self.mirror_index, self.mirror_sign)
 
 
 class SimilarityNet(RankingNetwork):
@@ -177,19 +172,6 @@ def similarity_loss(network: SimilarityNet, examples: Sequence[GradedExample]) -
     scores = network(maps, torch.cat([one.log_ratio for one in examples]))
     overlaps = torch.stack([one.overlaps for one in examples])
     return listwise_loss(scores.view(overlaps.shape), overlaps)
-
-
-def describe_features(traits: Traits) -> Mapping[str, Any]:
-    """Settings that suit the features: their groups and their mirror image."""
-    if traits.skeleton is None:
-        return {"feature_groups": ((0, traits.num_features),), "mirror_index": (), "mirror_sign": ()}
-    traits.skeleton.check_width(traits.num_features)
-    index, sign = traits.skeleton.mirror_features()
-    return {
-        "feature_groups": traits.skeleton.feature_groups(),
-        "mirror_index": index,
-        "mirror_sign": sign,
-    }
 
 
 class SimilaritySystem(LearnedSystem[SimilarityNet]):
