@@ -6,6 +6,7 @@ from torch_geometric.data import Batch
 
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.graphs import Pairing, pair_data
+from vreloc_pyg.graphs.matching import match_clips
 from vreloc_pyg.graphs.pair_data import validate_pair
 from vreloc_pyg.graphs.pair_features import pair_features
 from vreloc_pyg.graphs.relative import relative_nodes
@@ -15,6 +16,7 @@ WIDTH, LENGTH = 4, 24
 GROUPS = ((0, 2), (2, 4))
 MIRROR = {"mirror_index": (1, 0, 2, 3), "mirror_sign": (1.0, 1.0, -1.0, 1.0)}
 RELATIVE = {"fit": "resample", "nodes": "relative", "feature_groups": GROUPS, "context": 0.25}
+MATCH = {**RELATIVE, "nodes": "match", "heads": ("rigid", "path")}
 
 #: Pairings of every kind; contexts are multiples of 1/4, so that rounding is exact.
 PAIRINGS = {
@@ -27,6 +29,8 @@ PAIRINGS = {
     "single step": Pairing(num_steps=1, fit="resample", pair_features=True),
     "relative": Pairing(num_steps=6, **RELATIVE),
     "recommended": Pairing(num_steps=6, pair_features=True, **RELATIVE, **MIRROR),
+    "match": Pairing(num_steps=4, **MATCH),
+    "match mirror": Pairing(num_steps=4, pair_features=True, permuted_edges=True, **MATCH, **MIRROR),
 }
 every_pairing = pytest.mark.parametrize("pairing", PAIRINGS.values(), ids=PAIRINGS)
 
@@ -90,6 +94,15 @@ def pair_by_hand(pairing, query, reference, window, speed):
     numbers = None
     if pairing.pair_features:
         numbers = pair_features(query, reference, torch.tensor([window]), speed)[0]
+    if pairing.nodes == "match":
+        bounds = max(0, start - reach), min(len(reference), end + reach)
+        images = torch.stack([query, image_of(pairing, query)] if pairing.mirror_index else [query])
+        first, windows, mean = torch.zeros(1, dtype=torch.long), torch.tensor([window]), exact.mean(0)
+        clips = images, first, reference, windows, torch.tensor([bounds]), mean.unsqueeze(0)
+        found = match_clips(*clips, (4, 6), GROUPS, pairing.heads, pairing.permuted_edges)
+        own, theirs, their_mask = found.queries[0], found.proposals[0], [True] * 6
+        if numbers is not None:
+            numbers = torch.cat([numbers, found.cost])
     return own, own_mask, theirs, their_mask, numbers
 
 
@@ -162,8 +175,9 @@ def test_of_query_and_mirror_image_the_nearer_is_chosen():
     assert pairs.version.tolist() == [0, 1, 0]
 
 
-def test_a_mirrored_query_is_paired_as_the_query_is():
-    pairing = PAIRINGS["recommended"]
+@pytest.mark.parametrize("name", ["recommended", "match mirror"])
+def test_a_mirrored_query_is_paired_as_the_query_is(name):
+    pairing = PAIRINGS[name]
     query, reference, windows = clip(8, 0), clip(LENGTH, 1), torch.tensor([[0, 8], [3, 20]])
     first = pairing.pair(query, reference, windows)
     second = pairing.pair(pairing.mirrored(query), reference, windows)
@@ -209,6 +223,8 @@ def test_the_defaults_are_the_papers():
         ({**RELATIVE, "fit": "pad"}, "needs num_steps, fit='resample' and feature_groups"),
         ({**RELATIVE, "feature_groups": ()}, "needs num_steps, fit='resample' and feature_groups"),
         ({**RELATIVE, "num_steps": None}, "needs num_steps"),
+        ({**MATCH, "nodes": "relative"}, "heads and permuted_edges need nodes='match'"),
+        ({**MATCH, "heads": ("rigid", "loose")}, "heads as .*rigid, uniform, path"),
         ({"mirror_index": (0, 1)}, r"mirror_index and mirror_sign of one length \(got 2 and 0\)"),
     ],
 )

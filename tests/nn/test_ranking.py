@@ -10,6 +10,7 @@ from vreloc_pyg.systems.mgffnet.ranker import rank_windows
 
 MIRROR = {"mirror_index": (1, 0, 2, 3, 4), "mirror_sign": (1.0, 1.0, -1.0, 1.0, 1.0)}
 RELATIVE = {"fit": "resample", "nodes": "relative", "feature_groups": ((0, 3), (3, 5)), "context": 0.25}
+MATCH = {**RELATIVE, "nodes": "match", "heads": ("rigid", "uniform", "path")}
 PAIRINGS = {
     "pad": Pairing(num_steps=10),
     "pad mirror": Pairing(num_steps=10, **MIRROR),
@@ -17,8 +18,20 @@ PAIRINGS = {
     "ragged mirror": Pairing(num_steps=None, pair_features=True, **MIRROR),
     "relative": Pairing(num_steps=6, **RELATIVE),
     "relative mirror": Pairing(num_steps=6, pair_features=True, **RELATIVE, **MIRROR),
+    "match mirror": Pairing(num_steps=6, pair_features=True, **MATCH, **MIRROR),
+    "match apart": Pairing(num_steps=6, **{**MATCH, "heads": ()}),
 }
 WINDOWS = torch.tensor([[0, 3], [4, 12], [9, 10], [2, 22], [14, 20]])
+
+
+def settings_of_pairs(pairing):
+    """Those of a network that follow from how its pairs are made."""
+    return {
+        "in_channels": pairing.node_channels(5),
+        "pair_features": pairing.pair_features,
+        "conv": "match" if pairing.nodes == "match" else "sum",
+        "heads": pairing.heads,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +49,9 @@ def reference():
 def test_windows_score_as_their_graphs(reference, pairing, weight, mask_padding):
     """Whatever the number of windows, and into however many parts they are split."""
     model = make_model(
-        in_channels=pairing.node_channels(5),
+        **settings_of_pairs(pairing),
         weight=weight,
         mask_padding=mask_padding,
-        pair_features=pairing.pair_features,
         residual=True,
     )
     query = video(7, 0)
@@ -55,9 +67,8 @@ def test_windows_score_as_their_graphs(reference, pairing, weight, mask_padding)
 @torch.no_grad()
 def test_boundaries_of_windows_are_those_of_their_graphs(reference, pairing, settings):
     model = make_model(
-        in_channels=pairing.node_channels(5),
+        **settings_of_pairs(pairing),
         mask_padding=True,
-        pair_features=pairing.pair_features,
         regression="boundaries",
         context=pairing.context,
         **settings,
@@ -124,6 +135,35 @@ def test_refuses_to_rank_without_the_pair_features_it_reads():
         make_model(pair_features=True).rank(video(7, 0), [video(9, 1)])
     with pytest.raises(GraphError, match="pair_features"):
         rank_windows(make_model(pair_features=True), Pairing(), video(7, 0), video(24, 1), WINDOWS)
+
+
+def test_a_network_that_matches_refuses_what_has_no_edges():
+    pairing = PAIRINGS["match mirror"]
+    model = make_model(**settings_of_pairs(pairing))
+    with pytest.raises(GraphError, match="give it pairs"):
+        model.rank(video(7, 0, 43), [video(9, 1, 43)])
+    (graph,) = pairing.pair(video(7, 0), video(24, 1), WINDOWS[:1]).graphs()
+    with_edges = MultiScaleEdges(model.settings.scales)(graph)
+    for name, problem in (
+        ("edge_attr_k3", r"Expected edge_attr as \(\d+, 4\) \(got None\)"),
+        ("edge_index_k3", "'edge_index_k3'"),
+    ):
+        broken = with_edges.clone()
+        del broken[name]
+        with pytest.raises(GraphError, match=problem):
+            model(broken)
+    for logits, problem in (
+        (graph.match_logits[:, :2], "Expected match_logits of edges as"),
+        (graph.match_logits[1:], r"Expected match_logits as \[54, H\] \(got \(53, 3\)\)"),
+        (graph.match_logits / 0, "match_logits of a pair graph hold NaN or infinite"),
+    ):
+        broken = graph.clone()
+        broken.match_logits = logits
+        with pytest.raises(GraphError, match=problem):
+            model(broken)
+    del graph.match_logits
+    with pytest.raises(GraphError, match=r"match_logits of edges as \(1, 3, 6, 9\) \(got None\)"):
+        model(graph)
 
 
 def test_refined_windows_hand_worked():

@@ -12,7 +12,7 @@ OTHERS = {
     "in_channels": 3, "hidden_channels": 4, "num_layers": 1, "scales": [2], "weight": "exponential",
     "bandwidth": 2.0, "mask_padding": True, "dropout": 0.1, "head_channels": [5], "aggregate": False,
     "input_norm": True, "residual": True, "pool": "separate", "score_gain": 0.5, "pair_features": True,
-    "regression": "boundaries", "context": 0.2,
+    "regression": "boundaries", "context": 0.2, "conv": "match", "heads": ["path"],
 }  # fmt: skip
 
 
@@ -29,7 +29,7 @@ def test_the_defaults_are_the_papers():
 
 def test_settings_or_fields_or_both_make_a_model():
     settings = MGFFSettings(**OTHERS)
-    assert settings.to_dict() == {**OTHERS, "scales": (2,), "head_channels": (5,)}
+    assert settings.to_dict() == {**OTHERS, "scales": (2,), "head_channels": (5,), "heads": ("path",)}
     assert settings_from_dict(MGFFSettings, json.loads(json.dumps(settings.to_dict()))) == settings
     assert MGFFNet(settings).settings == MGFFNet(**OTHERS).settings == settings
     both = MGFFNet(settings, hidden_channels=8, scales=[1, 2])
@@ -55,6 +55,7 @@ def test_a_model_keeps_its_own_of_wider_settings():
         ({"scales": ()}, r"scales .*\(got \(\)\)"),
         ({"weight": "mean"}, r"weight .*binary, exponential, laplacian, row \(got 'mean'\)"),
         ({"regression": "boundaries"}, "needs mask_padding"),
+        ({"heads": ("loose",)}, "heads as .*rigid, uniform, path"),
         ({"hiden_channels": 3}, r"Unknown setting 'hiden_channels'.*known are in_channels, hidden"),
     ],
 )

@@ -34,6 +34,8 @@ def test_paper_is_the_literal_reading():
         "mask_padding": False,
         "dropout": 0.4,
         "head_channels": (128, 32),
+        "conv": "sum",
+        "heads": (),
         "aggregate": True,
         "input_norm": False,
         "residual": False,

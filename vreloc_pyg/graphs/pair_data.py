@@ -12,6 +12,7 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import BaseTransform
 
 from vreloc_pyg.errors import FeatureError, GraphError
+from vreloc_pyg.graphs.matching import match_edge_attr
 from vreloc_pyg.graphs.multi_scale import check_scale, multi_scale_edge_index
 from vreloc_pyg.graphs.weights import EDGE_WEIGHTS, WeightKind, check_weight, edge_weights
 from vreloc_pyg.sequences.windows import cut_windows
@@ -70,8 +71,9 @@ def pair_data(
 class MultiScaleEdges(BaseTransform):
     """Add the edges of every scale k to a pair as ``edge_index_k1 ...`` (paper section 4.3).
 
-    Weights other than ``binary`` are added as ``edge_weight_k1 ...``. A network takes the weights of a graph
-    as they are, so ``mask_padding`` is to be the same here and there.
+    Weights other than ``binary`` are added as ``edge_weight_k1 ...``; where the pair has ``match_logits``,
+    the attributes of :func:`.match_edge_attr` are, as ``edge_attr_k1 ...``. A network takes the weights of a
+    graph as they are, so ``mask_padding`` is to be the same here and there.
 
     Args:
         scales: values of k in steps, 1 or more.
@@ -107,6 +109,9 @@ class MultiScaleEdges(BaseTransform):
             if not EDGE_WEIGHTS[self.weight].all_ones:
                 weights = edge_weights(edge_index, num_query, self.weight, self.bandwidth)
                 data[f"edge_weight_k{k}"] = weights
+            if "match_logits" in data:
+                logits = data.match_logits.t().unflatten(1, (num_query, num_proposal))
+                data[f"edge_attr_k{k}"] = match_edge_attr(edge_index, logits)
         return data
 
     def __repr__(self) -> str:
@@ -148,6 +153,14 @@ def validate_pair(data: Data, scales: Sequence[int] = ()) -> Data:
         raise GraphError(
             f"Expected mask as bool [{num_nodes}] (got {data.mask.dtype} {tuple(data.mask.shape)})"
         )
+    if "match_logits" in data:
+        num_across = int((num_query.flatten() * num_proposal.flatten()).sum())
+        if data.match_logits.dim() != 2 or len(data.match_logits) != num_across:
+            raise GraphError(
+                f"Expected match_logits as [{num_across}, H] (got {tuple(data.match_logits.shape)})"
+            )
+        if not torch.isfinite(data.match_logits).all():
+            raise GraphError("The match_logits of a pair graph hold NaN or infinite values")
     for k in scales:
         _validate_edges(data, check_scale(k), num_nodes)
     return data

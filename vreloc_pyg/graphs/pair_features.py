@@ -12,6 +12,9 @@ from vreloc_pyg.sequences.statistics import window_statistics
 #: Columns of :func:`pair_features`.
 PAIR_FEATURES = ("statistics_distance", "log_ratio", "abs_log_ratio", "log_length", "at_start", "at_end")
 
+#: Those of pairs whose nodes match (:func:`vreloc_pyg.graphs.matching.match_clips`).
+MATCH_FEATURES = (*PAIR_FEATURES, "alignment_cost")
+
 
 def pair_features(
     query: Tensor,

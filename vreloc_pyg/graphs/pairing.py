@@ -10,6 +10,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from vreloc_pyg.errors import SettingsError
+from vreloc_pyg.graphs.matching import Head, match_channels, match_clips
 from vreloc_pyg.graphs.pair_features import PAIR_FEATURES, pair_features
 from vreloc_pyg.graphs.relative import RELATIVE_PER_GROUP, relative_nodes
 from vreloc_pyg.sequences.pose import check_mirror, mirror_image
@@ -23,12 +24,13 @@ class Pairs(NamedTuple):
 
     Args:
         queries: the versions of the query that occur, ``[V, Tq, F]``: one, or one and its mirror image, or
-            with relative nodes one for each window.
+            with nodes that compare one for each window.
         version: which of them each window is paired with, ``[M]`` int64.
         proposals: the windows' steps, ``[M, Tp, F]``, or clips of different lengths.
         query_mask: steps of the query that are no padding, ``[Tq]`` bool.
         proposal_mask: steps of the windows that are no padding, ``[M, Tp]`` bool; ``None`` if all are.
-        pair_features: see :class:`Pairing`, ``[M, 6]``; ``None`` if there are none.
+        pair_features: see :class:`Pairing`, ``[M, 6]``, or 7; ``None`` if there are none.
+        logits: of the edges between both clips, ``[M, H, Tq, Tp]``; ``None`` if they have none.
     """
 
     queries: Tensor
@@ -37,6 +39,7 @@ class Pairs(NamedTuple):
     query_mask: Tensor
     proposal_mask: Tensor | None
     pair_features: Tensor | None
+    logits: Tensor | None = None
 
     def graphs(self) -> list[Data]:
         """Every pair as a graph of its own, as of :func:`~vreloc_pyg.graphs.pair_data`."""
@@ -52,6 +55,8 @@ class Pairs(NamedTuple):
                 graph.mask = torch.cat([self.query_mask, self.proposal_mask[index]])
             if self.pair_features is not None:
                 graph.pair_features = self.pair_features[index : index + 1]
+            if self.logits is not None:
+                graph.match_logits = self.logits[index].permute(1, 2, 0).flatten(0, 1)
             graphs.append(graph)
         return graphs
 
@@ -63,13 +68,17 @@ class Pairing(CheckedSettings):
     Args:
         num_steps: T, the number of nodes of each clip; ``None`` keeps every step (ragged graphs).
         fit: how clips are brought to T, see :func:`vreloc_pyg.sequences.windows.cut_windows`.
-        nodes: ``"features"`` (paper), or ``"relative"``, see :func:`.relative_nodes`; needs
-            ``fit="resample"`` and ``feature_groups``.
+        nodes: ``"features"`` (paper); ``"relative"``, see :func:`.relative_nodes`; or ``"match"``, see
+            :func:`.match_clips`, where windows have as many nodes more as their context is long. The latter
+            two need ``fit="resample"`` and ``feature_groups``.
         context: a window's nodes reach over both its ends by this share of its length, so that the graph
             sees whether the action begins and ends there.
         feature_groups: ranges of feature columns that belong together, such as positions and velocities, for
             relative nodes.
-        pair_features: give the heads a few numbers beside the graph, see :func:`.pair_features`.
+        pair_features: give the heads a few numbers beside the graph, see :func:`.pair_features`; of nodes
+            that match :data:`~vreloc_pyg.graphs.pair_features.MATCH_FEATURES`.
+        heads: of the edges between clips whose nodes match, of :data:`.HEADS`.
+        permuted_edges: see :func:`.match_clips`; a control.
         mirror_index, mirror_sign: the mirror image of features x is ``x[:, mirror_index] * mirror_sign``
             (:meth:`vreloc_pyg.sequences.pose.Skeleton.mirror_features`). Every window is paired with the
             nearer, by mean and standard deviation of the features, of the query and its mirror image.
@@ -78,10 +87,12 @@ class Pairing(CheckedSettings):
 
     num_steps: Count | None = 40
     fit: Literal["resample", "pad"] = "pad"
-    nodes: Literal["features", "relative"] = "features"
+    nodes: Literal["features", "relative", "match"] = "features"
     context: NotNegative = 0.0
     feature_groups: tuple[tuple[int, int], ...] = ()
     pair_features: bool = False
+    heads: tuple[Head, ...] = ()
+    permuted_edges: bool = False
     mirror_index: tuple[int, ...] = ()
     mirror_sign: tuple[float, ...] = ()
 
@@ -89,15 +100,19 @@ class Pairing(CheckedSettings):
         super().__post_init__()
         if any(not 0 <= low < high for low, high in self.feature_groups):
             raise SettingsError(f"Expected feature_groups as ranges of columns (got {self.feature_groups})")
-        if self.nodes == "relative" and not (
-            self.num_steps is not None and self.fit == "resample" and self.feature_groups
-        ):
-            raise SettingsError("nodes='relative' needs num_steps, fit='resample' and feature_groups")
+        compares = self.num_steps is not None and self.fit == "resample" and self.feature_groups
+        if self.nodes != "features" and not compares:
+            raise SettingsError(f"nodes={self.nodes!r} needs num_steps, fit='resample' and feature_groups")
+        if self.nodes != "match" and (self.heads or self.permuted_edges):
+            raise SettingsError("heads and permuted_edges need nodes='match'")
         check_mirror(self.mirror_index, self.mirror_sign)
 
     def node_channels(self, num_features: int) -> int:
         """Width of the nodes of clips with ``num_features`` features."""
-        return RELATIVE_PER_GROUP * len(self.feature_groups) if self.nodes == "relative" else num_features
+        groups = len(self.feature_groups)
+        if self.nodes == "match":
+            return match_channels(groups, len(self.heads))
+        return RELATIVE_PER_GROUP * groups if self.nodes == "relative" else num_features
 
     def mirrored(self, features: Tensor) -> Tensor:
         """The mirror image of features ``[..., F]``."""
@@ -109,7 +124,7 @@ class Pairing(CheckedSettings):
         whole = torch.tensor([[0, len(query)]], device=query.device)
         image = torch.zeros(len(windows), dtype=torch.long, device=query.device)
         statistics = None
-        if len(images) > 1 or self.pair_features or self.nodes == "relative":
+        if len(images) > 1 or self.pair_features or self.nodes != "features":
             own = torch.cat([window_statistics(features, whole) for features in images])  # [V, 2 F]
             statistics = own, window_statistics(reference, windows)
             image = torch.cdist(statistics[1], own).argmin(dim=1)
@@ -127,6 +142,8 @@ class Pairing(CheckedSettings):
             clips = [reference[start:end] for start, end in seen.tolist()]
             kept = torch.ones(len(query), dtype=torch.bool, device=query.device)
             return Pairs(images, image, clips, kept, None, numbers)
+        if self.nodes == "match" and statistics is not None:
+            return self._matched(images, image, reference, windows, seen, statistics[1], numbers)
         proposals, mask = cut_windows(reference, seen, self.num_steps, self.fit)
         cut = [cut_windows(features, whole, self.num_steps, self.fit) for features in images]
         queries, query_mask = torch.cat([clip for clip, _ in cut]), cut[0][1][0]
@@ -139,3 +156,25 @@ class Pairing(CheckedSettings):
             proposals = relative_nodes(proposals, aligned, their_mean, own_mean, self.feature_groups)
             image = torch.arange(len(windows), device=query.device)
         return Pairs(queries, image, proposals, query_mask, mask if self.fit == "pad" else None, numbers)
+
+    def _matched(
+        self,
+        images: Tensor,
+        image: Tensor,
+        reference: Tensor,
+        windows: Tensor,
+        seen: Tensor,
+        statistics: Tensor,
+        numbers: Tensor | None,
+    ) -> Pairs:
+        """The pairs of :func:`.match_clips`."""
+        assert self.num_steps is not None
+        num_steps = self.num_steps, round(self.num_steps * (1 + 2 * self.context))
+        means = statistics.chunk(2, dim=1)[0]
+        clips = images, image, reference, windows, seen, means, num_steps
+        found = match_clips(*clips, self.feature_groups, self.heads, self.permuted_edges)
+        if numbers is not None:
+            numbers = torch.cat([numbers, found.cost.unsqueeze(1)], dim=1)
+        kept = torch.ones(num_steps[0], dtype=torch.bool, device=reference.device)
+        version = torch.arange(len(windows), device=reference.device)
+        return Pairs(found.queries, version, found.proposals, kept, None, numbers, found.logits)

@@ -16,7 +16,7 @@ class DenseLayout:
         self.num_query, self.num_proposal = int(queries.max()), int(proposals.max())
         width = self.num_query + self.num_proposal
         device = data.x.device
-        lengths = torch.stack([queries, proposals], dim=1).to(device)  # [B, 2]
+        self.lengths = lengths = torch.stack([queries, proposals], dim=1).to(device)  # [B, 2]
         self.full = bool((lengths == lengths[0]).all())
         if not self.full:
             first = torch.tensor([0, self.num_query], device=device)
@@ -34,6 +34,21 @@ class DenseLayout:
         dense = nodes.new_zeros(self.num_graphs * width, *nodes.shape[1:])
         dense[self.slots] = nodes
         return dense.view(self.num_graphs, width, -1)
+
+    def to_dense_edges(self, logits: Tensor) -> Tensor:
+        """Logits of the edges between both clips of every pair, ``[sum of Tq Tp, H] -> [B, H, Tq, Tp]``.
+
+        Those of one pair lie row by row, by query steps; there are zeros behind short clips.
+        """
+        if self.full:
+            return logits.view(self.num_graphs, self.num_query, self.num_proposal, -1).permute(0, 3, 1, 2)
+        dense = logits.new_zeros(self.num_graphs, logits.size(1), self.num_query, self.num_proposal)
+        sizes = self.lengths.tolist()
+        for pair, ((rows, columns), own) in enumerate(
+            zip(sizes, logits.split([rows * columns for rows, columns in sizes]), strict=True)
+        ):
+            dense[pair, :, :rows, :columns] = own.view(rows, columns, -1).permute(2, 0, 1)
+        return dense
 
     def to_nodes(self, dense: Tensor) -> Tensor:
         """The inverse of :meth:`to_dense`."""

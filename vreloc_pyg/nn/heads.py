@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 #: Initial weights of :data:`vreloc_pyg.graphs.pair_features.PAIR_FEATURES`.
 WINDOW_RULE = (-0.1, 0.0, -0.025, 0.0, 0.0, 0.0)
+#: Those of :data:`vreloc_pyg.graphs.pair_features.MATCH_FEATURES`.
+ALIGNMENT_RULE = (-0.006, 0.0, -0.045, 0.0, 0.0, 0.0, -0.3)
 
 
 def perceptron(in_channels: int, hidden: Sequence[int], out_channels: int) -> nn.Sequential:
@@ -46,7 +48,8 @@ class ScoreHead(nn.Module):
         super().__init__()
         self.mlp = perceptron(in_channels, hidden, 1)
         self.gain = gain
-        self.rule = nn.Parameter(torch.tensor(WINDOW_RULE[:num_pair_features])) if num_pair_features else None
+        rule = ALIGNMENT_RULE if num_pair_features == len(ALIGNMENT_RULE) else WINDOW_RULE
+        self.rule = nn.Parameter(torch.tensor(rule)) if num_pair_features else None
 
     def forward(self, pooled: Tensor) -> Tensor:
         logit: Tensor = self.gain * self.mlp(pooled).squeeze(-1)

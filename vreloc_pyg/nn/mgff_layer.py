@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.graphs.weights import WeightKind
+from vreloc_pyg.nn.match_conv import MatchConv, MatchWeights
 from vreloc_pyg.nn.mgff_conv import MGFFConv
 
 
@@ -30,6 +31,8 @@ class MGFFLayer(nn.Module):
         aggregate: ``False`` replaces every adjacency by the identity, the paper's ablation "CNN"
             (section 5.4.3).
         residual: add the layer's input to its output; the paper does not.
+        match_heads: number of heads of a :class:`~vreloc_pyg.nn.MatchConv` in the place of each
+            :class:`~vreloc_pyg.nn.MGFFConv`; ``None``: the latter. Needs ``aggregate``.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class MGFFLayer(nn.Module):
         bandwidth: float | None = None,
         aggregate: bool = True,
         residual: bool = False,
+        match_heads: int | None = None,
     ) -> None:
         super().__init__()
         if not scales or min(scales) < 1 or len(set(scales)) < len(scales):
@@ -49,7 +53,11 @@ class MGFFLayer(nn.Module):
         self.aggregate = aggregate
         self.residual = residual
         self.project = nn.Linear(in_channels, in_channels)
-        convs = [MGFFConv(in_channels, out_channels, weight, k, bandwidth) for k in scales]
+        convs: list[nn.Module]
+        if match_heads is None:
+            convs = [MGFFConv(in_channels, out_channels, weight, k, bandwidth) for k in scales]
+        else:
+            convs = [MatchConv(in_channels, out_channels, match_heads, k) for k in scales]
         self.convs = cast(Sequence[MGFFConv], nn.ModuleList(convs))
         self.fuse = nn.Linear(len(self.scales) * out_channels, out_channels)
 
@@ -70,16 +78,37 @@ class MGFFLayer(nn.Module):
             branches = [projected @ conv.lin_weight for conv in self.convs]
         return self._fused(torch.tanh(torch.cat(branches, dim=-1)), x)
 
-    def closed_form(self, x: Tensor, num_query: int, num_proposal: int, mask: Tensor | None = None) -> Tensor:
+    def closed_form(
+        self,
+        x: Tensor,
+        num_query: int,
+        num_proposal: int,
+        mask: Tensor | None = None,
+        weights: Sequence[MatchWeights] | None = None,
+    ) -> Tensor:
         """The same layer on the standard graph, without edges, of nodes ``[B, Tq + Tp, d]``.
 
-        The mask, ``[B, Tq + Tp]``, says which nodes take part; ``None`` for all.
+        The mask, ``[B, Tq + Tp]``, says which nodes take part; ``None`` for all. Weights are those of every
+        scale (:func:`.match_weights`), with ``match_heads`` only.
         """
-        return self._fused(self.branches(self.project(x), num_query, num_proposal, mask), x)
+        return self._fused(self.branches(self.project(x), num_query, num_proposal, mask, weights), x)
 
-    def branches(self, x: Tensor, num_query: int, num_proposal: int, mask: Tensor | None = None) -> Tensor:
+    def branches(
+        self,
+        x: Tensor,
+        num_query: int,
+        num_proposal: int,
+        mask: Tensor | None = None,
+        weights: Sequence[MatchWeights] | None = None,
+    ) -> Tensor:
         """tanh of every branch of the standard graph, side by side: ``[B, N, d] -> [B, N, K * d]``."""
-        if self.aggregate:
+        if weights is not None:
+            matching = cast(Sequence[MatchConv], self.convs)
+            branches = [
+                conv.dense(x, num_query, num_proposal, weight)
+                for conv, weight in zip(matching, weights, strict=True)
+            ]
+        elif self.aggregate:
             branches = [conv.closed_form(x, num_query, num_proposal, mask) for conv in self.convs]
         else:
             branches = [x @ conv.lin_weight for conv in self.convs]

@@ -11,7 +11,6 @@ from torch_geometric.data import Data
 
 import vreloc_pyg.checkpoint as checkpoint
 from vreloc_pyg.errors import CheckpointError, SettingsError
-from vreloc_pyg.graphs.pair_features import PAIR_FEATURES
 from vreloc_pyg.nn.heads import BoundaryHead, RegressionHead, ScoreHead
 from vreloc_pyg.nn.mgff_settings import MGFFSettings
 from vreloc_pyg.nn.ranking import pool_proposals
@@ -48,7 +47,7 @@ class MGFFNet(Trunk):
         super().__init__(settings_of(MGFFSettings, given, fields))
         chosen = self.settings
         width = chosen.hidden_channels
-        num_pair_features = len(PAIR_FEATURES) if chosen.pair_features else 0
+        num_pair_features = chosen.num_pair_features
         pooled = (width if chosen.pool == "all" else 2 * width) + num_pair_features
         self.score_head = ScoreHead(pooled, chosen.head_channels, chosen.score_gain, num_pair_features)
         self.regression_head = (
@@ -113,7 +112,7 @@ class MGFFNet(Trunk):
             proposals: clips ``[Tp, F]`` of any lengths, or ``[M, Tp, F]``.
             proposal_mask: which steps of ``[M, Tp, F]`` are no padding, trailing; used with
                 ``mask_padding`` only. ``[M, Tp]`` bool.
-            pair_features: ``[M, 6]``, where the model reads them.
+            pair_features: ``[M, 6]``, or 7, where the model reads them.
         """
         pooled = pool_proposals(self, query, proposals, proposal_mask)
         return self.judge(self.append(pooled, pair_features))

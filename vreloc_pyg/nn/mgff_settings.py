@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vreloc_pyg.errors import SettingsError
+from vreloc_pyg.graphs.matching import Head
+from vreloc_pyg.graphs.pair_features import MATCH_FEATURES, PAIR_FEATURES
 from vreloc_pyg.graphs.weights import WeightKind
 from vreloc_pyg.settings import Below1, CheckedSettings, Count, NotNegative, Positive
 
@@ -27,6 +29,9 @@ class MGFFSettings(CheckedSettings):
             them in.
         dropout: rate on the LSTM states.
         head_channels: hidden widths of both heads.
+        conv: ``"sum"`` (paper): :class:`~vreloc_pyg.nn.MGFFConv` with ``weight``; or ``"match"``:
+            :class:`~vreloc_pyg.nn.MatchConv`, whose edges weigh as their ``heads`` say.
+        heads: of the edges between both clips, of :data:`~vreloc_pyg.graphs.matching.HEADS`.
         aggregate: ``False`` replaces every adjacency by the identity (paper section 5.4.3, "CNN").
         input_norm: batch norm, without scale and shift, and clipping to +- 4 of the input features.
         residual: add a layer's input to its output.
@@ -34,7 +39,8 @@ class MGFFSettings(CheckedSettings):
             which gives the heads 2 d numbers.
         score_gain: factor of the score head's MLP before its tanh.
         pair_features: append ``data.pair_features [B, 6]`` (:class:`vreloc_pyg.graphs.Pairing`) to the pooled
-            nodes, and start the score head from the window rule.
+            nodes, and start the score head from the window rule; or ``[B, 7]`` with ``conv="match"``, and
+            from the alignment.
         regression: read offsets from the ``"pooled"`` nodes (paper), or from the proposal's single ones, as
             the places of its ``"boundaries"`` (:class:`~vreloc_pyg.nn.heads.BoundaryHead`); needs
             ``mask_padding``.
@@ -50,6 +56,8 @@ class MGFFSettings(CheckedSettings):
     mask_padding: bool = False
     dropout: Below1 = 0.4
     head_channels: tuple[Count, ...] = (128, 32)
+    conv: Literal["sum", "match"] = "sum"
+    heads: tuple[Head, ...] = ()
     aggregate: bool = True
     input_norm: bool = False
     residual: bool = False
@@ -58,6 +66,13 @@ class MGFFSettings(CheckedSettings):
     pair_features: bool = False
     regression: Literal["pooled", "boundaries"] = "pooled"
     context: NotNegative = 0.0
+
+    @property
+    def num_pair_features(self) -> int:
+        """How many numbers beside the graph the heads read."""
+        if not self.pair_features:
+            return 0
+        return len(MATCH_FEATURES if self.conv == "match" else PAIR_FEATURES)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from vreloc_pyg.errors import FeatureError
+from vreloc_pyg.errors import FeatureError, GraphError
 from vreloc_pyg.graphs.multi_scale import multi_scale_degree, multi_scale_sum
 from vreloc_pyg.graphs.weights import EDGE_WEIGHTS
 from vreloc_pyg.nn.relevance import Pooled
@@ -29,6 +29,10 @@ def pool_proposals(
     model: Trunk, query: Tensor, proposals: Tensor | Sequence[Tensor], proposal_mask: Tensor | None = None
 ) -> Pooled:
     """What the heads read of every pair, without pair features; arguments as of :meth:`.MGFFNet.rank`."""
+    if model.matches:
+        raise GraphError(
+            "A network with conv='match' reads edges, which clips alone do not have: give it pairs"
+        )
     padded, mask = _pad(model, query, proposals, proposal_mask)
     num_query, num_proposal = len(query), padded.size(1)
     own = model.encode_query(query.unsqueeze(0))  # [1, Tq, d]

@@ -11,10 +11,10 @@ from torch_geometric.data import Batch, Data
 
 from vreloc_pyg.errors import FeatureError, GraphError
 from vreloc_pyg.graphs.pair_data import MultiScaleEdges, validate_pair
-from vreloc_pyg.graphs.pair_features import PAIR_FEATURES
 from vreloc_pyg.graphs.weights import EDGE_WEIGHTS, edge_weights
 from vreloc_pyg.nn.dense_layout import DenseLayout, masked_mean
 from vreloc_pyg.nn.encoder import ClipEncoder
+from vreloc_pyg.nn.match_conv import match_weights
 from vreloc_pyg.nn.mgff_layer import MGFFLayer
 from vreloc_pyg.nn.mgff_settings import MGFFSettings
 from vreloc_pyg.nn.relevance import Pooled
@@ -32,9 +32,15 @@ class Trunk(nn.Module):
         self.input_norm = (
             nn.BatchNorm1d(chosen.in_channels, affine=False, momentum=0.02) if chosen.input_norm else None
         )
-        graph = chosen.scales, chosen.weight, chosen.bandwidth, chosen.aggregate, chosen.residual
+        heads = len(chosen.heads) if self.matches else None
+        graph = chosen.scales, chosen.weight, chosen.bandwidth, chosen.aggregate, chosen.residual, heads
         layers = [MGFFLayer(width, width, *graph) for _ in range(chosen.num_layers)]
         self.layers = cast(Sequence[MGFFLayer], nn.ModuleList(layers))
+
+    @property
+    def matches(self) -> bool:
+        """Whether its layers weigh edges by their logits (:class:`~vreloc_pyg.nn.MatchConv`)."""
+        return self.settings.aggregate and self.settings.conv == "match"
 
     def pool(self, data: Data) -> Pooled:
         """What the heads read of every graph: averages of the last layer's nodes, and pair features."""
@@ -58,14 +64,17 @@ class Trunk(nn.Module):
         if with_edges:
             pooled = self._pass_messages(layout.to_nodes(nodes), data, layout, mask)
         else:
-            pooled = self._pool_closed_form(nodes, layout.num_query, layout.num_proposal, layout.valid(mask))
+            logits = layout.to_dense_edges(data.match_logits) if "match_logits" in data else None
+            pooled = self._pool_closed_form(
+                nodes, layout.num_query, layout.num_proposal, layout.valid(mask), logits
+            )
         return self.append(pooled, data.get("pair_features"))
 
     def append(self, pooled: Pooled, pair_features: Tensor | None) -> Pooled:
-        """Pooled nodes with their pair features ``[B, 6]``, if the model reads them."""
+        """Pooled nodes with their pair features ``[B, 6]``, or 7, if the model reads them."""
         if not self.settings.pair_features:
             return pooled
-        shape = (len(pooled.graph), len(PAIR_FEATURES))
+        shape = (len(pooled.graph), self.settings.num_pair_features)
         if pair_features is None or pair_features.shape != shape:
             got = None if pair_features is None else tuple(pair_features.shape)
             raise GraphError(f"Expected pair_features as {shape} (got {got}); see vreloc_pyg.graphs.Pairing")
@@ -81,13 +90,16 @@ class Trunk(nn.Module):
         states: Tensor = self.proposal_encoder(self._normalized(clips))
         return states
 
-    def pool_clips(self, query: Tensor, proposal: Tensor, mask: Tensor | None = None) -> Pooled:
+    def pool_clips(
+        self, query: Tensor, proposal: Tensor, mask: Tensor | None = None, logits: Tensor | None = None
+    ) -> Pooled:
         """:meth:`pool` of the standard graphs of clips ``[B, Tq, F]`` and ``[B, Tp, F]``.
 
-        The mask, ``[B, Tq + Tp]``, says which nodes take part; ``None`` for all.
+        The mask, ``[B, Tq + Tp]``, says which nodes take part; ``None`` for all. Logits are those of the
+        edges between both clips, ``[B, H, Tq, Tp]``, with ``conv="match"`` only.
         """
         nodes = torch.cat([self.encode_query(query), self.encode_proposal(proposal)], dim=1)
-        return self._pool_closed_form(nodes, query.size(1), proposal.size(1), mask)
+        return self._pool_closed_form(nodes, query.size(1), proposal.size(1), mask, logits)
 
     def _normalized(self, clips: Tensor) -> Tensor:
         if self.input_norm is None:
@@ -96,10 +108,11 @@ class Trunk(nn.Module):
         return normal.clamp(-4, 4).view_as(clips)
 
     def _pass_messages(self, x: Tensor, data: Data, layout: DenseLayout, mask: Tensor | None) -> Pooled:
-        kind = EDGE_WEIGHTS[self.settings.weight]
+        kind = EDGE_WEIGHTS["binary" if self.matches else self.settings.weight]
         edge_indices, weights = [], []
         for k in self.settings.scales:
-            edge_index, weight = data[f"edge_index_k{k}"], data.get(f"edge_weight_k{k}")
+            name = f"edge_attr_k{k}" if self.matches else f"edge_weight_k{k}"
+            edge_index, weight = data[f"edge_index_k{k}"], data.get(name)
             if mask is not None:
                 kept = mask[edge_index].all(0)
                 edge_index, weight = edge_index[:, kept], None if weight is None else weight[kept]
@@ -116,9 +129,20 @@ class Trunk(nn.Module):
         x = layout.to_dense(x)
         return self.pool_nodes(x, layout.num_query, layout.valid(mask))
 
-    def _pool_closed_form(self, x: Tensor, num_query: int, num_proposal: int, mask: Tensor | None) -> Pooled:
+    def _pool_closed_form(
+        self, x: Tensor, num_query: int, num_proposal: int, mask: Tensor | None, logits: Tensor | None
+    ) -> Pooled:
+        weights = None
+        if self.matches:
+            shape = len(x), len(self.settings.heads), num_query, num_proposal
+            if not self.settings.heads:
+                logits = x.new_zeros(shape)
+            if logits is None or logits.shape != shape:
+                got = None if logits is None else tuple(logits.shape)
+                raise GraphError(f"Expected match_logits of edges as {shape} (got {got})")
+            weights = match_weights(logits, self.settings.scales, mask)
         for layer in self.layers:
-            x = layer.closed_form(x, num_query, num_proposal, mask)
+            x = layer.closed_form(x, num_query, num_proposal, mask, weights)
         return self.pool_nodes(x, num_query, mask)
 
     def pool_nodes(self, x: Tensor, num_query: int, mask: Tensor | None) -> Pooled:

@@ -22,13 +22,15 @@ class DensePairs(NamedTuple):
     Args:
         queries, proposals: ``[N, Tq, F]`` and ``[N, Tp, F]``.
         mask: steps that are no padding, ``[N, Tq + Tp]`` bool; ``None`` if all are.
-        pair_features: ``[N, 6]``; ``None`` if there are none.
+        pair_features: ``[N, 6]``, or 7; ``None`` if there are none.
+        logits: of the edges between both clips, ``[N, H, Tq, Tp]``; ``None`` if they have none.
     """
 
     queries: Tensor
     proposals: Tensor
     mask: Tensor | None
     pair_features: Tensor | None
+    logits: Tensor | None
 
 
 class Episode(NamedTuple):
@@ -103,9 +105,11 @@ def dense_pairs(every: Sequence[Pairs]) -> DensePairs | Data:
         if pairs.proposal_mask is not None
     ]
     numbers = [pairs.pair_features for pairs in every if pairs.pair_features is not None]
+    logits = [pairs.logits for pairs in every if pairs.logits is not None]
     return DensePairs(
         torch.cat([pairs.queries[pairs.version] for pairs in every]),
         torch.cat([pairs.proposals for pairs in every if isinstance(pairs.proposals, Tensor)]),
         torch.cat(masks) if masks else None,
         torch.cat(numbers) if numbers else None,
+        torch.cat(logits) if logits else None,
     )

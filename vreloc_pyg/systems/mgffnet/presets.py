@@ -128,6 +128,37 @@ BINARY = ablation("mgffnet-binary", "MGFFNet (binary)", weight="binary")
 EXPONENTIAL = ablation("mgffnet-exponential", "MGFFNet (exponential)", weight="exponential")
 LAPLACIAN = ablation("mgffnet-laplacian", "MGFFNet (laplacian)", weight="laplacian")
 
+#: Its edges carry the comparison of both clips, and its score starts from that of an alignment.
+MATCHING = replace(
+    ablation(
+        "mgffnet-match",
+        "MGFFNet (matching)",
+        nodes="match",
+        conv="match",
+        heads=("rigid", "uniform", "path"),
+        hidden_channels=24,
+    ),
+    kin="own",
+)
+
+
+def matching_control(name: str, row: str, **settings: Any) -> MGFFSystem:
+    """The matching system with something of its edges taken away."""
+    return replace(
+        MATCHING,
+        name=name,
+        row=f"{MATCHING.row}, {row}",
+        kin="ablation",
+        chosen={**MATCHING.chosen, **settings},
+    )
+
+
+#: The same comparisons in its nodes, but no graph: what the graph itself is worth.
+MATCHING_CNN = matching_control("mgffnet-match-cnn", "no graph", aggregate=False)
+MATCHING_PERMUTED = matching_control("mgffnet-match-permuted", "edges permuted", permuted_edges=True)
+MATCHING_APART = matching_control("mgffnet-match-apart", "no edges between clips", heads=())
+MATCHING_NO_PATH = matching_control("mgffnet-match-no-path", "no path edges", heads=("rigid", "uniform"))
+
 #: The recommended system, trained on the pose data sets that it is not asked about.
 ELSEWHERE = replace(
     ablation("mgffnet-elsewhere", "MGFFNet (trained on other sets)"),

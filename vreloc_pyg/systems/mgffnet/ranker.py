@@ -54,7 +54,7 @@ class MGFFRanker(RankingNetwork):
         if isinstance(pairs, Data):
             return self.model.pool(pairs)
         mask = pairs.mask if self.settings.mask_padding else None
-        pooled = self.model.pool_clips(pairs.queries, pairs.proposals, mask)
+        pooled = self.model.pool_clips(pairs.queries, pairs.proposals, mask, pairs.logits)
         return self.model.append(pooled, pairs.pair_features)
 
     def relevance(self, query: Tensor, reference: Tensor, windows: Tensor) -> Relevance:
@@ -92,13 +92,13 @@ def _rank_some(
     mask = None
     if model.settings.mask_padding and pairs.proposal_mask is not None:
         mask = torch.cat([pairs.query_mask.expand(len(windows), -1), pairs.proposal_mask], dim=1)
-    # With relative nodes every window has a version of the query of its own, and there is nothing to share;
-    # and where weights depend on node numbers, padding cannot be cut off the query.
+    # With nodes that compare, every window has a version of the query of its own, and there is nothing to
+    # share; and where weights depend on node numbers, padding cannot be cut off the query.
     by_position = EDGE_WEIGHTS[model.settings.weight].positions is not None
     if isinstance(pairs.proposals, Tensor) and (
-        pairing.nodes == "relative" or (mask is not None and by_position)
+        pairing.nodes != "features" or (mask is not None and by_position)
     ):
-        pooled = model.pool_clips(pairs.queries[pairs.version], pairs.proposals, mask)
+        pooled = model.pool_clips(pairs.queries[pairs.version], pairs.proposals, mask, pairs.logits)
         return model.judge(model.append(pooled, pairs.pair_features))
     score, offsets = query.new_empty(len(windows)), query.new_empty(len(windows), 2)
     for version, clip in enumerate(pairs.queries):

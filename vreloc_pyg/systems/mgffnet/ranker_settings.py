@@ -24,6 +24,13 @@ class RankerSettings(Pairing, MGFFSettings):
 
     refine: bool = True
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.conv == "match") != (self.nodes == "match"):
+            raise SettingsError(
+                f"conv='match' and nodes='match' need each other (got {self.conv!r} and {self.nodes!r})"
+            )
+
     def network(self, num_features: int) -> MGFFSettings:
         """The network's own, for features of a width; ``in_channels`` of another is refused."""
         width = self.node_channels(num_features)
