@@ -168,21 +168,25 @@ def multi_scale_product(
     """
     entry = check_weight(weight, bandwidth)
     check_nodes(x, num_query, num_proposal, mask)
+    degree = None
     if entry.rows is not None or entry.columns is not None:
         degree = multi_scale_degree(num_query, num_proposal, k, mask).to(x).unsqueeze(-1)
-
-    def scaled(x: Tensor, factor: Callable[[Tensor], Tensor] | None) -> Tensor:
-        if factor is None:
-            return x if mask is None else x * mask.unsqueeze(-1)
-        # Of degree 0 are masked nodes only, and theirs becomes 0: no other mask is needed.
-        return x * torch.where(degree > 0, factor(degree), 0.0)
-
-    x = scaled(x, entry.columns)
+    x = _scaled(x, entry.columns, degree, mask)
     if entry.positions is None:
         x = multi_scale_sum(x, num_query, num_proposal, k)
     else:
         x = _positional(num_query, num_proposal, k, entry.positions, bandwidth or num_query).to(x) @ x
-    return scaled(x, entry.rows)
+    return _scaled(x, entry.rows, degree, mask)
+
+
+def _scaled(
+    x: Tensor, factor: Callable[[Tensor], Tensor] | None, degree: Tensor | None, mask: Tensor | None
+) -> Tensor:
+    """Nodes times a factor of their degree, and without those that do not exist."""
+    if factor is None or degree is None:
+        return x if mask is None else x * mask.unsqueeze(-1)
+    # Of degree 0 are masked nodes only, and theirs becomes 0: no other mask is needed.
+    return x * torch.where(degree > 0, factor(degree), 0.0)
 
 
 @lru_cache(maxsize=32)
@@ -226,8 +230,9 @@ def _window_sums(clip: Tensor, k: int) -> Tensor:
     """Sums of the steps at most k away from every step, ``[..., T, d]``."""
     # One pass instead of the 2k that slices take: a T x 1 image of d channels, stored channels last.
     image = clip.reshape(-1, clip.size(-2), 1, clip.size(-1)).permute(0, 3, 1, 2)  # [M, d, T, 1]
-    sums = avg_pool2d(image, (2 * k + 1, 1), stride=1, padding=(k, 0), divisor_override=1)
-    return sums.permute(0, 2, 3, 1).reshape(clip.shape)
+    means = avg_pool2d(image, (2 * k + 1, 1), stride=1, padding=(k, 0))  # padding counts as zeros
+    # Not by divisor_override=1, which the ONNX exporter drops without a word.
+    return means.permute(0, 2, 3, 1).reshape(clip.shape).mul_(2 * k + 1)
 
 
 def _residue_sums(clip: Tensor, k: int) -> Tensor:

@@ -86,6 +86,26 @@ class MGFFNet(Trunk):
         """
         return self.judge(self.pool(data))
 
+    def score_clips(
+        self,
+        query: Tensor,
+        proposal: Tensor,
+        mask: Tensor | None = None,
+        pair_features: Tensor | None = None,
+        logits: Tensor | None = None,
+    ) -> Relevance:
+        """Score pairs of clips of one length each: :meth:`forward` on their standard graphs, from tensors.
+
+        ``torch.compile``, ``torch.export`` and ``torch.onnx.export`` take this form; values are not checked.
+
+        Args:
+            query, proposal: ``[B, Tq, F]`` and ``[B, Tp, F]``.
+            mask: which steps take part, ``[B, Tq + Tp]`` bool; ``None`` for all.
+            pair_features: where the model reads them, ``[B, 6]`` or ``[B, 7]``.
+            logits: of the edges between both clips, with ``conv="match"``, ``[B, H, Tq, Tp]``.
+        """
+        return self.judge(self.append(self.pool_clips(query, proposal, mask, logits), pair_features))
+
     def judge(self, pooled: Pooled) -> Relevance:
         """Both heads on what :meth:`pool` returns."""
         return Relevance(self.score_head(pooled.graph), self.regress(pooled))

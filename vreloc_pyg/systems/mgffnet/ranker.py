@@ -98,8 +98,8 @@ def _rank_some(
     if isinstance(pairs.proposals, Tensor) and (
         pairing.nodes != "features" or (mask is not None and by_position)
     ):
-        pooled = model.pool_clips(pairs.queries[pairs.version], pairs.proposals, mask, pairs.logits)
-        return model.judge(model.append(pooled, pairs.pair_features))
+        queries = pairs.queries[pairs.version]
+        return model.score_clips(queries, pairs.proposals, mask, pairs.pair_features, pairs.logits)
     score, offsets = query.new_empty(len(windows)), query.new_empty(len(windows), 2)
     for version, clip in enumerate(pairs.queries):
         chosen = (pairs.version == version).nonzero().flatten()
