@@ -1,8 +1,10 @@
+import io
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.videos import counting, grey, write_sound, write_video
 from vreloc_pyg.errors import VideoError
@@ -84,8 +86,7 @@ def test_a_thumbnail_is_a_jpeg_of_that_second(tmp_path):
     path = write_video(tmp_path / "a.mp4", [*[grey(0)] * 20, *[grey(255)] * 20])
     picture = thumbnail(path, 3.0)
     assert picture.startswith(b"\xff\xd8")
-    (tmp_path / "t.jpg").write_bytes(picture)
-    assert levels(tmp_path / "t.jpg", FrameGrid(1, 48, 48))[0] > 245
+    assert np.asarray(Image.open(io.BytesIO(picture))).mean() > 245
     with pytest.raises(VideoError, match="no video file"):
         thumbnail(tmp_path / "none.mp4", 0)
 

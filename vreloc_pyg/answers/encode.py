@@ -8,23 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vreloc_pyg.video.container import InOrder, decode, make_clock, open_at, pixel_ratio
+
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
     from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
 
 #: Shorter gaps between frames of sound are errors of their clock, in seconds.
 GAP_S = 0.1
 
 
-def seek_to(source: InputContainer, start_s: float) -> float:
-    """Move to the last keyframe before a second of the video; returns where the container's clock begins."""
-    origin = (source.start_time or 0) / 1e6
-    source.seek(round((start_s + origin) * 1e6), backward=True)
-    return origin
-
-
 def encode_part(
-    source: InputContainer,
+    path: str | Path,
     start_s: float,
     end_s: float,
     output: Path,
@@ -38,51 +34,70 @@ def encode_part(
     lets a player seek at once. Raises the errors of PyAV, and :class:`ValueError` for what none can encode.
 
     Args:
-        source: an open video; it is moved.
+        path: a video.
         start_s, end_s: in seconds; the end may be infinite.
         output: file to write; its suffix decides the container.
         crf: quality, from 0, the best, to 51.
         max_height: frames that are higher, in pixels, are made smaller.
     """
-    import av
-
-    origin = seek_to(source, start_s)
-    video = source.streams.video[0]
-    audio = next(iter(source.streams.audio), None)
     # Sound may come first, and no stream can be described once the first packet of any is written.
-    first = next((frame for packet in source.demux(video) for frame in _decoded(packet)), None)
+    source, video = open_at(path, start_s)
+    with source:
+        first = next(decode(source, video, path, []), None)
+        ratio = pixel_ratio(video)
     if first is None:
         raise ValueError("no frame of it can be decoded")
-    size = _size(first, max_height)
-    seek_to(source, start_s)
-    rate = video.average_rate or 25
+    size = _size(first, ratio, max_height)
+    source, video = open_at(path, start_s)
+    with source:
+        _encode(source, video, path, start_s, end_s, output, crf, size)
+
+
+def _encode(
+    source: InputContainer,
+    video: VideoStream,
+    path: str | Path,
+    start_s: float,
+    end_s: float,
+    output: Path,
+    crf: int,
+    size: tuple[int, int],
+) -> None:
+    import av
+
+    audio = next(iter(source.streams.audio), None)
+    seen, heard_at = (make_clock(source, video, start_s <= 0, path, []) for _ in range(2))
+    order = InOrder(source)
+    rate, tick_s = video.average_rate or 25, video.time_base or Fraction(1, 1000)
     options = {"crf": str(crf), "preset": "veryfast", "g": str(max(1, round(2 * rate)))}
     open_streams = {stream.index for stream in (video, audio) if stream is not None}
     with av.open(str(output), "w") as sink:
         encoder: Any = sink.add_stream("libx264", rate=rate, options=options)
-        encoder.time_base = encoder.codec_context.time_base = video.time_base
+        encoder.time_base = encoder.codec_context.time_base = tick_s
         encoder.width, encoder.height = size
         encoder.pix_fmt = "yuv420p"
         voice: Any = None if audio is None else _sound(sink, audio)
         last = -1  # the latest tick of the video
         heard: int | None = None  # where the next sample belongs
+
+        def show(at: float, frame: VideoFrame) -> None:
+            nonlocal last
+            tick = round((at - start_s) / tick_s)
+            if start_s - 1e-6 <= at < end_s and tick > last:  # a clock that stands still shows nothing new
+                fresh, last = _upright(frame, *size), tick
+                fresh.pts, fresh.time_base = tick, tick_s
+                sink.mux(encoder.encode(fresh))
+
         for packet in source.demux([stream for stream in (video, audio) if stream is not None]):
             for frame in _decoded(packet):
-                if frame.time is None:
-                    continue
-                at = frame.time - origin
-                if at >= end_s:
+                pictured = isinstance(frame, av.VideoFrame)
+                at = (seen if pictured else heard_at)(frame.time)
+                if at >= end_s + order.depth * seen.gap:
                     open_streams.discard(packet.stream_index)
-                if not start_s - 1e-6 <= at < end_s:
-                    continue
-                if isinstance(frame, av.VideoFrame):
-                    tick = round((at - start_s) / video.time_base)
-                    if tick <= last:
-                        continue  # a clock that stands still or runs backwards shows nothing new
-                    fresh, last = _upright(frame, *size), tick
-                    fresh.pts, fresh.time_base = tick, video.time_base
-                    sink.mux(encoder.encode(fresh))
-                else:
+                if pictured:
+                    for time, picture in order.push(at, frame):
+                        show(time, picture)
+                elif start_s - 1e-6 <= at < end_s:
                     # Clocks of sound may be coarse, as those of MP3 in AVI: samples follow each other, but
                     # for gaps that one hears.
                     wanted = round((at - start_s) * frame.sample_rate)
@@ -93,6 +108,8 @@ def encode_part(
                     sink.mux(voice.encode(frame))
             if not open_streams:
                 break
+        for time, picture in order.rest():
+            show(time, picture)
         sink.mux(encoder.encode(None))
         if voice is not None:
             sink.mux(voice.encode(None))
@@ -114,9 +131,10 @@ def _sound(sink: OutputContainer, audio: Any) -> Any:
     return voice
 
 
-def _size(frame: VideoFrame, max_height: int | None) -> tuple[int, int]:
-    """Even width and height in pixels, as H.264 needs them, of a frame turned upright."""
-    width, height = (frame.width, frame.height) if frame.rotation % 180 == 0 else (frame.height, frame.width)
+def _size(frame: VideoFrame, ratio: float, max_height: int | None) -> tuple[int, int]:
+    """Even width and height in square pixels, as H.264 needs them, of a frame turned upright."""
+    wide = frame.width * ratio
+    width, height = (wide, frame.height) if frame.rotation % 180 == 0 else (frame.height, wide)
     scale = 1.0 if max_height is None else min(1.0, max_height / height)
     return max(2, round(width * scale) // 2 * 2), max(2, round(height * scale) // 2 * 2)
 

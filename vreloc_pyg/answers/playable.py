@@ -8,6 +8,7 @@ from pathlib import Path
 from vreloc_pyg.answers.encode import encode_part
 from vreloc_pyg.errors import VideoError
 from vreloc_pyg.files import replacing
+from vreloc_pyg.video.container import open_video
 
 #: What browsers without licensed codecs, such as Debian's Chromium, play: by suffix, the codecs and the type.
 PLAYED = {
@@ -26,12 +27,12 @@ def is_playable(video: str | Path) -> bool:
 
     codecs, _ = PLAYED.get(Path(video).suffix.lower(), ((), ""))
     try:
-        with av.open(str(video)) as source:
-            stream = source.streams.video[0]
+        source, stream = open_video(video)
+        with source:
             return stream.codec_context.name.removeprefix("lib").split("-")[0] in codecs and (
                 stream.pix_fmt in ("yuv420p", "yuvj420p")
             )
-    except (av.error.FFmpegError, IndexError, ValueError) as error:
+    except (av.error.FFmpegError, ValueError) as error:
         raise VideoError(f"Cannot read {video} as a video: {error}") from None
 
 
@@ -45,8 +46,8 @@ def playable_copy(video: str | Path, output: str | Path) -> Path:
     import av
 
     try:
-        with replacing(output) as unfinished, av.open(str(video)) as source:
-            encode_part(source, 0.0, math.inf, unfinished, crf=CRF, max_height=MAX_HEIGHT)
+        with replacing(output) as unfinished:
+            encode_part(video, 0.0, math.inf, unfinished, crf=CRF, max_height=MAX_HEIGHT)
     except (av.error.FFmpegError, ValueError) as error:
         raise VideoError(f"Cannot make a copy of {video} that browsers play: {error}") from None
     return Path(output)

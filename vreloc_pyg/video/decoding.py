@@ -20,6 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vreloc_pyg.errors import VideoError
+from vreloc_pyg.video.container import (
+    decode,
+    duration_of,
+    open_at,
+    open_video,
+    pixel_ratio,
+    timed_frames,
+)
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -29,6 +37,9 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Frame = NDArray[np.uint8]
+
+#: A file that ends so much earlier than it tells, in seconds, is cut off.
+CUT_SHORT_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -48,11 +59,11 @@ class FrameGrid:
 
 def video_duration(path: str | Path) -> float | None:
     """Seconds of a video, ``None`` where it does not say; :class:`VideoError` if it cannot be decoded."""
-    container, stream = _open(path)
+    container, stream = open_video(path)
     with container:
-        if next(_decode(container, stream, path, []), None) is None:
+        if next(decode(container, stream, path, []), None) is None:
             raise VideoError(f"Cannot decode a frame of {path}: it is damaged, or ends before its first one")
-        return _duration(container, stream)
+        return duration_of(container, stream, path)
 
 
 def read_frames(
@@ -77,17 +88,15 @@ def read_frames(
     """
     if not (math.isfinite(start_s) and start_s >= 0 and (end_s is None or start_s < end_s)):
         raise VideoError(f"Expected 0 <= start < end of a range in {path} (got {start_s} to {end_s})")
-    container, stream = _open(path)
+    container, stream = open_at(path, start_s)
     found = [] if problems is None else problems
     with container:
-        duration = _duration(container, stream)
+        duration = duration_of(container, stream, path)
         slack = 1.0 / grid.rate
         for bound in (start_s, end_s):
             if bound is not None and duration is not None and bound > duration + slack:
                 raise VideoError(f"{path} lasts {duration:.3f} s: there is no second {bound:g} in it")
-        if start_s > 0:
-            container.seek(round((start_s + _origin(container, stream)) * 1e6), backward=True)
-        yield from _on_grid(container, stream, path, grid, start_s, end_s, found)
+        yield from _on_grid(container, stream, path, grid, start_s, end_s, duration, found)
 
 
 def _on_grid(
@@ -97,12 +106,13 @@ def _on_grid(
     grid: FrameGrid,
     start_s: float,
     end_s: float | None,
+    duration: float | None,
     problems: list[str],
 ) -> Iterator[Frame]:
     from av.video.reformatter import VideoReformatter
 
     scaler = VideoReformatter()  # one for all frames: each would keep its own tables otherwise
-    origin = _origin(container, stream)
+    ratio = pixel_ratio(stream)
     shown: VideoFrame | None = None  # the frame on the screen, since ...
     since = -math.inf
     image: Frame | None = None  # of the frame on the screen, once it was asked for
@@ -115,15 +125,14 @@ def _on_grid(
         nonlocal image, taken
         while start_s + (taken + 0.5) / grid.rate < min(time, last) or taken < least:
             assert shown is not None
-            image = _prepare(shown, grid, scaler) if image is None else image
+            image = _prepare(shown, ratio, grid, scaler) if image is None else image
             yield image
             taken += 1
 
-    for frame in _decode(container, stream, path, problems):
-        time = since + gap if frame.time is None else frame.time - origin
+    for time, frame in timed_frames(container, stream, start_s <= 0, path, problems):
         if shown is not None:
             if time <= since:
-                continue  # a clock that runs backwards shows nothing new
+                continue  # a clock that stands still shows nothing new
             yield from until(time)
             gap = time - since if math.isfinite(since) else gap
         shown, since, image = frame, time, None
@@ -136,6 +145,8 @@ def _on_grid(
     end = since + lasting
     if end_s is not None and end_s > end + max(lasting, 1.0 / grid.rate):
         raise VideoError(f"{path} lasts {end:.3f} s: there is no second {end_s:g} in it")
+    if duration is not None and end < duration - CUT_SHORT_S and (end_s is None or end < end_s - CUT_SHORT_S):
+        problems.append(f"{path} is cut off: of the {duration:.1f} s that it tells, {end:.1f} can be read")
     yield from until(end, least=int(start_s < end))
     if taken == 0:
         raise VideoError(f"{path} lasts {end:.3f} s: there is nothing from second {start_s:g} on")
@@ -145,18 +156,16 @@ def thumbnail(path: str | Path, at_s: float, height: int = 120) -> bytes:
     """The frame seen at a second of a video, upright, as JPEG; :class:`VideoError` if there is none."""
     import av
 
-    container, stream = _open(path)
+    container, stream = open_at(path, at_s)
     with container:
-        origin = _origin(container, stream)
-        container.seek(round((at_s + origin) * 1e6), backward=True)
         shown = None
-        for frame in _decode(container, stream, path, []):
-            if shown is not None and frame.time is not None and frame.time - origin > at_s:
+        for time, frame in timed_frames(container, stream, at_s <= 0, path, []):
+            if shown is not None and time > at_s:
                 break
             shown = frame
         if shown is None:
             raise VideoError(f"There is no frame at second {at_s:g} of {path}")
-        size = (2 * round(height * shown.width / shown.height / 2), height)
+        size = (2 * round(height * shown.width * pixel_ratio(stream) / shown.height / 2), height)
         pixels: Frame = shown.reformat(*size, format="rgb24").to_ndarray().astype(np.uint8, copy=False)
         image = np.rot90(pixels, round(shown.rotation / 90))
         encoder = av.CodecContext.create("mjpeg", "w")
@@ -204,83 +213,11 @@ def prefetch(items: Iterator[Item], size: int) -> Iterator[Item]:
         worker.join()
 
 
-def _open(path: str | Path) -> tuple[InputContainer, VideoStream]:
-    import av
-    from av.stream import Disposition
-
-    if not Path(path).is_file():
-        raise VideoError(f"There is no video file {path}")
-    try:
-        container = av.open(str(path), metadata_errors="replace")
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        size = Path(path).stat().st_size
-        why = "it is empty" if size == 0 else f"FFmpeg says: {_words(error)}"
-        raise VideoError(f"Cannot read {path} as a video: {why}") from None
-    # The picture of an audio file is a stream of video too.
-    streams = [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
-    if not streams:
-        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-        container.close()
-        raise VideoError(f"{path} has no video stream (it holds {kinds})")
-    stream = streams[0]
-    stream.thread_type = "AUTO"
-    return container, stream
-
-
-def _decode(
-    container: InputContainer, stream: VideoStream, path: str | Path, problems: list[str]
-) -> Iterator[VideoFrame]:
-    """Every frame that can be decoded; damage is counted, not raised."""
-    import av
-
-    damaged = 0
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-        except StopIteration:
-            break
-        except av.error.FFmpegError as error:
-            problems.append(f"{path} is cut off: {_words(error)}")
-            break
-        try:
-            frames = packet.decode()
-        except av.error.FFmpegError:
-            damaged += 1
-            continue
-        for frame in frames:
-            if isinstance(frame, av.VideoFrame):
-                yield frame
-    if damaged:
-        problems.append(f"{path} is damaged: {damaged} packets could not be decoded")
-
-
-def _words(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
-
-
-def _origin(container: InputContainer, stream: VideoStream) -> float:
-    """The second at which a player's clock begins."""
-    microseconds = getattr(container, "start_time", None)
-    if microseconds is not None:
-        return float(microseconds / 1e6)
-    if stream.start_time is not None and stream.time_base is not None:
-        return float(stream.start_time * stream.time_base)
-    return 0.0
-
-
-def _duration(container: InputContainer, stream: VideoStream) -> float | None:
-    """Seconds from the clock's beginning to the end of the video stream, as the container says."""
-    if stream.duration is not None and stream.time_base is not None:
-        begin = 0.0 if stream.start_time is None else float(stream.start_time * stream.time_base)
-        return begin + float(stream.duration * stream.time_base) - _origin(container, stream)
-    return None if container.duration is None else container.duration / 1e6
-
-
-def _prepare(frame: VideoFrame, grid: FrameGrid, scaler: VideoReformatter) -> Frame:
-    """A frame as an upright square."""
-    scale = grid.shorter_side / min(frame.width, frame.height)
-    size = (max(grid.crop, round(frame.width * scale)), max(grid.crop, round(frame.height * scale)))
+def _prepare(frame: VideoFrame, ratio: float, grid: FrameGrid, scaler: VideoReformatter) -> Frame:
+    """A frame, whose pixels have a ratio of width and height, as an upright square."""
+    width, height = frame.width * ratio, frame.height
+    scale = grid.shorter_side / min(width, height)
+    size = (max(grid.crop, round(width * scale)), max(grid.crop, round(height * scale)))
     image = scaler.reformat(frame, *size, format="rgb24", interpolation="BILINEAR").to_ndarray()
     top, left = (image.shape[0] - grid.crop) // 2, (image.shape[1] - grid.crop) // 2
     image = image[top : top + grid.crop, left : left + grid.crop]
