@@ -19,7 +19,8 @@ def cut_clip(video: str | Path, start_s: float, end_s: float, output: str | Path
     """Write ``[start_s, end_s)`` of a video with its sound as a file of its own, whole or not at all.
 
     Packets are copied where a keyframe lies within half a frame of the start and all are shown in the order
-    in which they are decoded; else frames are encoded again as H.264, and sound as AAC. Returns whether packets were copied.
+    in which they are decoded; else frames are encoded again as H.264, and sound as AAC. Returns whether
+    packets were copied.
 
     Raises:
         VideoError: if the video cannot be read, or the output cannot be written in its format.
