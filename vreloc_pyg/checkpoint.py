@@ -12,8 +12,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from vreloc_pyg.errors import CheckpointError
-from vreloc_pyg.files import replacing
+from vreloc_pyg.errors import CheckpointError, DataError
+from vreloc_pyg.files import read_json, replacing
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
@@ -33,8 +33,8 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     """The settings of a model folder; :class:`CheckpointError` if ``config.json`` holds none."""
     path = Path(folder) / CONFIG_NAME
     try:
-        config = json.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        config = read_json(path)
+    except DataError as error:
         raise CheckpointError(f"Cannot read the model settings {path}: {error}") from None
     if not isinstance(config, dict):
         raise CheckpointError(f"Expected a JSON object in {path} (got {type(config).__name__})")

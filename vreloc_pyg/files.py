@@ -6,11 +6,12 @@ import contextlib
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from vreloc_pyg.errors import DataError
+from vreloc_pyg.errors import DataError, SettingsError
 
 
 @contextlib.contextmanager
@@ -36,13 +37,47 @@ def write_text(path: str | Path, text: str) -> Path:
     return Path(path)
 
 
+def read_text(path: str | Path) -> str:
+    """The text of a file in UTF-8, without a byte order mark; :class:`DataError` if it is none."""
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"Cannot read {path}: it is not in UTF-8, at byte {error.start}") from None
+    except OSError as error:
+        raise DataError(f"Cannot read {path}: {error}") from None
+
+
+def parse_json(text: str, path: str | Path) -> Any:
+    """Values of JSON; :class:`DataError` with the line of a mistake, or if an object holds a key twice.
+
+    JSON that is nested so deep, or holds numbers of so many digits, that Python refuses it is one too.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+        if twice:
+            raise DataError(f"{path} holds the key {twice[0]!r} twice")
+        return dict(pairs)
+
+    try:
+        return json.loads(text, object_pairs_hook=unique)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}, line {error.lineno}: {error.msg}; the file is cut off or no JSON") from None
+    except DataError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"Cannot read {path}: {error}") from None
+
+
+def read_json(path: str | Path) -> Any:
+    """Values of a JSON file (:func:`parse_json`)."""
+    return parse_json(read_text(path), path)
+
+
 def read_lines(path: str | Path) -> list[tuple[int, str]]:
     """Numbers and text of the lines that are not blank; :class:`DataError` if there is no such text."""
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"Cannot read {path}: {error}") from None
-    return [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    lines = enumerate(read_text(path).splitlines(), start=1)
+    return [(number, line) for number, line in lines if line.strip()]
 
 
 def file_digest(path: str | Path) -> str:
@@ -56,10 +91,13 @@ def file_digest(path: str | Path) -> str:
 
 def user_cache() -> Path:
     """The folder for what can be made again: ``$VRELOC_CACHE``, or ``vreloc_pyg`` in the user's cache."""
-    given = os.environ.get("VRELOC_CACHE")
+    given, caches = os.environ.get("VRELOC_CACHE"), os.environ.get("XDG_CACHE_HOME")
     if given:
         return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vreloc_pyg"
+    try:
+        return Path(caches or Path.home() / ".cache") / "vreloc_pyg"
+    except RuntimeError:
+        raise SettingsError("This user has no home folder: set VRELOC_CACHE to a folder for caches") from None
 
 
 def write_json(path: str | Path, values: dict[str, Any]) -> Path:

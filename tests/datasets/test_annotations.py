@@ -92,6 +92,15 @@ def test_seconds_per_step_from_the_best_known_rate(tmp_path):
     assert "neither features nor a duration" in step_timing(unknown, None)[2]
 
 
+def test_features_of_a_part_only_are_not_spread_over_the_whole(tmp_path):
+    """16 frames to a step of an unknown rate: a single one of them is not a video of 20 s."""
+    about = FeatureMetadata("c3d", 3, 16.0)
+    for num_steps, fits in ((1, False), (2, False), (30, True), (9999, False)):
+        store = write_store(tmp_path / f"{num_steps}.h5", [("v1", torch.zeros(num_steps, 3))], about)
+        steps, _, problem = step_timing(VIDEOS[0], store)
+        assert (steps, problem == "") == ((num_steps, True) if fits else (0, False))
+
+
 @pytest.mark.parametrize(("num_steps", "fits"), [(40, 1), (42, 1), (38, 1), (43, 0), (37, 0)])
 def test_durations_may_differ_by_five_percent(tmp_path, num_steps, fits):
     store = store_for(tmp_path, num_steps=num_steps)

@@ -102,6 +102,21 @@ def test_every_problem_is_found_in_one_pass(tmp_path):
         Folder(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("lines", "line", "problem"),
+    [
+        (['a,20,24,"run', "b,20,24,run", "c,20,24,run"], 10, "is a quotation mark not closed"),
+        (['a,20,24,"run', 'b,20,24,run"', "c,20,24,run"], 9, "a quotation mark is not closed there"),
+        (["a,20,24,run,fast"], 8, "has 5 cells, expected 4: is there a comma in one of them?"),
+        (['a,20,24,"run"fast'], 8, "is no CSV"),
+    ],
+)
+def test_a_line_that_does_not_fit_its_header_swallows_no_others(tmp_path, lines, line, problem):
+    found = problems(write(tmp_path, *GOOD, *lines))
+    assert [(number, severity) for number, _, severity in found] == [(line, "error")]
+    assert problem in found[0][1]
+
+
 def test_segments_within_others_overlap_them(tmp_path):
     found = problems(write(tmp_path, *GOOD, "d,1,9,run", "d,2,3,run", "d,8,12,run", "d,12,13,run"))
     assert [one[:2] for one in found] == [(i, "overlaps line 8: both are 'run' in 'd'") for i in (9, 10)]

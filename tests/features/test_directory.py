@@ -42,7 +42,7 @@ class Bomb:
 def test_pickles_are_never_loaded(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.save(tmp_path / "a.npy", np.array([Bomb(), 1], dtype=object), allow_pickle=True)
-    with pytest.raises(DataError, match=r"^Cannot read the features .*a\.npy: .*pickle"):
+    with pytest.raises(DataError, match=r"^Cannot read .*a\.npy: .*Python objects"):
         read_features(tmp_path / "a.npy")
     assert not (tmp_path / "exploded").exists()
 
@@ -52,11 +52,11 @@ def test_files_that_are_no_arrays_are_refused(tmp_path):
     truncated = (tmp_path / "a.npy").read_bytes()[:-8]
     for content in (b"", b"\x93NUMPY", b"text\n", b"PK\x03\x04", truncated):
         (tmp_path / "a.npy").write_bytes(content)
-        with pytest.raises(DataError, match=r"^Cannot read the features .*a\.npy: "):
+        with pytest.raises(DataError, match=r"^Cannot read .*a\.npy: "):
             read_features(tmp_path / "a.npy")
     for name in ("missing.npy", "."):
-        with pytest.raises(DataError, match=r"^Cannot read the features "):
+        with pytest.raises(DataError, match=r"^Cannot read "):
             read_features(tmp_path / name)
     np.savez(tmp_path / "a.npz", x=np.ones((2, 2)))
-    with pytest.raises(DataError, match=r"^Expected a matrix .*a\.npz$"):
+    with pytest.raises(DataError, match=r"a\.npz: it is no \.npy file"):
         read_features(tmp_path / "a.npz")

@@ -1,13 +1,16 @@
+import io
 import json
 import os
 import pickle
 import threading
+import zipfile
 
 import h5py
 import numpy as np
 import pytest
 import torch
 from safetensors.numpy import save_file
+from safetensors.torch import save_file as save_torch
 from torch.utils.data import DataLoader, Dataset
 
 from vreloc_pyg.errors import DataError, FeatureError
@@ -140,17 +143,120 @@ def test_activitynet_ids_with_and_without_prefix(tmp_path):
 
 
 def test_only_the_rows_asked_for_are_read(tmp_path):
-    """A data set of 40 GB that was never written to reads its rows at once."""
-    with h5py.File(tmp_path / "huge.hdf5", "w") as file:
-        file.create_dataset("v_a/c3d_features", shape=(2_500_000, 4096), dtype="f4", fillvalue=2.0)
-    store = open_store(tmp_path / "huge.hdf5")
-    assert store.num_steps("a") == 1_250_000
-    assert torch.equal(store.read("a", 1_000_000, 1_000_002), torch.full((2, 4096), 2.0))
+    """Of a data set whose other rows are damaged."""
+    with h5py.File(tmp_path / "large.hdf5", "w") as file:
+        rows = file.create_dataset("v_a/c3d_features", (4000, 64), "f4", chunks=(100, 64), fletcher32=True)
+        rows[...] = np.arange(4000)[:, None]
+        offsets = [rows.id.get_chunk_info(index).byte_offset for index in range(40)]
+    with (tmp_path / "large.hdf5").open("r+b") as file:
+        for offset in (*offsets[:20], *offsets[21:]):
+            file.seek(offset)
+            file.write(b"damage")
+    store = open_store(tmp_path / "large.hdf5")
+    assert store.num_steps("a") == 2000
+    assert store.read("a", 1000, 1050)[:, 0].tolist() == list(range(2000, 2100, 2))
+    with pytest.raises(DataError, match="truncated or damaged"):
+        store.read("a", 900, 901)
+
+
+def external_link(file, other):
+    file["v_a/c3d_features"] = h5py.ExternalLink(other, "v_a/c3d_features")
+
+
+def soft_link(file, other):
+    file["v_b/c3d_features"] = np.ones((4, 3), np.float32)
+    file["v_a"] = h5py.SoftLink("/v_b")
+
+
+def external_storage(file, other):
+    file.create_dataset("v_a/c3d_features", (4, 3), "f4", external=[(other, 0, 48)])
+
+
+def virtual(file, other):
+    layout = h5py.VirtualLayout((4, 3), "f4")
+    layout[...] = h5py.VirtualSource(other, "v_a/c3d_features", (4, 3))
+    file.create_virtual_dataset("v_a/c3d_features", layout)
+
+
+def unwritten(file, other):
+    file.create_dataset("v_a/c3d_features", shape=(2_500_000, 4096), dtype="f4")
+
+
+def bomb(file, other):
+    zeros = file.create_dataset("v_a/c3d_features", (400_000, 64), "f4", chunks=(4000, 64), compression=9)
+    zeros[...] = 0
+
+
+def large_chunk(file, other):
+    file.create_dataset(
+        "v_a/c3d_features", (4, 3), "f4", maxshape=(None, 3), chunks=(2**25, 3), compression=1
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (external_link, "is a link"),
+        (soft_link, "is a link"),
+        (external_storage, "consists of other files"),
+        (virtual, "consists of other files"),
+        (unwritten, "claims 40,960,000,000 bytes and holds 0"),
+        (bomb, "claims 102,400,000 bytes and holds"),
+        (large_chunk, "its chunks have"),
+        (lambda file, other: file.create_group("v_a/c3d_features"), "is no data set"),
+    ],
+)
+def test_a_file_that_is_made_of_others_or_claims_too_much_is_refused(tmp_path, make, problem):
+    """Whoever may write a feature file could else have other files read, or the memory filled."""
+    other = str(c3d_file(tmp_path / "secret.hdf5", rows=4, videos=("a",)))
+    with h5py.File(tmp_path / "crafted.hdf5", "w") as file:
+        make(file, other)
+    with pytest.raises(DataError, match=problem):
+        open_store(tmp_path / "crafted.hdf5").read("a")
+
+
+def test_an_archive_that_claims_too_much_is_refused(tmp_path):
+    (tmp_path / "a").mkdir()
+    np.savez_compressed(tmp_path / "a" / "a.npz", features=np.zeros((400_000, 64), np.float32))
+    with pytest.raises(DataError, match="claims 102,400,000 bytes and holds"):
+        DirectoryStore(tmp_path / "a").read("a")
+    header = np.lib.format.header_data_from_array_1_0(np.zeros((1, 3)))
+    content = io.BytesIO()
+    np.lib.format.write_array_header_1_0(content, {**header, "shape": (10**11, 3)})
+    for name, problem in (("b.npy", "Cannot read"), ("c.npz", "claims 2,400,000,000,000 bytes and has")):
+        path = tmp_path / "a" / name
+        if name.endswith("npy"):
+            path.write_bytes(content.getvalue())
+        else:
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr("features.npy", content.getvalue())
+        with pytest.raises(DataError, match=problem):
+            DirectoryStore(tmp_path / "a").read(path.stem)
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float64, torch.float32])
+def test_features_of_any_precision_are_read(tmp_path, kind):
+    values = features(5).to(kind)
+    save_torch({"features": values}, tmp_path / "a.safetensors")
+    assert torch.equal(DirectoryStore(tmp_path).read("a"), values.float())
+
+
+def test_names_with_the_prefix_of_activitynet_are_found(tmp_path):
+    np.save(tmp_path / "v_a.npy", features(5).numpy())
+    assert torch.equal(DirectoryStore(tmp_path).read("a"), features(5))
+
+
+def test_metadata_in_another_encoding_or_nested_too_deep_is_refused(tmp_path):
+    np.save(tmp_path / "a.npy", features(5).numpy())
+    for content in (b'{"extractor": "\xe9"}', b"[" * 100_000, b'{"dim": ' + b"9" * 5000 + b"}", b"{", b"[]"):
+        (tmp_path / "metadata.json").write_bytes(content)
+        with pytest.raises(DataError, match=r"metadata\.json"):
+            DirectoryStore(tmp_path)
 
 
 def test_other_hdf5_files_and_videos_without_features_are_refused(tmp_path):
     for fill, problem in (
-        (lambda file: file.create_group("v_a"), "v_a in .* has no matrix c3d_features"),
+        (lambda file: file.create_group("v_a"), "Cannot read c3d_features of v_a in .* there is no"),
         (lambda file: file.create_dataset("v_a/c3d_features", data=np.zeros(3)), "no matrix c3d_features"),
         (lambda file: file.create_dataset("b/c3d_features", data=np.zeros((3, 2))), "groups v_<id>"),
     ):

@@ -239,7 +239,9 @@ def test_weights_that_are_none_are_refused_in_words(own_cache, tmp_path, capsys)
 
 @pytest.mark.skipif(not I3D_NETWORK.weights_path().is_file(), reason="no weights of I3D: `make weights`")
 @pytest.mark.parametrize(
-    ("clip", "label", "least"), [("arm_wrestling.mp4", 6, 0.99), ("cleaning_pool.mp4", 62, 0.98)]
+    # The second is stored narrow and shown wide, as the network's training clips were not.
+    ("clip", "label", "least"),
+    [("arm_wrestling.mp4", 6, 0.99), ("cleaning_pool.mp4", 62, 0.9)],
 )
 def test_real_clips_are_what_they_show(data_root, clip, label, least):
     frames = np.stack(list(read_frames(data_root / "videos" / clip, FrameGrid(25, 256, 224), end_s=64 / 25)))

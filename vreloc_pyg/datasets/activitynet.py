@@ -13,11 +13,11 @@ from vreloc_pyg.datasets.reading import (
     check_instance,
     merge_overlaps,
     only_file,
-    read_json,
     refuse,
 )
 from vreloc_pyg.datasets.task import annotated_task
 from vreloc_pyg.errors import DataError
+from vreloc_pyg.files import read_json
 
 #: Numbers of training, validation and test classes of the two releases, by their number of classes.
 SIZES = {100: (80, 10, 10), 200: (160, 20, 20)}

@@ -18,6 +18,8 @@ from vreloc_pyg.features.store import FeatureSlice, FeatureStore
 
 #: Duration of a step where there are no features to say, in seconds: 16 frames at 32 frames per second.
 NOMINAL_STEP_S = 0.5
+#: Frames per second that a video may have, where nobody says how many it has.
+SLOWEST_RATE, FASTEST_RATE = 2.0, 300.0
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,11 @@ def step_timing(video: AnnotatedVideo, store: FeatureStore | None) -> tuple[int,
     if frames is None or rate is None:
         if video.duration_s is None:
             return 0, 0.0, "has no known duration: give the frame rate and frames per step of its features"
+        implied = None if frames is None else frames * steps / video.duration_s
+        if implied is not None and not SLOWEST_RATE <= implied <= FASTEST_RATE:
+            wrong = f"has {steps} steps of {frames:g} frames for {video.duration_s:.1f} s"
+            rate_of = f"{implied:.2g} frames a second"
+            return 0, 0.0, f"{wrong}, {rate_of}: features of a part of it? Else give their frame rate"
         return steps, video.duration_s / steps, ""
     step_s = frames / rate
     lasting, duration_s = steps * step_s, video.duration_s

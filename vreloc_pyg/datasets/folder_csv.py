@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from vreloc_pyg.errors import DataError
+from vreloc_pyg.files import read_text
 
 Row = TypeVar("Row")
 #: Separates several values in one cell.
@@ -71,11 +72,7 @@ def read_rows(
         columns, optional: names that the header must and may have, in any order and case.
         parse: makes a row of a line, or raises :class:`DataError` that says what is wrong with it.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"Cannot read {path}: {error}") from None
-    reader = csv.reader(io.StringIO(text, newline=""))
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     rows: list[Row] = []
     problems: list[Problem] = []
     header: list[str] | None = None
@@ -99,12 +96,18 @@ def read_rows(
             if len(cells) < len(header):
                 add(line, f"has {len(cells)} cells, expected {len(header)}: it may be cut off")
                 continue
+            if any("\n" in cell for cell in cells):
+                add(line, "ends a cell that begins on an earlier line: a quotation mark is not closed there")
+                continue
+            if any(cells[len(header) :]):
+                add(line, f"has {len(cells)} cells, expected {len(header)}: is there a comma in one of them?")
+                continue
             try:
                 rows.append(parse(Cells(line, dict(zip(header, cells, strict=False)))))
             except DataError as error:
                 add(line, str(error))
     except csv.Error as error:
-        add(reader.line_num, f"is no CSV: {error}")
+        add(reader.line_num, f"is no CSV: {error}; is a quotation mark not closed?")
     if header is None:
         add(1, f"the file is empty; expected the header {','.join(columns)}")
     elif not rows and not problems:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from vreloc_pyg.datasets.folds import SPLITS, ClassFold
-from vreloc_pyg.datasets.reading import read_json
 from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.features.store import FeatureStore, PoseStore
+from vreloc_pyg.files import read_json
 from vreloc_pyg.sequences.pose import Skeleton
 
 #: What the features of poses are: joints, or what :func:`~vreloc_pyg.sequences.pose.pose_features` made.

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vreloc_pyg.datasets.reading import read_json
 from vreloc_pyg.errors import DataError, SettingsError
-from vreloc_pyg.files import write_text
+from vreloc_pyg.files import read_json, write_text
 
 SPLITS = ("train", "validation", "test")
 #: What a reader of a table over class folds must know.

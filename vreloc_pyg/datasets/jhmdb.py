@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from vreloc_pyg.datasets.reading import only_file
 from vreloc_pyg.datasets.splits import RelocalizationSplit
 from vreloc_pyg.datasets.task import Loaded, Task
 from vreloc_pyg.errors import DataError
+from vreloc_pyg.numpy_files import read_npz
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.sequences.pose import JHMDB_SKELETON, fill_missing, normalize_pose
 
@@ -50,11 +50,7 @@ class JHMDB:
 
     def __init__(self, root: str | Path) -> None:
         path = only_file(Path(root), "puppet_joints.npz", "*.npz")
-        try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-                joints, starts, labels, part = (content[key] for key in KEYS)
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-            raise DataError(f"Cannot read {path} with the arrays {', '.join(KEYS)}: {error}") from None
+        joints, starts, labels, part = read_npz(path, KEYS)
         if joints.ndim != 3 or joints.shape[1:] != (JHMDB_SKELETON.num_joints, JHMDB_SKELETON.num_dims):
             raise DataError(f"{path}: expected joints as [N, 15, 2] (got {joints.shape})")
         ends = np.append(starts, len(joints))[1 : len(labels) + 1]

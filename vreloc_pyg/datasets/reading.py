@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
 from vreloc_pyg.errors import DataError
 
@@ -39,23 +36,6 @@ class Notes:
             f"{len(where)} {what}: {', '.join(where[:SHOWN])}{' …' if len(where) > SHOWN else ''}"
             for what, where in self.counts.items()
         ]
-
-
-def read_json(path: str | Path) -> Any:
-    """Values of a JSON file; :class:`DataError` with the line of a syntax error, or if it repeats a key."""
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
-        if twice:
-            raise DataError(f"{path} holds the key {twice[0]!r} twice")
-        return dict(pairs)
-
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8-sig"), object_pairs_hook=unique)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}, line {error.lineno}: {error.msg}; the file is cut off or no JSON") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"Cannot read {path}: {error}") from None
 
 
 def refuse(problems: Sequence[str], where: str | Path) -> None:

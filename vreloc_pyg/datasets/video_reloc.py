@@ -16,12 +16,13 @@ import numpy as np
 import torch
 
 from vreloc_pyg.datasets.philox import philox4x32
-from vreloc_pyg.datasets.reading import SHOWN, read_json, refuse
+from vreloc_pyg.datasets.reading import SHOWN, refuse
 from vreloc_pyg.datasets.splits import RelocalizationSplit, StoredQuery, StoredReference
 from vreloc_pyg.datasets.task import Loaded, Request, Task
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.features.lazy import AbsentFeatures, FeaturePart, LazyFeatures
 from vreloc_pyg.features.store import FeatureSlice, FeatureStore
+from vreloc_pyg.files import read_json
 
 FILES = {"train": "train.json", "validation": "val.json", "test": "test.json"}
 LONGEST_QUERY = 32

@@ -16,7 +16,7 @@ from vreloc_pyg.evaluation import evaluate
 from vreloc_pyg.experiments.plan import BenchmarkPlan
 from vreloc_pyg.experiments.runs import read_answers, spread_pairs
 from vreloc_pyg.experiments.train import train_system
-from vreloc_pyg.files import write_json, write_text
+from vreloc_pyg.files import read_json, write_json, write_text
 from vreloc_pyg.localization.localizer import Localizer
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.systems.catalog import find_learned
@@ -166,7 +166,7 @@ def run_ablation(
             about |= {"seed": plan.seed, "split": "validation", "num_pairs": plan.num_pairs}
             about |= {} if system == RECOMMENDED.name else {"system": system}
             answers, settings = stem.with_suffix(".csv"), stem.with_suffix(".json")
-            if settings.exists() and json.loads(settings.read_text()) != json.loads(json.dumps(about)):
+            if settings.exists() and read_json(settings) != json.loads(json.dumps(about)):
                 raise DataError(f"{settings} is of a run with other settings; choose another output folder")
             if not answers.exists():
                 data = data or plan.load(fold)

@@ -6,7 +6,6 @@ and kept with the number of steps that follows from it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from vreloc_pyg.datasets.tasks import TaskData
 from vreloc_pyg.errors import DataError, SettingsError
-from vreloc_pyg.files import write_json
+from vreloc_pyg.files import read_json, write_json
 from vreloc_pyg.settings import CheckedSettings, Count, NotNegative, Positive, settings_from_dict
 from vreloc_pyg.systems.catalog import find_learned
 from vreloc_pyg.systems.pooled import recipe_on
@@ -135,9 +134,9 @@ def _read(path: Path, budget_s: float) -> dict[str, dict[str, Any]]:
     if not path.exists():
         return {}
     try:
-        kept = json.loads(path.read_text())
+        kept = read_json(path)
         given, systems = kept["budget_s"], dict(kept["systems"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (DataError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"Cannot read the budgets {path}: {error!r}; remove it to measure anew") from None
     if given != budget_s:
         raise DataError(f"{path} is of a budget of {given:g}, not {budget_s:g}; choose another output folder")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from vreloc_pyg.errors import DataError
 from vreloc_pyg.evaluation import recall
 from vreloc_pyg.experiments.budget import BUDGETS_NAME
 from vreloc_pyg.experiments.predictions import PAIRS_NAME, PREDICTIONS_NAME, read_table_gz, recompute
-from vreloc_pyg.files import write_text
+from vreloc_pyg.files import read_json, write_text
 from vreloc_pyg.report.benchmark_report import write_report
 from vreloc_pyg.report.cost import time_sentence
 from vreloc_pyg.report.pages import replace_blocks, short_table, shown_rows, suite_table
@@ -96,9 +95,9 @@ class KeptBenchmark:
 
 def _read_json(path: Path, keys: Sequence[str]) -> dict[str, Any]:
     try:
-        found = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"Cannot read {path} of a benchmark: {error!r}") from None
+        found = dict(read_json(path))
+    except (ValueError, TypeError) as error:
+        raise DataError(f"Cannot read {path} of a benchmark: {error}") from None
     missing = [key for key in keys if key not in found]
     if missing:
         raise DataError(f"{path} of a benchmark lacks {', '.join(missing)}; run the benchmark again")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from vreloc_pyg.experiments.elsewhere import load_others
 from vreloc_pyg.experiments.plan import BenchmarkPlan
 from vreloc_pyg.experiments.predictions import rounded
 from vreloc_pyg.experiments.train import train_system
-from vreloc_pyg.files import write_json, write_text
+from vreloc_pyg.files import read_json, write_json, write_text
 from vreloc_pyg.localization.localizer import Localizer
 from vreloc_pyg.systems.catalog import find_learned, find_system
 from vreloc_pyg.systems.protocol import LocalizerProtocol, about_of, check_says_none
@@ -120,7 +119,7 @@ def _done(run: Run, plan: BenchmarkPlan, output: Path) -> bool:
     # A control is answered by another system's model, which may be there from an earlier run.
     for name in (run.trained_as or run.system, run.system):
         kept = folder / f"{name}.settings.json"
-        if kept.exists() and json.loads(kept.read_text()) != settings:
+        if kept.exists() and read_json(kept) != settings:
             raise DataError(
                 f"{kept} is of a run with other settings; choose another output folder, or remove it"
             )
@@ -153,7 +152,7 @@ def _answer(run: Run, plan: BenchmarkPlan, data: TaskData, output: Path, progres
         localizer = trained = _trained(asked_of.name, run, plan, data, output, progress)
         if asked_of is system:
             parameters = trained.num_parameters
-            train_s = json.loads((folder / system.name / RUN_NAME).read_text())["processor_s"]
+            train_s = read_json(folder / system.name / RUN_NAME)["processor_s"]
     check_says_none([localizer], pairs)
     about, asked = about_of(localizer), None
     if isinstance(system, Control):
@@ -204,5 +203,5 @@ def read_answers(path: str | Path) -> pd.DataFrame:
 def mean_recall(plan: BenchmarkPlan, output: str | Path) -> dict[str, float]:
     """Recall of the candidate windows in percent, averaged over folds."""
     files = [fold_folder(Path(output), fold) / RECALL_NAME for fold in plan.folds]
-    table = pd.DataFrame([json.loads(file.read_text()) for file in files])
+    table = pd.DataFrame([read_json(file) for file in files])
     return {str(threshold): float(value) for threshold, value in table.mean().items()}

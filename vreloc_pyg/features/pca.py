@@ -15,6 +15,7 @@ from torch import Tensor
 
 from vreloc_pyg.errors import DataError, FeatureError, SettingsError
 from vreloc_pyg.features.store import FeatureStore, HDF5Store, StoreWriter, open_store
+from vreloc_pyg.features.store.hdf5 import find_dataset, open_file
 from vreloc_pyg.files import replacing
 
 
@@ -75,13 +76,12 @@ def load_activitynet_pca(path: str | Path, num_components: int = 500) -> PCA:
 
     The published features are ``(x - x_mean) @ U[:, :500]``. Another layout is a :class:`DataError`.
     """
-    import h5py
-
     try:
-        with h5py.File(path, "r") as file:
-            mean = torch.from_numpy(file["data"]["x_mean"][...]).float().flatten()
-            basis = torch.from_numpy(file["data"]["U"][:, :num_components]).float()
-    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+        with open_file(path) as file:
+            mean = torch.from_numpy(find_dataset(file, "data/x_mean", "x_mean", path)[...]).float().flatten()
+            columns = find_dataset(file, "data/U", "U", path)[:, :num_components]
+            basis = torch.from_numpy(columns).float()
+    except (OSError, RuntimeError, TypeError) as error:
         raise DataError(f"Expected data/U and data/x_mean in {path} ({error})") from None
     if basis.shape != (len(mean), num_components):
         raise DataError(

@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vreloc_pyg.errors import DataError
 from vreloc_pyg.files import replacing
+from vreloc_pyg.numpy_files import read_npy
 from vreloc_pyg.proposals.source import ProposalSource, Video
 
 
@@ -28,10 +30,10 @@ class CachedProposals:
         """The source's proposals, ``[M, 2]`` int64."""
         path = self.folder / f"{self._key(video)}.npy"
         try:
-            windows = torch.from_numpy(np.load(path, allow_pickle=False))
-            if windows.dim() == 2 and windows.dtype == torch.int64:
-                return windows
-        except (OSError, ValueError, EOFError):
+            kept = read_npy(path)
+            if kept.ndim == 2 and kept.dtype == np.int64:
+                return torch.from_numpy(np.array(kept))
+        except DataError:
             pass
         windows = self.source.propose(video)
         with replacing(path) as unfinished:

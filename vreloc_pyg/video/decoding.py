@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Frame = NDArray[np.uint8]
 
+#: Which frames are taken of a file; another number where that has changed, so that no features are mixed.
+READING = 2
+
 #: A file that ends so much earlier than it tells, in seconds, is cut off.
 CUT_SHORT_S = 1.0
 

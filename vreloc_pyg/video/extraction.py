@@ -17,7 +17,7 @@ from vreloc_pyg.errors import DataError, VideoError, VrelocError
 from vreloc_pyg.features.metadata import check_metadata
 from vreloc_pyg.features.store import HDF5Store, StoreWriter
 from vreloc_pyg.files import file_digest, replacing
-from vreloc_pyg.video.decoding import Frame, prefetch, read_frames, video_duration
+from vreloc_pyg.video.decoding import READING, Frame, prefetch, read_frames, video_duration
 from vreloc_pyg.video.extractor import VideoExtractor
 
 #: Files with these suffixes are videos.
@@ -59,7 +59,7 @@ class FeatureCache:
 
     def path(self, content: str, extractor: VideoExtractor, start_s: float, end_s: float | None) -> Path:
         """The file for features of a video with this content."""
-        key = json.dumps([content, extractor.fingerprint(), start_s, end_s])
+        key = json.dumps([content, extractor.fingerprint(), start_s, end_s, READING])
         return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
 
     def get(self, path: Path) -> VideoFeatures | None:
@@ -74,7 +74,7 @@ class FeatureCache:
                     tuple(about["problems"]),
                     cached=True,
                 )
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError):
             return None
 
     def put(self, path: Path, found: VideoFeatures) -> None:

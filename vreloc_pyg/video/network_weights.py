@@ -1,13 +1,12 @@
 """Weights of the feature networks: reading published files, keeping ours.
 
-Nothing is downloaded at run time. Published pickles are read by an unpickler that makes NumPy arrays and
-nothing else, and are kept as safetensors in the user's cache.
+Nothing is downloaded at run time. Published pickles are read as arrays and nothing else
+(:mod:`vreloc_pyg.video.array_pickle`), and are kept as safetensors in the user's cache.
 """
 
 from __future__ import annotations
 
 import io
-import pickle
 import tarfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,26 +21,10 @@ from torch import Tensor, nn
 from vreloc_pyg.checkpoint import state_problems
 from vreloc_pyg.errors import WeightsError
 from vreloc_pyg.files import replacing, user_cache
+from vreloc_pyg.video.array_pickle import read_arrays
 
-ALLOWED = {
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy.core.multiarray", "scalar"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "scalar"),
-    ("_codecs", "encode"),
-    ("collections", "OrderedDict"),
-}
-
-
-class ArrayUnpickler(pickle.Unpickler):
-    """Reads containers of NumPy arrays; a pickle that asks for anything else is refused unread."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in ALLOWED:
-            raise WeightsError(f"The pickle asks for {module}.{name}: only NumPy arrays are read")
-        return super().find_class(module.replace("numpy.core.", "numpy._core."), name)
+#: Largest file of weights in an archive.
+MOST_BYTES = 2**30
 
 
 @dataclass(frozen=True)
@@ -125,7 +108,7 @@ def _read(path: Path) -> Any:
         if content.startswith(b"PK"):  # PyTorch's own archive
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         try:
-            return ArrayUnpickler(io.BytesIO(content)).load()
+            return read_arrays(content)
         except Exception:
             try:  # PyTorch's older layout is a pickle too, with a reader of its own
                 return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
@@ -143,5 +126,8 @@ def _packed(path: Path) -> bytes:
             if member.isfile() and member.name.endswith("kinetics-400.ckpt"):
                 inside = archive.extractfile(member)
                 assert inside is not None
-                return inside.read()
+                content = inside.read(MOST_BYTES + 1)
+                if len(content) > MOST_BYTES:
+                    raise WeightsError(f"its {member.name} holds more than {MOST_BYTES >> 20} MiB")
+                return content
     raise WeightsError("it holds no *kinetics-400.ckpt")

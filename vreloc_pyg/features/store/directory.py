@@ -6,10 +6,8 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
-import numpy.lib.format as npy
 import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
@@ -17,6 +15,8 @@ from torch import Tensor
 
 from vreloc_pyg.errors import DataError, VrelocError
 from vreloc_pyg.features.store.feature_store import FeatureStore, read_metadata
+from vreloc_pyg.files import read_text
+from vreloc_pyg.numpy_files import npz_header, read_npy
 
 
 class DirectoryStore(FeatureStore):
@@ -43,14 +43,16 @@ class DirectoryStore(FeatureStore):
         if not self._files:
             raise DataError(f"Found no {', '.join(self.SUFFIXES)} in the folder {path}")
         about = path / "metadata.json"
-        text = about.read_text(encoding="utf-8") if about.exists() else "{}"
-        super().__init__(path, read_metadata(text, about))
+        super().__init__(path, read_metadata(read_text(about) if about.exists() else "{}", about))
 
     def ids(self) -> list[str]:
         return sorted(self._files)
 
     def _find(self, video_id: str) -> str | None:
-        return video_id if video_id in self._files else None
+        for name in (video_id, f"v_{video_id}"):  # as ActivityNet calls its files
+            if name in self._files:
+                return name
+        return None
 
     def _shape(self, key: str) -> tuple[int, int]:
         shape, kind = self._guarded(self._header, self._files[key])
@@ -69,12 +71,9 @@ class DirectoryStore(FeatureStore):
         if suffix == ".npz":
             with zipfile.ZipFile(file) as archive:
                 names = [name.removesuffix(".npy") for name in archive.namelist()]
-                with archive.open(f"{self._only(names, file)}.npy") as member:
-                    first = npy.read_magic(member) == (1, 0)
-                    read = npy.read_array_header_1_0 if first else npy.read_array_header_2_0
-                    shape, _, dtype = read(member)
-                    return shape, dtype.kind
-        with safe_open(file, "numpy") as tensors:
+                shape, dtype = npz_header(archive, self._only(names, file), file)
+                return shape, dtype.kind
+        with safe_open(file, "pt") as tensors:
             part = tensors.get_slice(self._only(list(tensors.keys()), file))
             return tuple(part.get_shape()), "f" if "F" in part.get_dtype() else "i"
 
@@ -87,8 +86,9 @@ class DirectoryStore(FeatureStore):
             with np.load(file, allow_pickle=False) as archive:
                 found: NDArray[Any] = archive[self._only(list(archive.files), file)][rows]
                 return found
-        with safe_open(file, "numpy") as tensors:
-            return np.asarray(tensors.get_slice(self._only(list(tensors.keys()), file))[rows])
+        with safe_open(file, "pt") as tensors:  # NumPy has no bfloat16
+            part = tensors.get_slice(self._only(list(tensors.keys()), file))[rows]
+            return np.asarray(part.float().numpy())
 
     def _guarded(self, read: Callable[..., Any], file: Path, *more: Any) -> Any:
         try:
@@ -112,11 +112,7 @@ class DirectoryStore(FeatureStore):
 
 def read_features(path: str | Path) -> Tensor:
     """Features ``[num_steps, F]`` of a ``.npy`` file, never unpickled; :class:`DataError` if it has none."""
-    try:
-        with open(path, "rb") as file:
-            array = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise DataError(f"Cannot read the features {path}: {error}") from None
-    if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind not in "fiu":
+    array = read_npy(path)
+    if array.ndim != 2 or array.dtype.kind not in "fiu":
         raise DataError(f"Expected a matrix [num_steps, F] of numbers in {path}")
-    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+    return torch.from_numpy(np.array(array, dtype=np.float32, order="C"))

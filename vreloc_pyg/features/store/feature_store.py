@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from abc import ABC, abstractmethod
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from vreloc_pyg.errors import DataError, FeatureError, VrelocError
 from vreloc_pyg.features.metadata import FeatureMetadata
+from vreloc_pyg.files import parse_json
 from vreloc_pyg.settings import settings_from_dict
 
 #: The most that a store keeps in memory.
@@ -200,6 +200,6 @@ class FeatureSlice:
 def read_metadata(text: str, path: str | Path) -> FeatureMetadata:
     """Metadata as JSON, of ``path`` or :class:`DataError`."""
     try:
-        return settings_from_dict(FeatureMetadata, json.loads(text))
-    except (json.JSONDecodeError, VrelocError, TypeError, AttributeError) as error:
+        return settings_from_dict(FeatureMetadata, parse_json(text, path))
+    except (VrelocError, TypeError, AttributeError) as error:
         raise DataError(f"Cannot read the feature metadata of {path}: {error}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,13 @@ from numpy.typing import NDArray
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.features.metadata import FeatureMetadata
 from vreloc_pyg.features.store.feature_store import FeatureStore, read_metadata
+from vreloc_pyg.numpy_files import check_claim
 
 if TYPE_CHECKING:
     import h5py
+
+#: HDF5 reads whole chunks: the largest in bytes.
+MOST_CHUNK_BYTES = 2**28
 
 #: Root attribute that marks our own HDF5 files, and its value.
 FORMAT_KEY, FORMAT = "vreloc_features", 1
@@ -31,7 +36,7 @@ class HDF5Store(FeatureStore):
             if version != FORMAT:
                 raise DataError(f"Expected {path} in version {FORMAT} of our layout (got {version})")
             metadata = read_metadata(str(file.attrs.get("metadata", "{}")), path)
-            self._ids = sorted(file["features"])
+            self._ids = sorted(find_group(file, "features", path))
         if not self._ids:
             raise DataError(f"The feature store {path} holds no video")
         super().__init__(path, metadata)
@@ -60,10 +65,7 @@ class HDF5Store(FeatureStore):
         with self._lock:
             if self._file is None:
                 self._file = open_file(self.path)
-            try:
-                return self._file[group][name]
-            except (KeyError, OSError, RuntimeError) as error:
-                raise DataError(f"Cannot read {what} in {self.path}: {error}") from None
+            return find_dataset(self._file, f"{group}/{name}", what, self.path)
 
     def _shape(self, key: str) -> tuple[int, int]:
         dataset = self._dataset(key)
@@ -74,7 +76,10 @@ class HDF5Store(FeatureStore):
 
     def frame_rate(self, video_id: str) -> float | None:
         rate = self._dataset(self._key(video_id)).attrs.get("frame_rate")
-        return self.metadata.frame_rate if rate is None else float(rate)
+        try:
+            return self.metadata.frame_rate if rate is None else float(rate)
+        except (TypeError, ValueError):
+            raise DataError(f"The frame_rate of {video_id!r} in {self.path} is no number") from None
 
     def content(self, video_id: str) -> str | None:
         """Digest of the file that a video's features were made of, where it is known."""
@@ -96,10 +101,11 @@ class ActivityNetStore(HDF5Store):
             self._ids = sorted(name.removeprefix("v_") for name in file if name.startswith("v_"))
             if not self._ids:
                 raise DataError(f"Expected groups v_<id> in {path}, as in ActivityNet's file (found none)")
-            try:
-                width = int(file[f"v_{self._ids[0]}"]["c3d_features"].shape[1])
-            except (KeyError, IndexError, AttributeError):
-                raise DataError(f"v_{self._ids[0]} in {path} has no matrix c3d_features") from None
+            first = f"v_{self._ids[0]}"
+            shape = find_dataset(file, f"{first}/c3d_features", f"c3d_features of {first}", path).shape
+            if len(shape) != 2:
+                raise DataError(f"{first} in {path} has no matrix c3d_features")
+            width = int(shape[1])
         metadata = FeatureMetadata("c3d", width, float(self.STRIDE_FRAMES * self.SUBSAMPLE))
         FeatureStore.__init__(self, path, metadata)
 
@@ -131,8 +137,62 @@ def open_file(path: str | Path, mode: str = "r") -> h5py.File:
 
     try:
         return h5py.File(path, mode)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise DataError(f"Cannot read {path}: truncated or no HDF5 file ({error})") from None
+
+
+def find_group(file: h5py.File, name: str, path: str | Path) -> h5py.Group:
+    """A group of a file, which no link leads to; else a :class:`DataError`."""
+    import h5py
+
+    found = _find(file, name, f"the group {name}", path)
+    if not isinstance(found, h5py.Group):
+        raise DataError(f"Expected {name} in {path} as a group")
+    return found
+
+
+def find_dataset(file: h5py.File, name: str, what: str, path: str | Path) -> h5py.Dataset:
+    """A data set that lies in the file itself; ``what`` it is, for messages.
+
+    HDF5 can make a data set of other files: by links, external storage or virtual sources. A file from
+    elsewhere could so be made to show what its author may not read; and it can claim any size, or hold
+    chunks that fill the memory when one row of them is read.
+
+    Raises:
+        DataError: if there is none, or it is of one of these kinds.
+    """
+    import h5py
+
+    found = _find(file, name, what, path)
+    if not isinstance(found, h5py.Dataset):
+        raise DataError(f"Cannot read {what} in {path}: it is no data set")
+    if found.external or found.is_virtual:
+        raise DataError(f"Cannot read {what} in {path}: it consists of other files, which are not read")
+    check_claim((found.size or 0) * found.dtype.itemsize, found.id.get_storage_size(), f"{what} in {path}")
+    chunk = 0 if found.chunks is None else math.prod(found.chunks) * found.dtype.itemsize
+    if chunk > MOST_CHUNK_BYTES:
+        raise DataError(f"Cannot read {what} in {path}: its chunks have {chunk:,} bytes")
+    return found
+
+
+def _find(file: h5py.File, name: str, what: str, path: str | Path) -> Any:
+    import h5py
+
+    place: Any = file
+    problem = ""
+    for part in name.split("/"):
+        try:
+            link = place.get(part, getlink=True) if isinstance(place, h5py.Group) else None
+            place = place[part] if isinstance(link, h5py.HardLink) else None
+        except (KeyError, OSError, RuntimeError, ValueError) as error:
+            raise DataError(f"Cannot read {what} in {path}: {error}") from None
+        if link is None:
+            problem = f"there is no {name}"
+        elif place is None:
+            problem = f"{part} is a link, which is not followed"
+        if problem:
+            raise DataError(f"Cannot read {what} in {path}: {problem}")
+    return place
 
 
 def read_rows(dataset: h5py.Dataset, rows: slice, key: str, path: Path) -> NDArray[Any]:
@@ -140,5 +200,5 @@ def read_rows(dataset: h5py.Dataset, rows: slice, key: str, path: Path) -> NDArr
     try:
         array: NDArray[Any] = dataset[rows]
         return array
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError, MemoryError) as error:
         raise DataError(f"Cannot read {key!r} in {path}: truncated or damaged ({error})") from None
