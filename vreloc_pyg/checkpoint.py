@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -20,9 +21,15 @@ WEIGHTS_NAME = "model.safetensors"
 
 
 def save_model(folder: str | Path, module: nn.Module, config: Mapping[str, Any]) -> Path:
-    """Write a module's tensors and its settings into a folder, each file whole or not at all."""
+    """Write a module's tensors and its settings into a folder, each file whole or not at all.
+
+    Tensors that are not finite are a :class:`CheckpointError`, and nothing is written.
+    """
     folder = Path(folder)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    wrong = first_not_finite(state)
+    if wrong:
+        raise CheckpointError(f"A model with {wrong} that is not finite is not saved in {folder}")
     with replacing(folder / CONFIG_NAME) as settings, replacing(folder / WEIGHTS_NAME) as weights:
         settings.write_text(json.dumps(config, indent=2) + "\n")
         save_file(state, weights)
@@ -55,7 +62,15 @@ def load_weights(folder: str | Path, module: nn.Module) -> None:
     problems = state_problems(module.state_dict(), state)
     if problems:
         raise CheckpointError(f"{path} does not fit its settings: {problems}")
+    wrong = first_not_finite(state)
+    if wrong:
+        raise CheckpointError(f"{path} holds {wrong} that is not finite: its training has failed")
     module.load_state_dict(state)
+
+
+def first_not_finite(state: Mapping[str, Tensor]) -> str:
+    """Name of the first tensor that holds NaN or infinite values; empty if there is none."""
+    return next((name for name, tensor in state.items() if not torch.isfinite(tensor).all()), "")
 
 
 def state_problems(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:

@@ -7,6 +7,7 @@
     ├── SegmentError       a segment that is empty, reversed or outside its video
     ├── GraphError         a pair graph that is malformed or lacks an edge set
     ├── SettingsError      an unknown preset, setting or impossible value
+    ├── TrainingError      a training run that came to numbers that are not finite
     ├── CheckpointError    a model file that is truncated or does not fit
     ├── DataError          a data set or file that cannot be read as documented
     ├── VideoError         a file that is no video, is damaged, or lacks what was asked of it
@@ -33,6 +34,10 @@ class GraphError(VrelocError, ValueError):
 
 class SettingsError(VrelocError, ValueError):
     """A preset or setting is unknown, or its value is impossible."""
+
+
+class TrainingError(VrelocError):
+    """A training run has come to a loss or to weights that are not finite."""
 
 
 class CheckpointError(VrelocError):

@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from tests.small_runs import SPLITS, small_run
 from tests.systems.test_eight_pairs import eight_episodes
 from tests.training.test_actionness import start_actionness
-from vreloc_pyg.errors import CheckpointError, DataError
+from vreloc_pyg.checkpoint import load_weights, save_model
+from vreloc_pyg.errors import CheckpointError, DataError, TrainingError
 from vreloc_pyg.systems.judging import judge
 from vreloc_pyg.training.actionness import AUC
 from vreloc_pyg.training.data import ExampleDataset
@@ -333,3 +335,47 @@ def test_it_learns(tmp_path):
     for column in COLUMNS["mgffnet"][:2]:
         losses = log[column].dropna().tolist()
         assert losses[-1] < 0.9 * losses[0], column
+
+
+def test_no_path_is_taken_from_a_checkpoint(tmp_path):
+    """Lightning removes what a checkpoint calls its earlier files, folders with all they hold."""
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "photo").write_text("once in a lifetime")
+    start("mgffnet", tmp_path / "run", epochs=1)
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    crafted = saved(tmp_path / "run")
+    for name, state in crafted["callbacks"].items():
+        if name.startswith("ModelCheckpoint"):
+            for path in (str(precious), f"local://{precious}"):
+                state |= {"best_model_path": path, "kth_best_model_path": path, "last_model_path": path}
+                state |= {"best_k_models": {path: torch.tensor(-1.0)}, "kth_value": torch.tensor(-1.0)}
+    torch.save(crafted, last)
+    start("mgffnet", tmp_path / "run", epochs=3, resume=True)
+    assert (precious / "photo").exists()
+    kept = [state for name, state in saved(tmp_path / "run")["callbacks"].items() if "Checkpoint" in name]
+    assert all(str(precious) not in str(state) for state in kept)
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+def test_numbers_that_are_not_finite_end_a_run(tmp_path, steps):
+    """After a step of 1e30 the weights overflow, or the next loss does; nothing of it is saved."""
+    run = small_run("mgffnet", epochs=2, steps_per_epoch=steps, learning_rate=1e38, gradient_clip=None)
+    with pytest.raises(TrainingError, match=r"(not finite|no numbers|The loss is (nan|inf))"):
+        run.train(tmp_path)
+    assert not list((tmp_path / "checkpoints").glob("*.ckpt"))
+    assert not (tmp_path / "run.json").exists()
+    if steps > 1:
+        assert torch.load(tmp_path / "diverged.pt", weights_only=False)["epoch"] == 0
+
+
+def test_models_that_are_not_finite_are_neither_saved_nor_loaded(tmp_path):
+    model = torch.nn.Linear(2, 2)
+    save_model(tmp_path, model, {})
+    torch.nn.init.constant_(model.bias, float("nan"))
+    with pytest.raises(CheckpointError, match="bias that is not finite is not saved"):
+        save_model(tmp_path, model, {})
+    load_weights(tmp_path, torch.nn.Linear(2, 2))
+    save_file(model.state_dict(), tmp_path / "model.safetensors")
+    with pytest.raises(CheckpointError, match="holds bias that is not finite"):
+        load_weights(tmp_path, torch.nn.Linear(2, 2))

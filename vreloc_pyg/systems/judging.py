@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from vreloc_pyg.datasets.splits import RelocalizationSplit
+from vreloc_pyg.errors import TrainingError
 from vreloc_pyg.proposals.source import ProposalSource
 from vreloc_pyg.segments import temporal_iou
 from vreloc_pyg.systems.network import Ranked, Ranker
@@ -68,7 +69,12 @@ def judge(network: Ranker, pair: ValidationPair) -> dict[str, Tensor]:
 
 
 def overlap_of_best(ranked: Ranked, truths: Tensor) -> Tensor:
-    """tIoU of the best segment with the nearest of the answers ``[G, 2]`` in steps, a float64 scalar."""
+    """tIoU of the best segment with the nearest of the answers ``[G, 2]`` in steps, a float64 scalar.
+
+    Scores that are no numbers are a :class:`TrainingError`.
+    """
+    if torch.isnan(ranked.scores).any():
+        raise TrainingError("Scores are no numbers: training has failed; lower the learning rate")
     # Not argmax: of equal scores the first must win, as in Segments.top.
     best = int((ranked.scores == ranked.scores.max()).nonzero()[0])
     return temporal_iou(ranked.segments[best : best + 1].double(), truths).max()

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 import lightning
 import torch
 from torch import Tensor, nn
 
+from vreloc_pyg.checkpoint import first_not_finite
+from vreloc_pyg.errors import TrainingError
+from vreloc_pyg.files import replacing
 from vreloc_pyg.settings import RunSettings
 from vreloc_pyg.training.recipe import Decay, Recipe, clip_gradients, make_optimizer
+
+#: The batch at which a run came to numbers that are not finite, for ``torch.load``.
+DIVERGED_NAME = "diverged.pt"
 
 
 class TrainingModule(lightning.LightningModule):
@@ -50,7 +57,25 @@ class TrainingModule(lightning.LightningModule):
             losses = {"loss": losses}
         for name, loss in losses.items():
             self.log(f"train/{name}", loss, prog_bar=True, batch_size=self.settings.batch_size)
-        return torch.stack(list(losses.values())).sum()
+        loss = torch.stack(list(losses.values())).sum()
+        if not torch.isfinite(loss):
+            self._stop(batch, batch_idx, f"The loss is {loss.item():g}")
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        wrong = first_not_finite(self.state_dict())
+        if wrong:
+            self._stop(None, None, f"{wrong} is not finite")
+
+    def _stop(self, batch: Any, index: int | None, what: str) -> NoReturn:
+        """End the run before anything is saved, and keep the batch that led there."""
+        path = Path(self.trainer.loggers[0].save_dir or ".") / DIVERGED_NAME
+        with replacing(path) as unfinished:
+            torch.save({"epoch": self.current_epoch, "step": index, "batch": batch}, unfinished)
+        raise TrainingError(
+            f"{what} in epoch {self.current_epoch}: training has failed, and nothing of it is saved; "
+            f"lower the learning rate, or set gradient_clip. What led there is in {path}"
+        )
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         for name, value in self.recipe.judge(self.network, batch).items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from lightning.pytorch import callbacks
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import Tensor, nn
 
+from vreloc_pyg.checkpoint import first_not_finite
 from vreloc_pyg.errors import CheckpointError, DataError
 from vreloc_pyg.files import write_json, write_text
 from vreloc_pyg.settings import RunSettings
@@ -43,6 +43,31 @@ class ProcessorClock(callbacks.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.before, self.began = state_dict["seconds"], process_time()
+
+
+class ModelCheckpoint(callbacks.ModelCheckpoint):
+    """Lightning's, which takes no path from a checkpoint that is resumed.
+
+    Lightning removes the files and folders that a checkpoint calls its earlier ones: a checkpoint from
+    elsewhere could so remove anything. The one file is where this run writes it. The name is Lightning's,
+    since it is a key in checkpoints.
+    """
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        own = Path(str(self.dirpath)) / f"{self.filename}.ckpt"
+        path = str(own) if own.is_file() else ""
+        score = torch.as_tensor(state_dict.get("best_model_score") or 0.0) if path and self.monitor else None
+        super().load_state_dict(
+            {
+                "dirpath": self.dirpath,
+                "best_model_path": path,
+                "best_model_score": score,
+                "best_k_models": {} if score is None else {path: score},
+                "kth_best_model_path": "" if score is None else path,
+                "kth_value": self.kth_value if score is None else score,
+                "last_model_path": "",
+            }
+        )
 
 
 class WarmedUpAverage:
@@ -80,7 +105,7 @@ def make_trainer(
     folder = output / "checkpoints"
     # Of two callbacks, since save_last=True writes last.ckpt only when best.ckpt is written. The best comes
     # first: the last then knows of it.
-    keep = partial(callbacks.ModelCheckpoint, folder, enable_version_counter=False)
+    keep = partial(ModelCheckpoint, folder, enable_version_counter=False)
     used: list[lightning.Callback] = [clock, keep("best", monitor=monitor, mode="max"), keep("last")]
     if settings.patience is not None:
         used.append(callbacks.EarlyStopping(monitor, mode="max", patience=settings.patience))
@@ -129,7 +154,7 @@ def check_resumable(last: Path, module: lightning.LightningModule) -> None:
         raise CheckpointError(f"Nothing to resume: {last} does not exist")
     try:
         checkpoint = torch.load(last, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError):
+    except Exception:  # a damaged archive raises nearly anything
         raise CheckpointError(f"Cannot resume from {last}: it is truncated or no checkpoint") from None
     if not isinstance(checkpoint, dict) or not {"state_dict", "loops"} <= checkpoint.keys():
         raise CheckpointError(f"Cannot resume from {last}: it is no checkpoint of a training run")
@@ -138,6 +163,8 @@ def check_resumable(last: Path, module: lightning.LightningModule) -> None:
     wrong = wrong or [name for name in expected if expected[name].shape != state[name].shape]
     if wrong:
         raise CheckpointError(f"Cannot resume from {last}: it is of another model ({wrong[0]} does not fit)")
+    if first_not_finite(state):
+        raise CheckpointError(f"Cannot resume from {last}: its training has failed, with numbers not finite")
 
 
 def train(
