@@ -9,7 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from vreloc_pyg.errors import DataError, SettingsError
 
@@ -28,6 +28,48 @@ def replacing(path: str | Path) -> Iterator[Path]:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(path: str | Path) -> Iterator[None]:
+    """The right to write at a path, which one process at a time has; it ends with the block or the process.
+
+    A lock that another process holds is a :class:`DataError`. Where the system has no such locks there are
+    none.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    place = path.with_name(f".{path.name}.lock")
+    while True:
+        with place.open("a") as file:
+            if not _try_lock(file):
+                raise DataError(f"Another process is writing {path}: wait for it, or write elsewhere")
+            if not _is_at(file.fileno(), place):
+                continue  # its last holder has removed it in the meantime
+            try:
+                yield
+            finally:
+                place.unlink(missing_ok=True)
+            return
+
+
+def _try_lock(file: IO[str]) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_at(descriptor: int, place: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), place.stat())
+    except FileNotFoundError:
+        return False
 
 
 def write_text(path: str | Path, text: str) -> Path:

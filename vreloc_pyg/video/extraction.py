@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +17,14 @@ from torch import Tensor
 from vreloc_pyg.errors import DataError, VideoError, VrelocError
 from vreloc_pyg.features.metadata import check_metadata
 from vreloc_pyg.features.store import HDF5Store, StoreWriter
-from vreloc_pyg.files import file_digest, replacing
+from vreloc_pyg.files import file_digest, locked, replacing
 from vreloc_pyg.video.decoding import READING, Frame, prefetch, read_frames, video_duration
 from vreloc_pyg.video.extractor import VideoExtractor
 
 #: Files with these suffixes are videos.
-SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".wmv", ".flv",
-            ".3gp", ".ogv", ".vob")  # fmt: skip
+SUFFIXES = (".mp4", ".m4v", ".mov", ".qt", ".mkv", ".webm", ".avi", ".divx", ".mpg", ".mpeg", ".mpe", ".m2v",
+            ".ts", ".mts", ".m2ts", ".wmv", ".asf", ".flv", ".f4v", ".3gp", ".3g2", ".ogv", ".ogm", ".vob",
+            ".mxf", ".dv", ".rm", ".rmvb")  # fmt: skip
 
 #: Frames that wait for the network, decoded ahead.
 AHEAD = 64
@@ -170,14 +172,17 @@ def _read_features(
 
 
 def video_files(path: str | Path) -> dict[str, Path]:
-    """Ids (stems) and paths of a video, or of all in a folder; :class:`DataError` if two share an id."""
+    """Ids (stems) and paths of a video, or of all in a folder and those that it links to.
+
+    Two of one id, or a folder that cannot be read, are a :class:`DataError`.
+    """
     path = Path(path)
     if not path.exists():
         raise DataError(f"There is no file or folder {path}")
     if path.is_file():
         return {path.stem: path}
     found: dict[str, Path] = {}
-    for file in sorted(path.rglob("*")):
+    for file in sorted(_walk(path)):
         if file.suffix.lower() not in SUFFIXES or file.name.startswith(".") or not file.is_file():
             continue
         if file.stem in found:
@@ -186,6 +191,32 @@ def video_files(path: str | Path) -> dict[str, Path]:
     if not found:
         raise DataError(f"Found no video in {path}; known suffixes are {', '.join(SUFFIXES)}")
     return found
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """The files of a folder, of those in it, and of those that links lead to, each folder once."""
+
+    def refuse(error: OSError) -> None:
+        raise DataError(f"Cannot read the folder {error.filename}: {error.strerror}") from None
+
+    seen: set[str] = set()
+    for place, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
+        seen.add(os.path.realpath(place))
+        inside = [(name, os.path.realpath(os.path.join(place, name))) for name in sorted(folders)]
+        folders[:] = [name for name, real in inside if real not in seen]
+        yield from (Path(place, name) for name in files)
+
+
+class _Full(OSError):
+    """Features cannot be kept, which no other video would change."""
+
+
+def check_name(video_id: str) -> None:
+    """Raise :class:`VideoError` unless an id can be written into a file of features."""
+    try:
+        video_id.encode("utf-8")
+    except UnicodeEncodeError:
+        raise VideoError(f"The name {video_id!r} is not in UTF-8: rename the file") from None
 
 
 @dataclass(frozen=True)
@@ -207,15 +238,22 @@ def extract_files(
 
     Each video's features are kept in the folder ``<output>.parts`` as soon as they are done; the store is
     written from them at the end and the folder removed. Videos that ``output`` has already, with the same
-    content and extractor, are not done again. A file that is no video is left out; where all are, it is a
-    :class:`DataError`.
+    content and extractor, are not done again. A file that is no video, cannot be read, or has a name that is
+    not UTF-8 is left out; where all are, it is a :class:`DataError`.
 
     Raises:
         FeatureError: if ``output`` holds features made in another way.
+        DataError: if another process writes ``output``.
     """
+    with locked(Path(output).with_name(Path(output).name + ".parts")):
+        return _extract_files(videos, extractor, Path(output), progress)
+
+
+def _extract_files(
+    videos: dict[str, Path], extractor: VideoExtractor, output: Path, progress: bool
+) -> Extraction:
     from tqdm import tqdm
 
-    output = Path(output)
     parts = FeatureCache(output.with_name(output.name + ".parts"))
     old = finished_videos(output, extractor)
     done: list[str] = []
@@ -229,6 +267,7 @@ def extract_files(
             bar.set_description(f"video {number} of {len(videos)}")
             before = bar.n
             try:
+                check_name(video_id)
                 content = file_digest(path)
                 if old.get(video_id) == content:
                     kept.append(video_id)
@@ -236,13 +275,15 @@ def extract_files(
                     found = extract_video(path, extractor, 0.0, None, parts, content, bar.update)
                     place = parts.path(content, extractor, 0.0, None)
                     if parts.notes:
-                        raise OSError(None, parts.notes[0], str(place))
+                        raise _Full(None, parts.notes[0], str(place))
                     (kept if found.cached else done).append(video_id)
                     places[video_id] = (place, content)
                     problems += found.problems
-            except VrelocError as error:
+            except _Full:
+                raise
+            except (VrelocError, OSError) as error:
                 failed[video_id] = str(error)
-                bar.write(f"Left out {video_id}: {error}")
+                bar.write(f"Left out {video_id}: {error}".encode(errors="replace").decode())
             bar.update(lengths[video_id] - (bar.n - before))
     if not done and not kept:
         raise DataError(f"None of {len(videos)} videos could be read: {next(iter(failed.values()))}")
@@ -292,5 +333,5 @@ def _length(path: Path, rate: float) -> int:
     """Frames to expect of a file, 0 where it does not say."""
     try:
         return round((video_duration(path) or 0) * rate)
-    except VideoError:
+    except (VideoError, OSError):
         return 0

@@ -141,6 +141,15 @@ def open_file(path: str | Path, mode: str = "r") -> h5py.File:
         raise DataError(f"Cannot read {path}: truncated or no HDF5 file ({error})") from None
 
 
+def is_hdf5(path: str | Path) -> bool:
+    """Whether a file can be opened as HDF5."""
+    try:
+        open_file(path).close()
+    except DataError:
+        return False
+    return True
+
+
 def find_group(file: h5py.File, name: str, path: str | Path) -> h5py.Group:
     """A group of a file, which no link leads to; else a :class:`DataError`."""
     import h5py

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Container, Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,8 @@ from torch import Tensor
 
 from vreloc_pyg.errors import DataError, FeatureError
 from vreloc_pyg.features.metadata import FeatureMetadata
-from vreloc_pyg.features.store.hdf5 import FORMAT, FORMAT_KEY, HDF5Store, open_file
+from vreloc_pyg.features.store.hdf5 import FORMAT, FORMAT_KEY, HDF5Store, is_hdf5, open_file
+from vreloc_pyg.files import locked
 
 if TYPE_CHECKING:
     import h5py
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 class StoreWriter:
     """Writes our HDF5, video by video.
 
-    The file is written beside its place, as ``<name>.part``, and renamed when the ``with`` block ends well.
+    The file is written beside its place, as ``<name>.part``, and renamed when the ``with`` block ends well;
+    a second writer of one path is refused.
     With ``resume`` a run goes on with what an earlier one left; :class:`FeatureError` if that was made in
     another way.
 
@@ -31,6 +34,7 @@ class StoreWriter:
     """
 
     _file: h5py.File  # within the ``with`` block
+    _held: ExitStack
 
     def __init__(self, path: str | Path, metadata: FeatureMetadata, resume: bool = False) -> None:
         self.path = Path(path)
@@ -39,22 +43,24 @@ class StoreWriter:
         self.resume = resume
 
     def __enter__(self) -> StoreWriter:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        if not self.resume:
-            self.part.unlink(missing_ok=True)
-        self._file = open_file(self.part, "a")
-        about = json.dumps(self.metadata.to_dict(), sort_keys=True)
-        if self._file.attrs.get("metadata", about) != about:
-            self._file.close()
-            raise FeatureError(f"{self.part} was begun with other features: delete it, or do not resume")
-        self._file.attrs[FORMAT_KEY], self._file.attrs["metadata"] = FORMAT, about
-        self._file.require_group("features")
+        with ExitStack() as held:
+            held.enter_context(locked(self.part))
+            if not self.resume or not is_hdf5(self.part):  # a process that was killed may leave a torn one
+                self.part.unlink(missing_ok=True)
+            self._file = held.enter_context(open_file(self.part, "a"))
+            about = json.dumps(self.metadata.to_dict(), sort_keys=True)
+            if self._file.attrs.get("metadata", about) != about:
+                raise FeatureError(f"{self.part} was begun with other features: delete it, or do not resume")
+            self._file.attrs[FORMAT_KEY], self._file.attrs["metadata"] = FORMAT, about
+            self._file.require_group("features")
+            self._held = held.pop_all()
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        self._file.close()
-        if kind is None:
-            self.part.replace(self.path)
+        with self._held:
+            self._file.close()
+            if kind is None:
+                self.part.replace(self.path)
 
     def __contains__(self, video_id: str) -> bool:
         return video_id in self._file["features"]
