@@ -271,3 +271,22 @@ def test_an_interrupt_ends_with_one_line(tmp_path):
     assert running.returncode == 130
     assert errors.strip().splitlines()[-1] == "vreloc train: interrupted"
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b'data: "caf\xe9"\n', "it is not in UTF-8, at byte 10"),
+        (b"data: synthetic\nseed: " + b"9" * 5000 + b"\n", "line 2: a number of 5000 digits"),
+        (
+            b"data: &a [x, x]\nfolds: [*a, *a]\n",
+            "line 2: settings are written out, without aliases such as *a",
+        ),
+        (b"[" * 5000, "Cannot read the settings"),
+    ],
+)
+def test_a_settings_file_that_would_take_for_ever_is_refused(tmp_path, capsys, content, problem):
+    (tmp_path / "settings.yaml").write_bytes(content)
+    words = "train", "--config", tmp_path / "settings.yaml", "--output", tmp_path / "out"
+    assert problem in refused(capsys, *words)
+    assert not (tmp_path / "out").exists()

@@ -16,7 +16,8 @@ from jsonargparse import ActionConfigFile, ArgumentParser
 
 from vreloc_pyg.commands.listing import WIDTH, documented, entry, filled
 from vreloc_pyg.commands.options import Override
-from vreloc_pyg.errors import SettingsError
+from vreloc_pyg.errors import DataError, SettingsError
+from vreloc_pyg.files import read_text
 
 MISSING = inspect.Parameter.empty
 
@@ -60,6 +61,24 @@ def options_of(command: Callable[..., Any]) -> list[Option]:
     return found + inner
 
 
+def check_settings_file(path: str) -> None:
+    """Raise :class:`DataError` unless a file holds YAML that is read in bounded time and memory.
+
+    Aliases, which can stand for 10^9 values in a few lines, and numbers of hundreds of digits are refused.
+    """
+    import yaml
+
+    try:
+        for token in yaml.scan(read_text(path)):
+            where = f"{path}, line {token.start_mark.line + 1}"
+            if isinstance(token, yaml.AliasToken):
+                raise DataError(f"{where}: settings are written out, without aliases such as *{token.value}")
+            if isinstance(token, yaml.ScalarToken) and re.fullmatch(r"[-+]?[\d_]{200,}", token.value):
+                raise DataError(f"{where}: a number of {len(token.value)} digits is no setting")
+    except yaml.YAMLError as error:
+        raise DataError(f"Cannot read the settings {path}: {' '.join(str(error).split())}") from None
+
+
 class CommandParser(ArgumentParser):
     """Reads the arguments of one command; ``--config`` names a YAML file of them.
 
@@ -90,6 +109,9 @@ class CommandParser(ArgumentParser):
         for word in map(self._python_spelling, arguments):
             into = configs if word.startswith("--config=") or configs[-1:] == ["--config"] else others
             (configs if word == "--config" else into).append(word)
+        for path in (word.removeprefix("--config=") for word in configs):
+            if path != "--config":
+                check_settings_file(path)
         parsed = self.parse_args([*configs, *others])  # so that arguments override the file
         values: dict[str, Any] = parsed.as_dict()
         values.pop("config")
