@@ -14,16 +14,20 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from vreloc_pyg.errors import CheckpointError, DataError
-from vreloc_pyg.files import read_json, replacing
+from vreloc_pyg.files import file_digest, read_json, replacing
 
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
+#: SHA-256 of the file of tensors, among the settings; models of earlier versions have none.
+DIGEST_KEY = "weights_sha256"
 
 
 def save_model(folder: str | Path, module: nn.Module, config: Mapping[str, Any]) -> Path:
-    """Write a module's tensors and its settings into a folder, each file whole or not at all.
+    """Write a module's tensors and its settings into a folder.
 
-    Tensors that are not finite are a :class:`CheckpointError`, and nothing is written.
+    Each file is written whole or not at all, the settings last: they hold the digest of the tensors, so that
+    files of two savings, of which the second was killed, are told apart. Tensors that are not finite are a
+    :class:`CheckpointError`, and nothing is written.
     """
     folder = Path(folder)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
@@ -31,9 +35,31 @@ def save_model(folder: str | Path, module: nn.Module, config: Mapping[str, Any])
     if wrong:
         raise CheckpointError(f"A model with {wrong} that is not finite is not saved in {folder}")
     with replacing(folder / CONFIG_NAME) as settings, replacing(folder / WEIGHTS_NAME) as weights:
-        settings.write_text(json.dumps(config, indent=2) + "\n")
         save_file(state, weights)
+        settings.write_text(json.dumps({**config, DIGEST_KEY: file_digest(weights)}, indent=2) + "\n")
     return folder
+
+
+def is_whole(folder: str | Path) -> bool:
+    """Whether a folder holds a model of one saving."""
+    try:
+        _check_digest(Path(folder))
+    except CheckpointError:
+        return False
+    return True
+
+
+def _check_digest(folder: Path) -> None:
+    path, expected = folder / WEIGHTS_NAME, read_config(folder).get(DIGEST_KEY)
+    try:
+        found = file_digest(path)
+    except OSError as error:
+        raise CheckpointError(f"Cannot read the model weights {path}: missing or damaged ({error})") from None
+    if expected is not None and found != expected:
+        raise CheckpointError(
+            f"{path} and {CONFIG_NAME} are not of one saving: a run was killed while it saved, or a file was "
+            "replaced; train again with resume"
+        )
 
 
 def read_config(folder: str | Path) -> dict[str, Any]:
@@ -65,6 +91,7 @@ def load_weights(folder: str | Path, module: nn.Module) -> None:
     wrong = first_not_finite(state)
     if wrong:
         raise CheckpointError(f"{path} holds {wrong} that is not finite: its training has failed")
+    _check_digest(Path(folder))
     module.load_state_dict(state)
 
 

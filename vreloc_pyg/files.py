@@ -25,6 +25,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     unfinished = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         yield unfinished
+        with unfinished.open("rb") as file:
+            os.fsync(file.fileno())  # else a computer that goes down may keep the name and lose the content
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

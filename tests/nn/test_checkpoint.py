@@ -8,7 +8,7 @@ from torch import nn
 
 import vreloc_pyg.checkpoint as checkpoint
 from tests.nn.small_models import make_model
-from vreloc_pyg.checkpoint import CONFIG_NAME, WEIGHTS_NAME, load_weights, read_config, save_model
+from vreloc_pyg.checkpoint import CONFIG_NAME, WEIGHTS_NAME, is_whole, load_weights, read_config, save_model
 from vreloc_pyg.errors import CheckpointError
 from vreloc_pyg.graphs import pair_data
 from vreloc_pyg.nn import MGFFNet
@@ -100,6 +100,22 @@ def test_a_save_that_fails_leaves_the_old_files(model, folder, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         model.save_pretrained(folder)
     assert contents(folder) == before
+
+
+def test_files_of_two_savings_are_told_apart(model, folder):
+    """A process that is killed between both files leaves new tensors with old settings."""
+    assert is_whole(folder)
+    settings = (folder / CONFIG_NAME).read_text()
+    with torch.no_grad():
+        model.layers[0].fuse.bias.fill_(3.0)
+    model.save_pretrained(folder)
+    assert is_whole(folder)
+    (folder / CONFIG_NAME).write_text(settings)
+    assert not is_whole(folder)
+    with pytest.raises(CheckpointError, match="are not of one saving"):
+        MGFFNet.from_pretrained(folder)
+    (folder / WEIGHTS_NAME).unlink()
+    assert not is_whole(folder)
 
 
 def test_files_are_renamed_within_the_folder(model, folder, monkeypatch):

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from vreloc_pyg.datasets.tasks import TaskData
+from vreloc_pyg.checkpoint import is_whole
 from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.evaluation import evaluate
 from vreloc_pyg.experiments.plan import BenchmarkPlan
@@ -185,7 +186,7 @@ def run_ablation(
 
 def _trained(name: str, change: Change, training: Mapping[str, Any], data: TaskData, stem: Path) -> Localizer:
     place = stem if change.trains else stem.with_name(_file_name(BASES[name].row))
-    if change.trains and not (stem / "model").exists():
+    if change.trains and not is_whole(stem / "model"):
         kin: Kin = "own" if change is BASES[name] else "ablation"
         system = replace(find_learned(name), row=change.row, kin=kin)
         begun = (stem / "checkpoints" / "last.ckpt").exists()

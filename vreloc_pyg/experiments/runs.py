@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from vreloc_pyg.checkpoint import is_whole
 from vreloc_pyg.datasets.splits import RelocalizationSplit
 from vreloc_pyg.datasets.tasks import TaskData
 from vreloc_pyg.errors import DataError
@@ -167,7 +168,7 @@ def _trained(
 ) -> Localizer:
     """The model of a system, trained unless it is there already."""
     place, suite = run.folder(output) / name, find_learned(name).suite
-    if not (place / "model").exists():
+    if not is_whole(place / "model"):
         model, training = plan.model.get(name), plan.training_of(name, run.fold, run.seed)
         taught = load_others(suite, data, plan.root, run.fold, plan.seed) if suite else data
         if plan.budget_s is not None and not plan.quick:
