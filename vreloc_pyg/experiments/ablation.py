@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from vreloc_pyg.datasets.tasks import TaskData
 from vreloc_pyg.checkpoint import is_whole
+from vreloc_pyg.datasets.tasks import TaskData
 from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.evaluation import evaluate
 from vreloc_pyg.experiments.plan import BenchmarkPlan
