@@ -39,8 +39,8 @@ BACK_S = (0.0, 1.0, 4.0, 16.0)
 
 #: A clock that falls back by more, in seconds, starts anew.
 FALL_S = 1.0
-#: Longest time that one frame stays on the screen, in seconds.
-LONGEST_S = 60.0
+#: Longest time that one frame stays on the screen, in seconds: slides do, for minutes.
+LONGEST_S = 600.0
 
 
 def open_video(path: str | Path) -> tuple[InputContainer, VideoStream]:
@@ -157,7 +157,7 @@ class Clock:
     """Seconds of a video from the times of its frames, which only go forward.
 
     A frame without a time comes as long after the one before as that did. A clock that falls back by more
-    than a second goes on instead, and a gap of more than a minute is cut to one; ``problems`` say so.
+    than a second goes on instead, and a longer gap than :data:`LONGEST_S` is cut; ``problems`` say so.
 
     Args:
         origin: where the container's clock begins, in seconds.
