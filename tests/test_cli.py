@@ -203,6 +203,14 @@ def test_settings_beside_a_file_reproduce_it(tmp_path, capsys):
     assert other.read_bytes() == (tmp_path / "deep" / "a.png").read_bytes()
 
 
+def test_settings_of_a_file_without_a_suffix_lie_beside_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "vreloc_pyg.video.shards.merge_shards", lambda output: tmp_path.joinpath("all").touch()
+    )
+    assert cli.main(["merge", "--output", str(tmp_path / "all")]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"all", "all.settings.yaml"}
+
+
 def test_positional_arguments_may_be_in_a_file_and_unknown_ones_not(tmp_path, capsys):
     (tmp_path / "c.yaml").write_text("query: a.mp4\nreference: b.mp4\nstart: 1:05.5\n")
     read = cli.make_parser("locate").read

@@ -164,7 +164,8 @@ def _recorded(name: str, values: Mapping[str, Any]) -> Iterator[None]:
 
             from vreloc_pyg.files import write_text
 
-            kept = place.with_name(f"{place.stem}.settings.yaml") if place.suffix else place / f"{name}.yaml"
+            beside = place.suffix or place.is_file()
+            kept = place.with_name(f"{place.stem}.settings.yaml") if beside else place / f"{name}.yaml"
             write_text(kept, yaml.safe_dump(dict(values), sort_keys=False))
         for folder in absent:
             if folder.is_dir() and not any(folder.iterdir()):

@@ -27,19 +27,19 @@ def check_claim(claimed: int, stored: int, what: str) -> None:
         raise DataError(f"{what} claims {claimed:,} bytes and holds {stored:,}")
 
 
-def read_npy(path: str | Path) -> NDArray[Any]:
+def read_npy(path: str | Path, what: str = "") -> NDArray[Any]:
     """The array of a ``.npy`` file, mapped into memory: NumPy compares its size with the file's first.
 
-    Raises :class:`DataError` if there is none.
+    Raises :class:`DataError` if there is none; ``what`` it is, for the message.
     """
     try:
         with Path(path).open("rb") as file:
             known = file.read(len(npy.MAGIC_PREFIX)) == npy.MAGIC_PREFIX
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False) if known else np.empty(0)
     except Exception as error:  # of a damaged header NumPy raises nearly anything
-        raise DataError(f"Cannot read {path}: {error}") from None
+        raise DataError(f"Cannot read {what}{path}: {error}") from None
     if not known:
-        raise DataError(f"Cannot read {path}: it is no .npy file")
+        raise DataError(f"Cannot read {what}{path}: it is no .npy file")
     return array
 
 

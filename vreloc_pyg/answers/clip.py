@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from vreloc_pyg.answers.encode import encode_part
@@ -13,6 +14,17 @@ from vreloc_pyg.video.container import clock_jumps, open_at, origin_of
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
+
+
+def check_clip(output: str | Path) -> None:
+    """Raise :class:`VideoError` unless H.264 can be written into a file of this name."""
+    import av
+
+    try:
+        with TemporaryDirectory() as folder, av.open(f"{folder}/clip{Path(output).suffix}", "w") as sink:
+            sink.add_stream("libx264", rate=25)
+    except (av.error.FFmpegError, ValueError):
+        raise VideoError(f"Cannot write a clip as {output}: use a suffix such as .mp4 or .mkv") from None
 
 
 def cut_clip(video: str | Path, start_s: float, end_s: float, output: str | Path) -> bool:

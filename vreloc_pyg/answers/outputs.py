@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from vreloc_pyg.answers.clip import cut_clip
+from vreloc_pyg.answers.clip import check_clip, cut_clip
 from vreloc_pyg.answers.page import write_page
 from vreloc_pyg.answers.subtitles import subtitles
 from vreloc_pyg.clock import clock
@@ -20,10 +21,16 @@ def check_outputs(
     """Those of the files to write that are wanted, by kind: ``json``, ``srt``, ``clip``, ``html``.
 
     Raises:
-        DataError: if one is a folder or one of the videos, or would show a video where there is none.
+        DataError: if one is a folder, one of the videos or there twice, cannot be written, is a clip in a
+            format that holds none, or would show a video where there is none.
     """
     wanted = {kind: Path(path) for kind, path in outputs.items() if path is not None}
-    for path in wanted.values():
+    for kind, path in wanted.items():
+        check_writable(path)
+        if kind == "clip":
+            check_clip(path)
+        if [one.resolve() for one in wanted.values()].count(path.resolve()) > 1:
+            raise DataError(f"Two outputs are to be written to {path}")
         if path.is_dir() or path.resolve() in (Path(query).resolve(), Path(reference).resolve()):
             raise DataError(f"Cannot write to {path}: it is a folder, or one of the videos")
     for kind, shown in (("clip", [reference]), ("html", [query, reference])):
@@ -31,6 +38,13 @@ def check_outputs(
         if kind in wanted and without:
             raise DataError(f"--{kind} shows videos, and {without[0]} is no video file")
     return wanted
+
+
+def check_writable(path: Path) -> None:
+    """Raise :class:`DataError` unless a file may be written at a path, whose folder need not exist."""
+    folder = next(one for one in path.absolute().parents if one.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise DataError(f"Cannot write to {path}: {folder} is no folder that may be written to")
 
 
 def write_answer(answer: VideoAnswer, outputs: Mapping[str, Path]) -> list[Path]:

@@ -76,9 +76,8 @@ def locate(
             cache=cache,
             progress=bar.update,
         )
-    written = write_answer(answer, outputs)
     print_answer(answer)
-    for path in written:
+    for path in write_answer(answer, outputs):
         print(f"Written to {path}")
 
 

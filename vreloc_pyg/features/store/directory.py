@@ -112,7 +112,7 @@ class DirectoryStore(FeatureStore):
 
 def read_features(path: str | Path) -> Tensor:
     """Features ``[num_steps, F]`` of a ``.npy`` file, never unpickled; :class:`DataError` if it has none."""
-    array = read_npy(path)
+    array = read_npy(path, "the features ")
     if array.ndim != 2 or array.dtype.kind not in "fiu":
         raise DataError(f"Expected a matrix [num_steps, F] of numbers in {path}")
     return torch.from_numpy(np.array(array, dtype=np.float32, order="C"))
