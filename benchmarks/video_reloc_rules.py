@@ -20,7 +20,6 @@ import pandas as pd
 from video_reloc_derive import DerivedItem, derive_items, plain_videos
 
 from vreloc_pyg.datasets import RelocalizationSplit
-from vreloc_pyg.datasets.reading import read_json
 from vreloc_pyg.datasets.video_reloc import FILES, RelocItem, VideoReloc, official_pairs
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.evaluation import (
@@ -32,7 +31,7 @@ from vreloc_pyg.evaluation import (
     result_table,
     to_markdown,
 )
-from vreloc_pyg.files import write_text
+from vreloc_pyg.files import read_json, write_text
 from vreloc_pyg.systems.protocol import LocalizerProtocol
 from vreloc_pyg.systems.rules.chance import Chance, ChanceKind
 from vreloc_pyg.systems.rules.query_blind import CentredSegment, PriorSegment, WholeReference

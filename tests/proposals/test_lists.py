@@ -65,6 +65,12 @@ def test_a_normalised_list(tmp_path, change):
     assert again.read_text() == NORMALIZED.replace("/some/folder/second/", "second")
 
 
+def test_instances_of_no_length_are_counted_apart(tmp_path):
+    text = NORMALIZED.replace("2\n58 0.1000 0.5000\n", "3\n58 0.1000 0.5000\n58 0.3000 0.3000\n", 1)
+    first = read_proposal_list(write(tmp_path, text))["first"]
+    assert (len(first.instances), len(first.labels), first.num_empty) == (2, 2, 1)
+
+
 def test_matches_are_the_best_instance_and_its_share_of_the_proposal(tmp_path):
     """tIoU of [.2, .4] and [.1, .5] is a half, all of it covered; of [.6, 1] and [.6, .9] it is .3 / .4."""
     first = read_proposal_list(write(tmp_path, NORMALIZED))["first"]

@@ -43,3 +43,11 @@ def test_a_tiou_at_the_threshold_does_not_count():
     table = proposal_recall({"a": as_tensor([(0, 5)])}, {"a": as_tensor([(0, 10)])}, (0.499, 0.5))
     assert table["per_instance"].tolist() == [100.0, 0.0]
     assert best_overlaps(None, as_tensor([(0, 1)])).tolist() == [0.0]
+
+
+def test_instances_of_no_length_count_as_missed():
+    """Published recalls hold them, and nothing finds them."""
+    proposals, instances = {"a": as_tensor([(0, 5)])}, {"a": as_tensor([(0, 5), (20, 30)])}
+    table = proposal_recall(proposals, instances, (0.5,), num_empty=2)
+    assert table["per_instance"].tolist() == [25.0]
+    assert table["per_video"].tolist() == [100.0]

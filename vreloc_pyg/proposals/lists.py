@@ -40,6 +40,7 @@ class VideoProposals:
         bounds: starts and ends, ``[M, 2]`` float64, in frames, or as shares of the video's duration.
         num_frames, frame_rate: of the list; both 1 where bounds are shares.
         instances, labels: the annotated segments in the same unit, ``[G, 2]``, and their classes as written.
+        num_empty: further ones that are empty or reversed, which nothing can find.
         matches: best tIoU and covered share of each proposal as written, ``[M, 2]``; ``None``: not written.
     """
 
@@ -50,6 +51,7 @@ class VideoProposals:
     instances: Tensor = field(default_factory=lambda: torch.empty(0, 2, dtype=torch.float64))
     labels: tuple[str, ...] = ()
     matches: Tensor | None = None
+    num_empty: int = 0
 
     def seconds(self, duration_s: float | None = None) -> Tensor:
         """Bounds in seconds, ``[M, 2]``; where they are shares of the duration it must be given."""
@@ -139,12 +141,14 @@ def read_proposal_list(path: str | Path) -> dict[str, VideoProposals]:
         if frames <= 0 or rate <= 0:
             raise DataError(f"{path}, line {at}: expected positive frames and frames per second")
         instances, labels, bounds, matches = [], [], [], []
+        num_empty = 0
         for _ in range(lines.count("a number of instances")):
             number, (label, start, end) = lines.numbers("an instance: label start end", 3)
-            # Real lists hold a few instances of no length; they match nothing.
-            if start < end:
-                instances.append(lines.segment(number, start, end))
-                labels.append(f"{label:g}")
+            if not start < end:  # released lists hold a few
+                num_empty += 1
+                continue
+            instances.append(lines.segment(number, start, end))
+            labels.append(f"{label:g}")
         for _ in range(lines.count("a number of proposals")):
             what = "a proposal: label iou overlap start end"
             number, (_, iou, overlap, start, end) = lines.numbers(what, 5)
@@ -158,6 +162,7 @@ def read_proposal_list(path: str | Path) -> dict[str, VideoProposals]:
             torch.tensor(instances, dtype=torch.float64).reshape(-1, 2),
             tuple(labels),
             torch.tensor(matches, dtype=torch.float64).reshape(-1, 2),
+            num_empty,
         )
     return videos
 

@@ -20,6 +20,7 @@ def proposal_recall(
     proposals: Mapping[str, Tensor],
     instances: Mapping[str, Tensor],
     thresholds: Sequence[float] = THRESHOLDS,
+    num_empty: int = 0,
 ) -> pd.DataFrame:
     """Share of instances, and of videos, that some proposal finds with a tIoU above each threshold.
 
@@ -28,6 +29,7 @@ def proposal_recall(
         instances: annotated segments of every video in the same unit, ``[G, 2]``; videos without any do not
             count.
         thresholds: tIoU thresholds, strict.
+        num_empty: further instances, of no length, which nothing can find: published counts hold them.
 
     Returns:
         A row per threshold with ``tiou``, ``per_instance`` and ``per_video`` (a video counts where any of
@@ -36,7 +38,7 @@ def proposal_recall(
     best = {
         video: best_overlaps(proposals.get(video), found) for video, found in instances.items() if len(found)
     }
-    every = np.concatenate(list(best.values())) if best else np.empty(0)
+    every = np.concatenate([*best.values(), np.zeros(num_empty)])
     videos = np.array([one.max() for one in best.values()])
     rows = [
         {
