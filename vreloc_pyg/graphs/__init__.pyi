@@ -1,3 +1,4 @@
+from .hetero import from_hetero as from_hetero, to_hetero as to_hetero
 from .multi_scale import (
     multi_scale_degree as multi_scale_degree,
     multi_scale_edge_index as multi_scale_edge_index,
@@ -10,5 +11,6 @@ from .pair_data import (
     pair_data as pair_data,
     validate_pair as validate_pair,
 )
+from .pair_graph import PairData as PairData
 from .pairing import Pairing as Pairing
 from .weights import EDGE_WEIGHTS as EDGE_WEIGHTS, EdgeWeight as EdgeWeight, edge_weights as edge_weights

@@ -14,6 +14,7 @@ from torch_geometric.transforms import BaseTransform
 from vreloc_pyg.errors import FeatureError, GraphError
 from vreloc_pyg.graphs.matching import match_edge_attr
 from vreloc_pyg.graphs.multi_scale import check_scale, multi_scale_edge_index
+from vreloc_pyg.graphs.pair_graph import PairData
 from vreloc_pyg.graphs.weights import EDGE_WEIGHTS, WeightKind, check_weight, edge_weights
 from vreloc_pyg.sequences.windows import cut_windows
 
@@ -25,7 +26,7 @@ def pair_data(
     num_steps: int | None = None,
     fit: Literal["resample", "pad"] = "resample",
     target_offsets: Tensor | None = None,
-) -> Data:
+) -> PairData:
     """One query/proposal pair as a graph, without its edges (:class:`MultiScaleEdges` adds them).
 
     Args:
@@ -37,7 +38,7 @@ def pair_data(
             :func:`~vreloc_pyg.segments.encode_offsets`.
 
     Returns:
-        ``Data`` with ``x [Tq + Tp, F]``, ``num_query [1]``, ``num_proposal [1]``, and where asked for
+        A ``Data`` with ``x [Tq + Tp, F]``, ``num_query [1]``, ``num_proposal [1]``, and where asked for
         ``mask [Tq + Tp]`` and ``target_offsets [1, 2]``.
 
     Raises:
@@ -49,7 +50,7 @@ def pair_data(
         raise FeatureError(
             f"Expected query and proposal of one width (got F = {query.size(1)} and {proposal.size(1)})"
         )
-    data = Data()
+    data = PairData()
     if num_steps is not None:
         whole = [torch.tensor([[0, len(clip)]], device=clip.device) for clip in (query, proposal)]
         (query,), query_mask = cut_windows(query, whole[0], num_steps, fit)

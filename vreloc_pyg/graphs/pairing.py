@@ -7,11 +7,11 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Data
 
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.graphs.matching import Head, match_channels, match_clips
 from vreloc_pyg.graphs.pair_features import PAIR_FEATURES, pair_features
+from vreloc_pyg.graphs.pair_graph import PairData
 from vreloc_pyg.graphs.relative import RELATIVE_PER_GROUP, relative_nodes
 from vreloc_pyg.sequences.pose import check_mirror, mirror_image
 from vreloc_pyg.sequences.statistics import window_statistics
@@ -41,12 +41,12 @@ class Pairs(NamedTuple):
     pair_features: Tensor | None
     logits: Tensor | None = None
 
-    def graphs(self) -> list[Data]:
+    def graphs(self) -> list[PairData]:
         """Every pair as a graph of its own, as of :func:`~vreloc_pyg.graphs.pair_data`."""
         graphs = []
         for index, version in enumerate(self.version.tolist()):
             query, proposal = self.queries[version], self.proposals[index]
-            graph = Data(
+            graph = PairData(
                 x=torch.cat([query, proposal]),
                 num_query=torch.tensor([len(query)]),
                 num_proposal=torch.tensor([len(proposal)]),
