@@ -148,7 +148,8 @@ def multi_scale_degree(num_query: int, num_proposal: int, k: int, mask: Tensor |
     num_nodes = check_lengths(num_query, num_proposal)
     shape, device = ((num_nodes,), None) if mask is None else (mask.shape, mask.device)
     ones = torch.ones(*shape, 1, device=device)
-    return multi_scale_sum(ones, num_query, num_proposal, k, mask).squeeze(-1)
+    # Rounded: sums over windows are means times a number of steps.
+    return multi_scale_sum(ones, num_query, num_proposal, k, mask).squeeze(-1).round()
 
 
 def multi_scale_product(
