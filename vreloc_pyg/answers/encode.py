@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vreloc_pyg.video.container import InOrder, decode, make_clock, open_at, pixel_ratio
+from vreloc_pyg.video.container import InOrder, decode, frames_of, make_clock, open_at, pixel_ratio
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -89,7 +89,7 @@ def _encode(
                 sink.mux(encoder.encode(fresh))
 
         for packet in source.demux([stream for stream in (video, audio) if stream is not None]):
-            for frame in _decoded(packet):
+            for frame in frames_of(packet) or []:
                 pictured = isinstance(frame, av.VideoFrame)
                 at = (seen if pictured else heard_at)(frame.time)
                 if at >= end_s + order.depth * seen.gap:
@@ -113,16 +113,6 @@ def _encode(
         sink.mux(encoder.encode(None))
         if voice is not None:
             sink.mux(voice.encode(None))
-
-
-def _decoded(packet: Any) -> list[Any]:
-    """The frames of a packet; none of a damaged one, as where features are made."""
-    import av
-
-    try:
-        return list(packet.decode())
-    except av.error.FFmpegError:
-        return []
 
 
 def _sound(sink: OutputContainer, audio: Any) -> Any:

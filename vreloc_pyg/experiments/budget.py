@@ -136,7 +136,7 @@ def _read(path: Path, budget_s: float) -> dict[str, dict[str, Any]]:
     try:
         kept = read_json(path)
         given, systems = kept["budget_s"], dict(kept["systems"])
-    except (DataError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:  # a DataError is a ValueError
         raise DataError(f"Cannot read the budgets {path}: {error!r}; remove it to measure anew") from None
     if given != budget_s:
         raise DataError(f"{path} is of a budget of {given:g}, not {budget_s:g}; choose another output folder")

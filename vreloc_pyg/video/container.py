@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vreloc_pyg.errors import VideoError
 
@@ -141,9 +141,8 @@ def decode(
         except av.error.FFmpegError as error:
             problems.append(f"{path} is cut off: {words_of(error)}")
             break
-        try:
-            frames = packet.decode()
-        except av.error.FFmpegError:
+        frames = frames_of(packet)
+        if frames is None:
             damaged += 1
             continue
         for frame in frames:
@@ -151,6 +150,16 @@ def decode(
                 yield frame
     if damaged:
         problems.append(f"{path} is damaged: {damaged} packets could not be decoded")
+
+
+def frames_of(packet: Any) -> list[Any] | None:
+    """The frames of a packet, of pictures or sound; ``None`` if it is damaged."""
+    import av
+
+    try:
+        return list(packet.decode())
+    except av.error.FFmpegError:
+        return None
 
 
 class Clock:
