@@ -1,0 +1,1 @@
+"""Many videos: an index of them, and search in it."""
