@@ -258,3 +258,14 @@ def test_spans_are_text_and_back_with_every_digit():
     for text in ("1:2:3", "a:b", "1:2;3"):
         with pytest.raises(SegmentError, match=r"such as '0\.5:2\.0;7\.0:9\.25'"):
             read_spans(text)
+
+
+@given(st.lists(step_segments, min_size=1, max_size=9))
+def test_moments_share_at_most_half_of_the_shorter(bounds):
+    scores = torch.arange(len(bounds), 0, -1)
+    found = Segments(torch.tensor(bounds), scores).moments(len(bounds))
+    kept = []
+    for start, end in bounds:
+        if all((min(end, b) - max(start, a)) <= 0.5 * min(end - start, b - a) for a, b in kept):
+            kept.append((start, end))
+    assert list(found) == kept

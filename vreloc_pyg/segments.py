@@ -6,7 +6,7 @@ do not care whether the unit is seconds or steps, as long as both operands use t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -68,6 +68,15 @@ class Segments:
             ranked = ranked[temporal_nms(ranked.bounds, ranked.scores, nms_threshold, max_kept=n)]
         return ranked[slice(0, n)]
 
+    def moments(self, n: int) -> Segments:
+        """The ``n`` best segments of which none shares more than half of the shorter with a better one.
+
+        Near-copies of one moment at other lengths have a small tIoU and still are one moment.
+        """
+        ranked = self.ranked()
+        assert ranked.scores is not None
+        return ranked[temporal_nms(ranked.bounds, ranked.scores, 0.5, n, overlap_of_shorter)]
+
 
 @dataclass(frozen=True)
 class Ranking:
@@ -128,15 +137,33 @@ def temporal_iou(a: Tensor, b: Tensor) -> Tensor:
     return torch.where(union > 0, intersection / union.clamp(min=torch.finfo(union.dtype).tiny), 0.0)
 
 
-def temporal_nms(segments: Tensor, scores: Tensor, threshold: float, max_kept: int | None = None) -> Tensor:
+def overlap_of_shorter(a: Tensor, b: Tensor) -> Tensor:
+    """Share of the shorter of every pair of segments that lies in the longer, ``[M, N]`` in [0, 1].
+
+    Args:
+        a, b: segments ``[M, 2]`` and ``[N, 2]``, none of them empty.
+    """
+    a, b = a[:, None].double(), b[None].double()
+    both = (torch.minimum(a[..., 1], b[..., 1]) - torch.maximum(a[..., 0], b[..., 0])).clamp(min=0)
+    return both / torch.minimum(a[..., 1] - a[..., 0], b[..., 1] - b[..., 0])
+
+
+def temporal_nms(
+    segments: Tensor,
+    scores: Tensor,
+    threshold: float,
+    max_kept: int | None = None,
+    overlap: Callable[[Tensor, Tensor], Tensor] = temporal_iou,
+) -> Tensor:
     """Indices kept by greedy non-maximum suppression, best first.
 
-    A segment is dropped when its tIoU with an already kept one is above ``threshold``.
+    A segment is dropped when its overlap with an already kept one is above ``threshold``.
 
     Args:
         segments, scores: ``[M, 2]`` and ``[M]``; equal scores keep their order.
         threshold: in [0, 1].
         max_kept: stop once this many are kept.
+        overlap: how much two sets of segments share, ``[M, N]``.
     """
     order = torch.argsort(scores, descending=True, stable=True)
     ranked = segments[order]
@@ -144,8 +171,8 @@ def temporal_nms(segments: Tensor, scores: Tensor, threshold: float, max_kept: i
     # In blocks: overlaps of a block with itself and with what is kept are two matrices, whatever M is.
     for first in range(0, len(order), _NMS_BLOCK):
         block = ranked[first : first + _NMS_BLOCK]
-        dropped = (temporal_iou(ranked[:first][kept[:first]], block) > threshold).any(0).cpu().numpy()
-        drops = (temporal_iou(block, block) > threshold).cpu().numpy()
+        dropped = (overlap(ranked[:first][kept[:first]], block) > threshold).any(0).cpu().numpy()
+        drops = (overlap(block, block) > threshold).cpu().numpy()
         for row in range(len(block)):
             if not dropped[row]:
                 dropped[row + 1 :] |= drops[row, row + 1 :]

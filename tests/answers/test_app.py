@@ -171,7 +171,7 @@ def test_a_question_is_answered_in_the_browser(server, videos, tmp_path):
         page.locator("#verdict").wait_for()
         assert "Best match at 00:00:0" in page.locator("#verdict").inner_text()
         assert page.locator("#timeline .segment").count() >= 1
-        assert page.locator("#timeline .proposal").count() > 5
+        assert page.locator("#timeline .proposal").count() >= 1
         assert len(page.locator("#timeline .curve").get_attribute("points").split()) == 45
         player = page.locator("#reference")
         player.evaluate("v => v.readyState > 0 || new Promise(done => v.onloadedmetadata = done)")

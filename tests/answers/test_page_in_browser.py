@@ -10,6 +10,7 @@ import torch
 
 from tests.videos import counting, write_video
 from vreloc_pyg.answers.page import write_page
+from vreloc_pyg.localization import Calibration
 from vreloc_pyg.localization.locate import VideoAnswer
 from vreloc_pyg.segments import Segments
 
@@ -34,7 +35,7 @@ def page(tmp_path: Path, request):
         (0.0, 2.0),
         "a system",
         Segments(bounds, torch.tensor([0.9, 0.4])),
-        0.93,
+        Calibration(slope=20.0, intercept=-13.0, num_present=8, num_absent=20),
         torch.linspace(0, 1, 30),
         0.2,
         6.0,
@@ -56,7 +57,7 @@ def test_the_first_result_moves_the_player_to_its_start(page: Path):
         assert tab.locator("#timeline .segment").count() == 2
         assert tab.locator("#timeline .proposal").count() == 3
         assert len(tab.locator("#timeline .curve").get_attribute("points").split()) == 30
-        assert "Best match at 00:00:03.200" in tab.locator("#verdict").inner_text()
+        assert "Sure: best match at 00:00:03.200" in tab.locator("#verdict").inner_text()
         assert tab.locator("#timeline").bounding_box()["height"] > 100
         tab.locator(".result").first.click()
         time = tab.evaluate("document.getElementById('reference').currentTime")

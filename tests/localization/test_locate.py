@@ -17,6 +17,7 @@ from vreloc_pyg.errors import DataError, FeatureError, SettingsError, VideoError
 from vreloc_pyg.features.store import HDF5Store
 from vreloc_pyg.localization import locate, training_free
 from vreloc_pyg.localization.calibration import Calibration, fit_calibration
+from vreloc_pyg.systems.rules.similarity_curve import SimilarityCurve
 from vreloc_pyg.video import extraction
 from vreloc_pyg.video.decoding import FrameGrid, read_frames
 from vreloc_pyg.video.extraction import (
@@ -60,12 +61,14 @@ def test_the_answer_is_where_the_action_is(videos):
     assert len(answer.curve) == 50
     assert answer.curve.argmax() in range(20, 30)
     assert answer.found
-    assert answer.probability is None  # nothing is known of these features
-    assert answer.system == training_free().name
-    none = locate(*videos, extractor=Levels(), min_score=1.0)
+    assert answer.verdict is None  # nothing is known of these features
+    assert answer.system == SimilarityCurve().name
+    none = locate(*videos, extractor=Levels(), min_score=1.1)
     assert (len(none.segments), none.found) == (0, False)
+    wide = locate(*videos, system="window-rule", extractor=Levels())
+    assert next(iter(wide.segments)) == pytest.approx((4, 6), abs=0.2)
+    assert 5 < len(wide.proposals) <= 100
     assert answer.proposals.scores is not None
-    assert 5 < len(answer.proposals) <= 100
     assert (answer.proposals.scores.diff() <= 0).all()
     assert 0 <= answer.proposals.bounds.min() < answer.proposals.bounds.max() <= answer.duration_s + 1e-6
 
@@ -137,16 +140,25 @@ def test_what_cannot_be_answered_is_refused_in_words(videos, tmp_path):
 def test_a_reference_that_cannot_be_searched_is_found_before_features_are_made(videos, tmp_path):
     query, reference = videos
     (tmp_path / "text.mp4").write_text("no video")
-    read: list[int] = []
+    read: list[tuple[str, int, int | None]] = []
     with pytest.raises(VideoError, match=r"text\.mp4"):
-        locate(query, tmp_path / "text.mp4", extractor=Levels(), progress=read.append)
+        locate(query, tmp_path / "text.mp4", extractor=Levels(), progress=lambda *told: read.append(told))
     assert read == []
     with pytest.raises(VideoError, match="cannot be longer"):
-        locate(reference, query, extractor=Levels(), progress=read.append)
-    frames = sum(read)
+        locate(reference, query, extractor=Levels(), progress=lambda *told: read.append(told))
+    assert {(name, total) for name, _, total in read} == {("reference.mp4", 100)}
+    frames = sum(count for _, count, _ in read)
     with pytest.raises(VideoError, match="cannot be longer"):
-        locate(reference, query, extractor=Levels(), cache=tmp_path / "other", progress=read.append)
-    assert sum(read) - frames == len(list(read_frames(reference, Levels().grid)))  # of the query alone
+        locate(
+            reference,
+            query,
+            extractor=Levels(),
+            cache=tmp_path / "other",
+            progress=lambda *told: read.append(told),
+        )
+    assert sum(count for _, count, _ in read) - frames == len(
+        list(read_frames(reference, Levels().grid))
+    )  # of the query alone
 
 
 def test_the_commands_answer_and_write_all_they_were_asked_for(videos, tmp_path, levels_extractor, capsys):
@@ -155,7 +167,7 @@ def test_the_commands_answer_and_write_all_they_were_asked_for(videos, tmp_path,
         "clip": tmp_path / "out.mp4"
     }
     flags = [part for kind, path in outputs.items() for part in (f"--{kind}", str(path))]
-    assert main(["locate", query, reference, "--top", "2", *flags]) == 0
+    assert main(["locate", query, reference, "--system", "window-rule", "--top", "2", *flags]) == 0
     printed = capsys.readouterr().out
     assert "0:00:04" in printed
     answer = json.loads(outputs["json"].read_text())
@@ -324,7 +336,9 @@ def test_calibration_balances_both_kinds_and_rises():
     rng = np.random.default_rng(0)
     found = fit_calibration(rng.normal(1, 0.3, 200).tolist(), rng.normal(0, 0.3, 50).tolist())
     assert found.probability(0.5) == pytest.approx(0.5, abs=0.1)
-    assert found.probability(1.5) > 0.9 > 0.1 > found.probability(-0.5)
+    assert found.probability(1.5) > 0.8 > 0.2 > found.probability(-0.5)
+    assert [found.verdict(score) for score in (1.5, 0.5, -0.5)] == ["sure", "maybe", "not found"]
+    assert found.num_pairs == 250
     assert Calibration(1e9, 0).probability(1) == 1
     assert Calibration(1e9, 0).probability(-1) == pytest.approx(0)
     with pytest.raises(DataError, match="with and without"):

@@ -8,7 +8,7 @@ import torch
 
 from vreloc_pyg.datasets import Query, Reference
 from vreloc_pyg.errors import SettingsError
-from vreloc_pyg.localization import Calibration, Localizer, training_free
+from vreloc_pyg.localization import Localizer, training_free
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.systems.rules import window_rule
 
@@ -85,21 +85,11 @@ def test_ranking_in_blocks_is_ranking_at_once(monkeypatch):
     torch.testing.assert_close(whole.segments.scores, parts.segments.scores, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("extractor", "known"), [("i3d", True), ("levels", False), (None, False)])
-def test_it_is_a_localizer_calibrated_on_one_extractor(extractor, known, tmp_path):
-    system = training_free(extractor)
+def test_it_is_a_localizer_without_a_network(tmp_path):
+    system = training_free()
     assert isinstance(system, Localizer)
     assert (system.name, system.kin, system.num_parameters) == ("window rule (no training)", "rule", 0)
-    assert system.num_features is None
-    assert isinstance(system.calibration, Calibration) is known
+    assert (system.num_features, system.calibration) == (None, None)
     with pytest.raises(SettingsError, match=r"'window rule \(no training\)' has no network to save"):
         system.save_pretrained(tmp_path / "model")
     assert not (tmp_path / "model").exists()
-
-
-def test_its_calibration_lies_between_the_scores_that_decided_it():
-    calibration = training_free().calibration
-    for present in (-0.62, -0.39):
-        assert calibration.probability(present) > 0.95
-    for absent in (-1.05, -0.81):
-        assert calibration.probability(absent) < 0.05

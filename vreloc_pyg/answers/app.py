@@ -150,11 +150,11 @@ class DemoApp:
         """
         seen = 0
 
-        def count(frames: int) -> None:
+        def count(name: str, frames: int, total: int | None) -> None:
             nonlocal seen
             seen += frames
             if seen % 25 == 0:
-                progress((seen, None), desc="reading", unit="frames")
+                progress((seen, None), desc=f"reading {name}", unit="frames")
 
         try:
             clip = self._choose(query, query_path, "query")

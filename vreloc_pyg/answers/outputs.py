@@ -65,16 +65,17 @@ def print_answer(answer: VideoAnswer) -> None:
     """Print the verdict and a table of segments."""
     for note in answer.notes:
         print(f"Note: {note}")
-    if answer.probability is not None and answer.probability < 0.5:
-        print(
-            f"No match: {answer.reference.name} does not seem to show the action of {answer.query.name} "
-            f"(probability of a match {answer.probability:.2f}). The nearest segments:"
-        )
+    said = {
+        "sure": "Sure: {reference} shows the action of {query}.",
+        "maybe": "Maybe: something in {reference} is like {query}.",
+        "not found": "Not found: nothing in {reference} is like {query}.",
+    }
+    if answer.verdict is not None:
+        print(said[answer.verdict].format(reference=answer.reference.name, query=answer.query.name))
     if len(answer.segments) == 0:
-        print("No segment has that score.")
         return
-    assert answer.segments.scores is not None
-    print("rank  start        end          score")
-    scored = zip(answer.segments, answer.segments.scores.tolist(), strict=True)
-    for rank, ((start, end), score) in enumerate(scored, start=1):
-        print(f"{rank:4}  {clock(start):11}  {clock(end):11}  {score:+.3f}")
+    verdicts = answer.calibration is not None
+    print("rank  start        end          score" + "   verdict" * verdicts)
+    for rank, one in enumerate(answer.moments, start=1):
+        row = f"{rank:4}  {clock(one.start_s):11}  {clock(one.end_s):11}  {one.score:+.3f}"
+        print(f"{row}  {one.verdict}" if verdicts else row)

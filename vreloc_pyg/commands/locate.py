@@ -10,9 +10,13 @@ def locate(
     reference: str,
     *,
     checkpoint: str | None = None,
+    system: str | None = None,
     start: float | str = 0.0,
     end: float | str | None = None,
+    also: list[str] | None = None,
+    unlike: list[str] | None = None,
     top: int = 5,
+    all: bool = False,
     min_score: float | None = None,
     json: str | None = None,
     srt: str | None = None,
@@ -32,10 +36,15 @@ def locate(
     Args:
         query: what shows the action.
         reference: what is searched.
-        checkpoint: folder of a model trained on such features; by default a rule that needs no training.
+        checkpoint: folder of a model trained on such features; by default a system that needs no training.
+        system: which of those: similarity-curve, the default; window-rule, whose answers are as long as the
+            query, for the very part that it shows; mean-cosine; frame-level-slope; or alignment.
         start: where the action begins in the query, in seconds or as a clock time, 0:01:05.5.
         end: where it ends; by default the end of the query.
+        also: further clips of the same action, as [CLIP2,CLIP3].
+        unlike: clips of what is not wanted; segments that answer them better are left out.
         top: number of segments, at most.
+        all: every segment that may show the action, however many.
         min_score: leave out segments with lower scores.
         json: JSON file to write.
         srt: subtitles of the reference to write, .srt.
@@ -50,21 +59,23 @@ def locate(
     Example:
         vreloc locate query.mp4 reference.mp4 --start 0:00:01.5 --top 3 --html answer.html
     """
-    from tqdm import tqdm
-
     from vreloc_pyg.answers.outputs import check_outputs, print_answer, write_answer
     from vreloc_pyg.clock import parse_time
+    from vreloc_pyg.commands.options import ReadingBar
     from vreloc_pyg.features.store import open_store
     from vreloc_pyg.localization import Localizer, locate
 
     outputs = check_outputs(query, reference, {"json": json, "srt": srt, "clip": clip, "html": html})
     store = None if features is None else open_store(features)
     localizer = None if checkpoint is None else Localizer.from_pretrained(checkpoint)
-    with tqdm(unit=" frames", desc="reading", leave=False, delay=0.5) as bar:
+    with ReadingBar() as bar:
         answer = locate(
             query,
             reference,
             localizer,
+            system=system,
+            also=also or [],
+            unlike_these=unlike or [],
             store=store,
             seconds_per_step=seconds_per_step,
             extractor=extractor,
@@ -72,9 +83,10 @@ def locate(
             start_s=parse_time(start),
             end_s=None if end is None else parse_time(end),
             top_n=top,
+            every=all,
             min_score=min_score,
             cache=cache,
-            progress=bar.update,
+            progress=bar,
         )
     print_answer(answer)
     for path in write_answer(answer, outputs):
@@ -88,6 +100,7 @@ def serve(
     videos: list[str] | None = None,
     max_upload_mb: int = 500,
     checkpoint: str | None = None,
+    system: str | None = None,
     extractor: str | None = None,
     weights: str | None = None,
     cache: str | None = None,
@@ -99,7 +112,8 @@ def serve(
         port: of the server.
         videos: folders whose videos may be named by their paths, as [DIR1,DIR2]; by default none may.
         max_upload_mb: largest upload in MB.
-        checkpoint: folder of a model trained on such features; by default a rule that needs no training.
+        checkpoint: folder of a model trained on such features; by default a system that needs no training.
+        system: which of those, as of `vreloc locate`.
         extractor: network of the features, one of {extractors}; by default the model's own, or i3d.
         weights: its weights, as `vreloc weights` keeps them.
         cache: folder where features are kept; by default in the user's cache.
@@ -113,5 +127,5 @@ def serve(
 
     localizer = None if checkpoint is None else Localizer.from_pretrained(checkpoint)
     network = choose_extractor(localizer, extractor, weights)  # once, for all questions
-    answer = partial(locate, localizer=localizer, extractor=network, cache=cache)
+    answer = partial(locate, localizer=localizer, system=system, extractor=network, cache=cache)
     serve(answer, host, port, videos or [], max_upload_mb)

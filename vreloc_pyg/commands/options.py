@@ -69,6 +69,30 @@ class TaskOptions:
         return [replace(self, data=one, root=root).load() for one, root in zip(names, places, strict=True)]
 
 
+class ReadingBar:
+    """A progress bar for frames that are read of one file after the other, gone when it ends."""
+
+    def __init__(self) -> None:
+        from tqdm import tqdm
+
+        self._bar = tqdm(unit=" frames", leave=False, delay=0.5)
+        self._name = ""
+
+    def __call__(self, name: str, frames: int, total: int | None) -> None:
+        """Show ``frames`` more of a file that has ``total``, from which tqdm tells what is left."""
+        if name != self._name:
+            self._name = name
+            self._bar.reset(total)
+            self._bar.set_description(f"reading {name}", refresh=False)
+        self._bar.update(frames)
+
+    def __enter__(self) -> ReadingBar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+
 def words(values: Sequence[object] | int) -> list[str]:
     """One value or several as a list of words."""
     return [str(values)] if isinstance(values, (str, int)) else list(map(str, values))

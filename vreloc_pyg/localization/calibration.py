@@ -7,11 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
 
 from vreloc_pyg.datasets.splits import RelocalizationSplit
 from vreloc_pyg.errors import DataError
+from vreloc_pyg.moments import Verdict
 from vreloc_pyg.settings import CheckedSettings
 from vreloc_pyg.systems.protocol import LocalizerProtocol, best_score
+
+#: From which probability on an answer is sure, and below which nothing was found.
+SURE, NOT_FOUND = 0.8, 0.2
 
 
 @dataclass(frozen=True)
@@ -37,23 +43,40 @@ class Calibration(CheckedSettings):
         logit = max(-700.0, min(700.0, self.slope * score + self.intercept))
         return 1 / (1 + math.exp(-logit))
 
+    def verdict(self, score: float) -> Verdict:
+        """How sure an answer of a score is."""
+        probability = self.probability(score)
+        return "sure" if probability >= SURE else "maybe" if probability >= NOT_FOUND else "not found"
+
+    @property
+    def num_pairs(self) -> int:
+        """Answers that it rests on."""
+        return self.num_present + self.num_absent
+
 
 def fit_calibration(present: Sequence[float], absent: Sequence[float]) -> Calibration:
     """Logistic regression of best scores, with and without the action in the reference.
 
-    Both kinds weigh the same, so that .5 is where they balance, however many there are of each.
+    Both kinds weigh the same, so that .5 is where they balance, however many there are of each. As in Platt's
+    paper the targets of N answers of a kind are 1 / (N + 2) away from 0 and 1: however well few answers are
+    told apart, they do not make anybody certain.
     """
-    from sklearn.linear_model import LogisticRegression
-
     if not present or not absent:
         raise DataError("Calibration needs scores of references with and without the action")
     scores = np.array([*present, *absent])
     centre, scale = scores.mean(), scores.std() or 1.0
-    model = LogisticRegression(class_weight="balanced")
-    model.fit(((scores - centre) / scale)[:, None], [1] * len(present) + [0] * len(absent))
-    slope = max(float(model.coef_[0, 0]) / scale, 0.0)
-    intercept = float(model.intercept_[0]) - slope * float(centre)
-    return Calibration(slope, intercept, len(present), len(absent))
+    counts = np.repeat([len(present), len(absent)], [len(present), len(absent)])
+    shown = np.repeat([1.0, 0.0], [len(present), len(absent)])
+    targets = np.abs(shown - 1 / (counts + 2))
+    standard = (scores - centre) / scale
+
+    def loss(line: NDArray[np.float64]) -> float:
+        logits = line[0] * standard + line[1]
+        return float(((np.logaddexp(0, logits) - targets * logits) / counts).sum())
+
+    found = minimize(loss, [1.0, 0.0], method="L-BFGS-B", bounds=[(0, None), (None, None)]).x
+    slope = float(found[0]) / float(scale)
+    return Calibration(slope, float(found[1]) - slope * float(centre), len(present), len(absent))
 
 
 def calibrate(

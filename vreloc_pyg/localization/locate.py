@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +11,22 @@ import torch
 from torch import Tensor
 
 from vreloc_pyg.datasets.splits import Query, Reference
-from vreloc_pyg.errors import FeatureError, VideoError
+from vreloc_pyg.errors import FeatureError, SettingsError, VideoError
 from vreloc_pyg.features.store import FeatureStore
 from vreloc_pyg.files import user_cache
+from vreloc_pyg.localization.calibration import Calibration
+from vreloc_pyg.localization.finders import Finder, RankingFinder, unlike, without_training
 from vreloc_pyg.localization.localizer import Localizer
-from vreloc_pyg.localization.sources import Sources
-from vreloc_pyg.localization.training_free import training_free
+from vreloc_pyg.localization.sources import Progress, Sources
+from vreloc_pyg.moments import Moment, Verdict
 from vreloc_pyg.segments import Segments, clip_segments
 from vreloc_pyg.systems.protocol import check_top_n
-from vreloc_pyg.video.extraction import FeatureCache
+from vreloc_pyg.video.extraction import FeatureCache, VideoFeatures
 from vreloc_pyg.video.extractor import VideoExtractor
 from vreloc_pyg.video.extractors import load_extractor
 
-#: Candidate windows that an answer keeps for pictures, and the largest tIoU two of them may have: with more
-#: overlap they would be near-copies of the best.
-KEPT_PROPOSALS, PROPOSALS_NMS = 100, 0.8
+#: Moments that are looked through when all of them are wanted.
+ALL = 1000
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class VideoAnswer:
         query_range: the part of the query that was looked for, in seconds.
         system: what answered.
         segments: in seconds of the reference, best first, with scores.
-        probability: that the reference shows the action at all; ``None`` where that was not calibrated.
+        calibration: how sure a score is; ``None`` where that is not known.
         curve: best score of the windows that cover each step of the reference, ``[num_steps]``.
         seconds_per_step: of the curve.
         duration_s: of the reference.
@@ -51,7 +52,7 @@ class VideoAnswer:
     query_range: tuple[float, float]
     system: str
     segments: Segments
-    probability: float | None
+    calibration: Calibration | None
     curve: Tensor
     seconds_per_step: float
     duration_s: float
@@ -60,14 +61,29 @@ class VideoAnswer:
     proposals: Segments = field(default_factory=lambda: Segments(torch.empty(0, 2), torch.empty(0)))
 
     @property
+    def verdict(self) -> Verdict | None:
+        """How sure the best segment is; ``None`` where that is not known."""
+        if len(self.segments) == 0:
+            return "not found"
+        return self.moments[0].verdict
+
+    @property
     def found(self) -> bool:
-        """Whether there is a segment, and the reference shows the action more likely than not."""
-        return len(self.segments) > 0 and (self.probability is None or self.probability >= 0.5)
+        """Whether there is a segment, and nothing says that the reference does not show the action."""
+        return self.verdict != "not found"
+
+    @property
+    def moments(self) -> list[Moment]:
+        """The segments with their scores and verdicts, best first."""
+        assert self.segments.scores is not None
+        judge = self.calibration
+        return [
+            Moment(str(self.reference), start, end, score, None if judge is None else judge.verdict(score))
+            for (start, end), score in zip(self.segments, self.segments.scores.tolist(), strict=True)
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        assert self.segments.scores is not None
-        scored = zip(self.segments, self.segments.scores.tolist(), strict=True)
         return {
             "query": str(self.query),
             "query_start_s": self.query_range[0],
@@ -76,10 +92,17 @@ class VideoAnswer:
             "reference_duration_s": self.duration_s,
             "system": self.system,
             "match": self.found,
-            "probability": self.probability,
+            "verdict": self.verdict,
+            "calibration_pairs": None if self.calibration is None else self.calibration.num_pairs,
             "segments": [
-                {"rank": rank, "start_s": start, "end_s": end, "score": score}
-                for rank, ((start, end), score) in enumerate(scored, start=1)
+                {
+                    "rank": rank,
+                    "start_s": one.start_s,
+                    "end_s": one.end_s,
+                    "score": one.score,
+                    "verdict": one.verdict,
+                }
+                for rank, one in enumerate(self.moments, start=1)
             ],
             "settings": self.settings,
             "notes": list(self.notes),
@@ -91,6 +114,9 @@ def locate(
     reference: str | Path,
     localizer: Localizer | None = None,
     *,
+    system: str | None = None,
+    also: Sequence[str | Path] = (),
+    unlike_these: Sequence[str | Path] = (),
     store: FeatureStore | None = None,
     seconds_per_step: float | None = None,
     extractor: VideoExtractor | str | None = None,
@@ -98,34 +124,43 @@ def locate(
     start_s: float = 0.0,
     end_s: float | None = None,
     top_n: int = 5,
+    every: bool = False,
     min_score: float | None = None,
     cache: str | Path | None = None,
-    progress: Callable[[int], object] | None = None,
+    progress: Progress | None = None,
 ) -> VideoAnswer:
     """Find the segments of a reference that show the action of a query.
 
     Args:
         query: what shows the action: a video, a ``.npy`` file ``[num_steps, F]``, or a name in ``store``.
         reference: what is searched, likewise.
-        localizer: a trained model; by default :func:`training_free`.
+        localizer: a trained model; by default a system without training.
+        system: which of :data:`.finders.WITHOUT_TRAINING`.
+        also: further clips of the same action.
+        unlike_these: clips of what is *not* wanted: segments that answer them better are left out.
         store: features of videos by name.
         seconds_per_step: duration of a step of features that do not say so.
         extractor, weights: of features of videos, see :func:`choose_extractor`.
         start_s, end_s: the part of the query that shows the action, in seconds; by default all of it.
         top_n: number of segments at most.
+        every: all segments that are not "not found" instead, however many.
         min_score: leave out segments with lower scores.
         cache: folder of features; by default in the user's cache.
-        progress: called with numbers of frames as they are read.
+        progress: called with the file, frames that were read since the last call, and how many there are.
 
     Raises:
         VideoError: if a file cannot be read, the range does not lie in the query, or the query is longer than
             the reference.
         DataError: if there is nothing of a name, or nobody says how long steps last.
         FeatureError: if features were made in another way than the model's, or than each other.
+        SettingsError: for an unknown system, one beside a model, or ``every`` where nobody knows what is one.
         WeightsError: if the extractor's weights are missing.
     """
     check_top_n(top_n)
-    trained_on = None if localizer is None else localizer.features
+    if localizer is not None and system is not None:
+        raise SettingsError(f"Give a trained model or the system {system!r}, not both")
+    if localizer is None:
+        without_training(system)  # an unknown name is told before minutes are spent
     kept = FeatureCache(user_cache() / "features" if cache is None else Path(cache))
 
     def network() -> VideoExtractor:
@@ -133,55 +168,73 @@ def locate(
             return extractor
         return choose_extractor(localizer, extractor, weights)
 
+    trained_on = None if localizer is None else localizer.features
     sources = Sources(network, kept, trained_on, store, seconds_per_step, progress)
-    searchable_s = sources.lasting(reference)  # before minutes are spent on features of the other file
-    sources.lasting(query)
+    searchable_s = sources.lasting(reference)  # before minutes are spent on features of the other files
+    for source in (query, *also, *unlike_these):
+        sources.lasting(source)
+    made_with = sources.made_with(reference)
+    finder: Finder = (
+        without_training(system, made_with.extractor) if localizer is None else RankingFinder(localizer)
+    )
+    if every and finder.calibration is None:
+        raise SettingsError(
+            f"Nobody knows which scores of {finder.name} on features of {made_with.extractor} are matches: "
+            "give top_n or min_score in place of every"
+        )
     clip = sources.read(query, start_s, end_s)
     if searchable_s is not None:
         _check_length(clip.duration_s, searchable_s, clip.seconds_per_step)
     video = sources.read(reference)
     step = video.seconds_per_step
-    if abs(clip.seconds_per_step - step) > 0.01 * step:
-        raise FeatureError(
-            f"Steps last {clip.seconds_per_step:g} s in the query and {step:g} s in the reference"
-        )
     _check_length(clip.duration_s, video.duration_s, step)
-    made_with = sources.made_with(reference)
-    system = training_free(made_with.extractor) if localizer is None else localizer
-    wanted = Query(clip.features, step, "", Path(query).stem)
+    clips = {query: clip, **{one: sources.read(one) for one in (*also, *unlike_these)}}
+    for one, part in clips.items():
+        if abs(part.seconds_per_step - step) > 0.01 * step:
+            raise FeatureError(
+                f"Steps last {part.seconds_per_step:g} s in {one} and {step:g} s in {reference}"
+            )
+    wanted = {one: Query(part.features, step, "", Path(one).stem) for one, part in clips.items()}
     searched = Reference(video.features, step, torch.empty(0, 2), (), Path(reference).stem)
-    ranking = system.rank(wanted, searched)
-    best = system.best(ranking, wanted, searched, top_n)
-    assert best.scores is not None
-    calibration = system.calibration
-    proposals = ranking.segments.top(KEPT_PROPOSALS, PROPOSALS_NMS)
-    probability = None if calibration is None else calibration.probability(float(best.scores[0]))
-    bounds = clip_segments(best.bounds, video.duration_s, min(step, video.duration_s))
-    segments = Segments(bounds, best.scores)
+    found = finder.find([wanted[one] for one in (query, *also)], searched, ALL if every else top_n)
+    segments = found.segments
+    if unlike_these:
+        other = finder.find([wanted[one] for one in unlike_these], searched, top_n)
+        segments = unlike(found, other, step)
+    assert segments.scores is not None
+    segments = Segments(_inside(segments, video), segments.scores)
     if min_score is not None:
-        segments = segments[best.scores >= min_score]
-    return VideoAnswer(
+        assert segments.scores is not None
+        segments = segments[segments.scores >= min_score]
+    answer = VideoAnswer(
         Path(query),
         Path(reference),
         (start_s, start_s + clip.duration_s),
-        system.name,
+        finder.name,
         segments,
-        probability,
-        ranking.curve(len(video.features)),
+        finder.calibration,
+        found.curve,
         step,
         video.duration_s,
         {
             "extractor": made_with.to_dict(),
-            "top_n": top_n,
+            "also": [str(one) for one in also],
+            "unlike": [str(one) for one in unlike_these],
+            "top_n": "all" if every else top_n,
             "min_score": min_score,
-            "candidates": len(ranking.windows),
-            "nms_threshold": system.nms_threshold,
         },
-        (*clip.problems, *video.problems, *kept.notes),
-        Segments(
-            clip_segments(proposals.bounds, video.duration_s, min(step, video.duration_s)), proposals.scores
-        ),
+        (*dict.fromkeys(note for one in (*clips.values(), video) for note in one.problems), *kept.notes),
+        Segments(_inside(found.candidates, video), found.candidates.scores),
     )
+    if not every:
+        return answer
+    matches = torch.tensor([one.verdict != "not found" for one in answer.moments], dtype=torch.bool)
+    return replace(answer, segments=answer.segments[matches])
+
+
+def _inside(segments: Segments, video: VideoFeatures) -> Tensor:
+    """Bounds of segments within a video, at least a step long."""
+    return clip_segments(segments.bounds, video.duration_s, min(video.seconds_per_step, video.duration_s))
 
 
 def choose_extractor(

@@ -20,6 +20,9 @@ from vreloc_pyg.video.decoding import video_duration
 from vreloc_pyg.video.extraction import FeatureCache, VideoFeatures, extract_video
 from vreloc_pyg.video.extractor import VideoExtractor
 
+#: Called with a file's name, the frames read since the last call, and how many there are, if that is known.
+Progress = Callable[[str, int, int | None], object]
+
 
 @dataclass
 class Sources:
@@ -31,7 +34,7 @@ class Sources:
         trained_on: what features must have been made with, if that is known.
         store: features of videos by name.
         seconds_per_step: duration of a step of a file, and of a store that does not say.
-        progress: called with numbers of frames as they are read.
+        progress: called with the file, frames that were read since the last call, and how many there are.
     """
 
     extractor: Callable[[], VideoExtractor]
@@ -39,7 +42,7 @@ class Sources:
     trained_on: FeatureMetadata | None = None
     store: FeatureStore | None = None
     seconds_per_step: float | None = None
-    progress: Callable[[int], object] | None = None
+    progress: Progress | None = None
 
     def read(self, source: str | Path, start_s: float = 0.0, end_s: float | None = None) -> VideoFeatures:
         """Features of a part of a source; by default all of it.
@@ -57,7 +60,20 @@ class Sources:
             rate, frames = self.store.frame_rate(str(source)), self.store.metadata.frames_per_step
             step_s = self._step() if rate is None or frames is None else frames / rate
             return self._part(self.store.read(str(source)), step_s, source, start_s, end_s)
-        return extract_video(source, self._network, start_s, end_s, self.cache, progress=self.progress)
+        return extract_video(
+            source, self._network, start_s, end_s, self.cache, progress=self._told(source, start_s, end_s)
+        )
+
+    def _told(
+        self, source: str | Path, start_s: float, end_s: float | None
+    ) -> Callable[[int], object] | None:
+        """What is called with frames of one source."""
+        tell = self.progress
+        if tell is None:
+            return None
+        until = video_duration(source) if end_s is None else end_s
+        total = None if until is None else round((until - start_s) * self._network.frame_rate)
+        return lambda frames: tell(Path(source).name, frames, total)
 
     def lasting(self, source: str | Path) -> float | None:
         """Duration of a source in seconds as far as it is known without reading all of it.

@@ -27,6 +27,8 @@ SYSTEMS: dict[str, str | System] = {
     "frame-level-strict": ".rules.frame_level:STRICT",
     "frame-level-sdtw": ".rules.frame_level:SDTW",
     "frame-level-slope": ".rules.frame_level:SLOPE",
+    "similarity-curve": ".rules.similarity_curve:SIMILARITY_CURVE",
+    "mean-cosine": ".rules.mean_cosine:MEAN_COSINE",
     "audit-chance-length": ".rules.audit:CHANCE_OF_LENGTH",
     "audit-start": ".rules.audit:AT_START",
     "audit-nearest-length": ".rules.audit:NEAREST_LENGTH",
