@@ -182,7 +182,7 @@ def summary(found: pd.DataFrame) -> pd.DataFrame:
         for verdict in ("sure", "maybe", "not found"):
             row[verdict] = int((group["verdict"] == verdict).sum()) if group["verdict"].any() else "–"
         rows.append(row)
-    return pd.DataFrame(rows).astype(object).fillna("–")
+    return pd.DataFrame(rows, dtype=object).fillna("–")
 
 
 def main() -> None:
