@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -59,10 +60,28 @@ def test_the_first_result_moves_the_player_to_its_start(page: Path):
         assert len(tab.locator("#timeline .curve").get_attribute("points").split()) == 30
         assert "Sure: best match at 00:00:03.200" in tab.locator("#verdict").inner_text()
         assert tab.locator("#timeline").bounding_box()["height"] > 100
+        start = "document.getElementById('reference').currentTime"
+        tab.wait_for_function(f"Math.abs({start} - 3.2) < .01")  # where it stands when it opens
         tab.locator(".result").first.click()
         time = tab.evaluate("document.getElementById('reference').currentTime")
         assert 3.2 - 1e-6 <= time < 3.8
         tab.evaluate("document.getElementById('reference').pause()")
         assert tab.evaluate("[...document.querySelectorAll('.result img')].every(i => i.naturalWidth > 0)")
+        tab.keyboard.press("2")
+        assert 0.5 - 1e-6 <= tab.evaluate(start) < 1.1
+        tab.keyboard.press("w")
+        tab.locator("[data-rate='1'][data-right='true']").click()
+        with tab.expect_download() as download:
+            tab.locator("#ratings").click()
+        rows = Path(download.value.path()).read_text().splitlines()
+        assert rows[0] == "video,start_s,end_s,label"
+        assert [row.split(",")[1:] for row in rows[1:]] == [["3.2", "4.8", '"query"']]
+        with tab.expect_download() as download:
+            tab.locator("#export").click()
+        answer = json.loads(Path(download.value.path()).read_text())
+        assert [one["right"] for one in answer["segments"]] == [True, False]
+        tab.set_viewport_size({"width": 390, "height": 800})
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+        tab.screenshot(path=page.parent / "phone.png", full_page=True)
         assert wrong == []
         browser.close()
