@@ -44,14 +44,14 @@ class SimilarityCurve(CheckedSettings):
 
     Args:
         usual: share of the reference's steps that are below the usual similarity.
-        threshold: f.
+        threshold: f; of .4, .5 and .6 this did best on the real videos of ``docs/results/own_videos.md``.
         shortest: least length of an answer as a share of the query's.
         pause: length of a usual stretch that ends an answer, as a share of the query's; one that falls less
             short of the threshold has to be longer.
     """
 
     usual: Share = 0.2
-    threshold: Share = 0.4
+    threshold: Share = 0.5
     shortest: Share = 0.25
     pause: Share = 0.1
     name: ClassVar[str] = "similarity curve (no training)"
