@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 #: Name of each extractor, and where its spec is; a module is imported when its extractor is asked for.
 EXTRACTORS = {
     "i3d": "vreloc_pyg.video.i3d:I3D_EXTRACTOR",
+    "look": "vreloc_pyg.video.efficientnet_lite:LOOK_EXTRACTOR",
     "c3d": "vreloc_pyg.video.c3d:C3D_EXTRACTOR",
     "c3d-fc7": "vreloc_pyg.video.c3d:C3D_FC7_EXTRACTOR",
+    "x3d": "vreloc_pyg.video.x3d:X3D_EXTRACTOR",
+    "dinov2": "vreloc_pyg.video.dinov2:DINOV2_EXTRACTOR",
+    "videomae": "vreloc_pyg.video.videomae:VIDEOMAE_EXTRACTOR",
 }
 
 
