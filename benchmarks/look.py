@@ -2,11 +2,11 @@
 
     python benchmarks/look.py ../shared/data/videos/across --output docs/results/look.md
 
-Of every action there are two videos, by other people in other places. Each is asked for in references joined of
-the other and of three or four clips of other actions, once with hard cuts and once with cross-fades. The
-training-free rule is that of `vreloc locate`; the ten lines are the cosine of mean features in windows as long
-as the query. Cost is processor time on one thread, of decoding and network, each measured in turn on the same
-clips; memory is the peak of a process of its own.
+Of every action there are two videos, by other people in other places. Each is asked for in references joined
+of the other and of three or four clips of other actions, once with hard cuts and once with cross-fades. The
+training-free rule is that of `vreloc locate`; the ten lines are the cosine of mean features in windows as
+long as the query. Cost is processor time on one thread, of decoding and network, each measured in turn on the
+same clips; memory is the peak of a process of its own.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,7 @@ EXTRACTORS: dict[str, Callable[..., VideoExtractor]] = {
 
 
 def join(clips: Sequence[Frames], fade: int) -> tuple[Frames, list[tuple[float, float]]]:
-    """Clips one after the other, ``fade`` frames of each blended into the next, and where each lies, in seconds.
+    """Clips one after the other, ``fade`` frames of each blended into the next, and their places in seconds.
 
     A cross-fade belongs half to the one clip and half to the other.
     """
@@ -61,7 +62,7 @@ def join(clips: Sequence[Frames], fade: int) -> tuple[Frames, list[tuple[float, 
         parts = (joined[: len(joined) - fade], blended.round().astype(np.uint8), clip[fade:])
         joined = np.concatenate(parts)
     bounds.append(float(len(joined)))
-    return joined, [(start / RATE, end / RATE) for start, end in zip(bounds, bounds[1:], strict=False)]
+    return joined, [(start / RATE, end / RATE) for start, end in pairwise(bounds)]
 
 
 def features(extractor: VideoExtractor, frames: Frames) -> Tensor:
@@ -142,7 +143,10 @@ def judged(clips: dict[str, Frames]) -> str:
         hits = sum(iou > 0.5 for iou in found_ious)
         mean = statistics.mean(found_ious)
         rows.append(f"| {name} | {way} | {sum(right[name, way])} | {hits} | {mean:.2f} |")
-    rows += ["\nThe tIoU of every answer:\n", "| query | joined by | " + " | ".join(map(", ".join, ious)) + " |"]
+    rows += [
+        "\nThe tIoU of every answer:\n",
+        "| query | joined by | " + " | ".join(map(", ".join, ious)) + " |",
+    ]
     rows.append("| --- | --- |" + " --- |" * len(ious))
     for number, one in enumerate(asked):
         cells = " | ".join(f"{found[number]:.2f}" for found in ious.values())
@@ -190,7 +194,9 @@ def main() -> None:
     if options.peak is not None:
         name, precision = options.peak.split()
         extract_video(options.clips, EXTRACTORS[name](precision))
-        status = Path("/proc/self/status").read_text()  # getrusage would tell the peak of the parent before exec
+        status = Path(
+            "/proc/self/status"
+        ).read_text()  # getrusage would tell the peak of the parent before exec
         print(round(int(status.partition("VmHWM:")[2].split()[0]) / 1024))
         return
     paths = sorted(options.clips.glob("*.mp4"))

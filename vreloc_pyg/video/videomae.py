@@ -97,7 +97,11 @@ def videomae_state(published: Mapping[str, Any]) -> dict[str, Tensor]:
     """
     state = {}
     for name, tensor in block_state(published).items():
-        for theirs, ours in (("patch_embed.proj.", "patches."), ("fc_norm.", "norm."), ("head.", "classifier.")):
+        for theirs, ours in (
+            ("patch_embed.proj.", "patches."),
+            ("fc_norm.", "norm."),
+            ("head.", "classifier."),
+        ):
             if name.startswith(theirs):
                 name = ours + name.removeprefix(theirs)
         state[name] = tensor

@@ -46,8 +46,8 @@ def blocks() -> nn.Sequential:
 def block_state(published: Mapping[str, Any]) -> dict[str, Tensor]:
     """A state with this module's names of one with the names of timm, DINOv2 and VideoMAE; others stay.
 
-    What they scale a block's two additions with (``ls1.gamma``, ``gamma_1``) is multiplied into the linear map
-    before it, and VideoMAE's ``q_bias`` and ``v_bias``, with zeros for the keys, become ``qkv.bias``.
+    What they scale a block's two additions with (``ls1.gamma``, ``gamma_1``) is multiplied into the linear
+    map before it, and VideoMAE's ``q_bias`` and ``v_bias``, with zeros for the keys, become ``qkv.bias``.
     """
     state = {
         name.replace(".attn.", ".").replace(".mlp.", "."): torch.as_tensor(value).float()
@@ -58,12 +58,19 @@ def block_state(published: Mapping[str, Any]) -> dict[str, Tensor]:
         if value is None:
             raise ValueError(f"{name} comes without a bias of the values")
         state[name.replace("q_bias", "qkv.bias")] = torch.cat([query, torch.zeros_like(value), value])
-    for gamma, scaled in (("ls1.gamma", "proj"), ("ls2.gamma", "fc2"), ("gamma_1", "proj"), ("gamma_2", "fc2")):
+    for gamma, scaled in (
+        ("ls1.gamma", "proj"),
+        ("ls2.gamma", "fc2"),
+        ("gamma_1", "proj"),
+        ("gamma_2", "fc2"),
+    ):
         for name in [name for name in state if name.endswith(f".{gamma}")]:
             scale, layer = state.pop(name), name.removesuffix(gamma) + scaled
             for part in (f"{layer}.weight", f"{layer}.bias"):
                 if part in state:
-                    state[part] = (scale * state[part].mT).mT if part.endswith("weight") else scale * state[part]
+                    state[part] = (
+                        (scale * state[part].mT).mT if part.endswith("weight") else scale * state[part]
+                    )
     return {name: tensor.contiguous() for name, tensor in state.items()}
 
 
