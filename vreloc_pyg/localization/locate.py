@@ -21,7 +21,7 @@ from vreloc_pyg.segments import Segments, clip_segments
 from vreloc_pyg.systems.protocol import check_top_n
 from vreloc_pyg.video.extraction import FeatureCache
 from vreloc_pyg.video.extractor import VideoExtractor
-from vreloc_pyg.video.extractors import load_extractor
+from vreloc_pyg.video.extractors import Device, load_extractor
 
 #: Candidate windows that an answer keeps for pictures, and the largest tIoU two of them may have: with more
 #: overlap they would be near-copies of the best.
@@ -95,6 +95,7 @@ def locate(
     seconds_per_step: float | None = None,
     extractor: VideoExtractor | str | None = None,
     weights: str | Path | None = None,
+    device: Device = "cpu",
     start_s: float = 0.0,
     end_s: float | None = None,
     top_n: int = 5,
@@ -110,7 +111,7 @@ def locate(
         localizer: a trained model; by default :func:`training_free`.
         store: features of videos by name.
         seconds_per_step: duration of a step of features that do not say so.
-        extractor, weights: of features of videos, see :func:`choose_extractor`.
+        extractor, weights, device: of features of videos, see :func:`choose_extractor`.
         start_s, end_s: the part of the query that shows the action, in seconds; by default all of it.
         top_n: number of segments at most.
         min_score: leave out segments with lower scores.
@@ -131,7 +132,7 @@ def locate(
     def network() -> VideoExtractor:
         if isinstance(extractor, VideoExtractor):
             return extractor
-        return choose_extractor(localizer, extractor, weights)
+        return choose_extractor(localizer, extractor, weights, device)
 
     sources = Sources(network, kept, trained_on, store, seconds_per_step, progress)
     searchable_s = sources.lasting(reference)  # before minutes are spent on features of the other file
@@ -185,7 +186,10 @@ def locate(
 
 
 def choose_extractor(
-    localizer: Localizer | None, name: str | None = None, weights: str | Path | None = None
+    localizer: Localizer | None,
+    name: str | None = None,
+    weights: str | Path | None = None,
+    device: Device = "cpu",
 ) -> VideoExtractor:
     """The network that makes features for a model, or for the rule that needs no training.
 
@@ -193,11 +197,12 @@ def choose_extractor(
         localizer: the model, whose own extractor and frame rate are the default; without one it is I3D.
         name: of another extractor.
         weights: its weights, where they are not in their usual place.
+        device: where it computes.
     """
     trained_on = None if localizer is None else localizer.features
     usual = None if trained_on is None else trained_on.extractor
     return load_extractor(
-        name or usual or "i3d", weights, None if trained_on is None else trained_on.frame_rate
+        name or usual or "i3d", weights, None if trained_on is None else trained_on.frame_rate, device
     )
 
 
