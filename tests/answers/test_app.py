@@ -176,7 +176,7 @@ def test_a_question_is_answered_in_the_browser(server, videos, tmp_path):
         player = page.locator("#reference")
         player.evaluate("v => v.readyState > 0 || new Promise(done => v.onloadedmetadata = done)")
         start = float(page.locator("#data").evaluate("e => JSON.parse(e.textContent).segments[0].start_s"))
-        assert 2.9 <= start <= 4.1  # where the disc circles
+        assert 2.9 <= start <= 4.1  # where somebody else does the same
         assert float(page.locator("#data").evaluate("e => JSON.parse(e.textContent).query_start_s")) == 0.4
         page.locator(".result").first.click()
         assert start - 1e-6 <= player.evaluate("v => v.currentTime") < start + 0.8
