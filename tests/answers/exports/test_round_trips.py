@@ -86,7 +86,7 @@ def test_ffmpeg_reads_the_chapters(tmp_path_factory, given_frames):
             (
                 one["start"] * one["time_base"] * rate,
                 one["end"] * one["time_base"] * rate,
-                one["metadata"]["title"],
+                one["metadata"]["title"].rstrip(),
             )
             for one in read.chapters()
         ]

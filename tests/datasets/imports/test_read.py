@@ -83,7 +83,7 @@ CVAT = """<?xml version="1.0" encoding="utf-8"?>
 
 def boxes(*frames):
     return "".join(
-        f'<box frame="{frame}" outside="{int(out)}" occluded="0" keyframe="1" xtl="1" ytl="1" xbr="2" ybr="2"/>'
+        f'<box frame="{frame}" outside="{int(out)}" keyframe="1" xtl="1" ytl="1" xbr="2" ybr="2"/>'
         for frame, out in frames
     )
 
@@ -141,7 +141,6 @@ def test_markers_of_a_timeline_go_before_its_clips(tmp_path):
     clip = otio.schema.Clip("take 1", otio.schema.ExternalReference("file:///films/day.mp4"))
     clip.source_range = otio.opentime.TimeRange(time(0, 25), time(100, 25))
     span = otio.opentime.TimeRange(time(25, 25), time(50, 25))
-    text = otio.adapters.write_to_string(clip, "otio_json")
     timeline = otio.schema.Timeline("t")
     timeline.tracks.append(otio.schema.Track("V"))
     timeline.tracks[0].append(clip)
@@ -150,7 +149,6 @@ def test_markers_of_a_timeline_go_before_its_clips(tmp_path):
     ]
     clip.markers.append(otio.schema.Marker("wave", span))
     assert read(tmp_path, otio.adapters.write_to_string(timeline, "otio_json")) == [("day", 1.0, 3.0, "wave")]
-    assert text
 
 
 LAUGHS = '<!DOCTYPE a [<!ENTITY b "ha"><!ENTITY c "&b;&b;">]>\n<annotations>&c;</annotations>'
@@ -194,7 +192,7 @@ def test_what_is_wrong_is_named_with_its_place(tmp_path, text, said):
 
 
 def test_a_broken_edit_list_and_a_huge_file(tmp_path, monkeypatch):
-    with pytest.raises(DataError, match="the edit list, cannot be read: incorrect number of fields"):
+    with pytest.raises(DataError, match="the edit list: cannot be read: incorrect number of fields"):
         read(tmp_path, "TITLE: a\n001 AX V C 00:00:00:00\n", rate=Fraction(25))
     monkeypatch.setattr("vreloc_pyg.datasets.imports.read.LARGEST", 3)
     with pytest.raises(DataError, match="annotations are not"):

@@ -31,7 +31,7 @@ def write(content: Content) -> str:
 
 def _escaped(text: str) -> str:
     escaped = re.sub(r"([=;#\\])", r"\\\1", text)
-    return f"{escaped} " if text.endswith("\\") else escaped  # FFmpeg takes "\\\\\n" for a line that goes on
+    return f"{escaped} " if text.endswith("\\") else escaped  # else FFmpeg reads on in the next line
 
 
 CHAPTERS = ExportFormat(write, one_video=True)
