@@ -111,7 +111,6 @@ def test_corrected_answers_train_a_model(tmp_path, format):
     for number, options in enumerate(chosen):
         place = tmp_path / "corrected" / f"{number}.{format}"
         run("export", tmp_path / "found.json", "--output", place, "--format", format, *options)
-        (place.parent / f"{number}.settings.yaml").unlink()
     out = tmp_path / "own" / "annotations.csv"
     run("import-annotations", tmp_path / "corrected", "--output", out, "--videos", tmp_path)
     lines = out.read_text().splitlines()

@@ -94,7 +94,9 @@ def import_annotations(
     rate = None if frame_rate is None else parse_rate(frame_rate)
     paths = [source]
     if source.is_dir():
-        paths = sorted(one for one in source.iterdir() if one.is_file() and not one.name.startswith("."))
+        names = sorted(one.name for one in source.iterdir() if one.is_file())
+        kept = [one for one in names if not one.startswith(".") and not one.endswith(".settings.yaml")]
+        paths = [source / one for one in kept]  # a command leaves its settings beside what it writes
     if place.is_dir() or place.resolve() in {one.resolve() for one in paths}:
         raise DataError(f"Cannot write to {output}: it is a folder, or what is to be read")
     if videos is not None and not Path(videos).is_dir():

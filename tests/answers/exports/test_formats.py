@@ -124,3 +124,13 @@ def test_reels_tell_videos_apart(videos):
     names = list(reel_names(videos).values())
     assert len(set(names)) == len(videos)
     assert all(name.isalnum() and name.isascii() and len(name) <= 8 for name in names)
+
+
+def test_the_page_of_formats_names_all(request):
+    page = (request.config.rootpath / "docs" / "exports.md").read_text(encoding="utf-8")
+    for name in FORMATS:
+        (row,) = [
+            line for line in page.splitlines() if line.startswith("|") and f"`{name}`" in line.split("|")[1]
+        ]
+        for suffix in row.split("|")[2].replace("`", "").split(","):
+            assert format_name(f"a{suffix.strip()}") in row.split("|")[1]
