@@ -73,7 +73,7 @@ def test_a_project_of_final_cut_holds_exact_frames(given_frames):
         place += lasting
         found.append((start * rate, (start + lasting) * rate, clip.get("name")))
     assert found == sorted(frames, key=lambda one: one[:2])
-    assert len({one.get("src") for one in root.iter("asset")}) <= 1
+    assert [len(root.findall(f".//{tag}")) for tag in ("asset", "asset-clip")] == [bool(frames)] * 2
 
 
 @given(framed())

@@ -1,16 +1,20 @@
 """Files as other tools write them, and files that are wrong."""
 
+import contextlib
 import json
 from fractions import Fraction
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tests.answers.exports.making import write_at
+from tests.answers.exports.making import content_of, write_at
+from vreloc_pyg.answers.exports.formats import load_format
 from vreloc_pyg.datasets.folder_annotations import read_annotations
 from vreloc_pyg.datasets.imports.action import video_id
 from vreloc_pyg.datasets.imports.read import read_actions, write_annotations
 from vreloc_pyg.datasets.reading import Notes
-from vreloc_pyg.errors import DataError
+from vreloc_pyg.errors import DataError, VrelocError
 
 
 def read(tmp_path, text, name="given", **options):
@@ -230,3 +234,20 @@ def test_what_is_written_is_read_by_the_folder(tmp_path):
     rows, problems = read_annotations(write_annotations(tmp_path / "annotations.csv", actions))
     assert not problems
     assert [(row.video, row.start_s, row.end_s, row.label) for row in rows] == actions
+
+
+@pytest.mark.parametrize("name", ["json", "csv", "edl", "otio", "eaf", "labelstudio", "cvat", "boris"])
+@settings(max_examples=40)
+@given(data=st.data())
+def test_a_damaged_file_is_read_or_refused(tmp_path_factory, name, data):
+    frames = [(10, 20, "a b"), (15, 40, "c"), (50, 51, "d")]
+    text = load_format(name).write(content_of(Fraction(25), frames))
+    start = data.draw(st.integers(0, len(text)))
+    length = data.draw(st.one_of(st.integers(0, 40), st.just(len(text))))
+    put = data.draw(
+        st.sampled_from(["", "<", '"', "&", "null", "-1", "1e999", "NaN", "{}", "[", "x", "\n", "\x00"])
+    )
+    path = tmp_path_factory.mktemp("damaged") / "given"
+    path.write_text(text[:start] + put + text[start + length :], encoding="utf-8")
+    with contextlib.suppress(VrelocError):
+        assert all(0 <= one.start_s < one.end_s for one in read_actions([path], rate=Fraction(25)))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import PurePath
 from xml.etree import ElementTree
 
-from vreloc_pyg.answers.exports.content import Content, ExportFormat, address
+from vreloc_pyg.answers.exports.content import Content, ExportFormat, address, one_line
 from vreloc_pyg.answers.exports.timeline import make_timeline, ordered
 
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE fcpxml>\n'
@@ -36,14 +37,24 @@ def write(content: Content) -> str:
     names = {key: video for video, key in keys.items()}
     for asset in root.iter("asset"):
         video = names[asset.attrib["name"]]
-        asset.attrib |= {"name": address(video), "src": address(video)}
-    for whole in root.iter("asset-clip"):
-        whole.set("name", address(names[whole.attrib["name"]]))
+        asset.attrib |= {"name": _title(video), "src": address(video)}
+    wholes = {whole.attrib["name"]: whole for whole in root.findall("asset-clip")}
+    for whole in root.findall("asset-clip"):
+        if wholes.get(whole.attrib["name"]) is not whole:  # the adapter writes one for each moment
+            root.remove(whole)
+    for key, whole in wholes.items():
+        whole.set("name", _title(names[key]))
+    for project in root.iter("project"):
+        project.attrib.pop("uid", None)
     for one, element in zip(moments, root.iter("clip"), strict=True):
         element.set("name", content.label(one))
         _set_times(element, content.facts[one.video].frames(one.start_s, one.end_s), facts.rate)
     ElementTree.indent(root)
     return HEAD + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _title(video: str) -> str:
+    return one_line(PurePath(video).stem) or "video"
 
 
 def _set_times(element: ElementTree.Element, frames: tuple[int, int], rate: Fraction) -> None:

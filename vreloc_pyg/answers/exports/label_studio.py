@@ -9,6 +9,7 @@ are counted from 1, and the last one belongs to a range. The project's labelling
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from vreloc_pyg.answers.exports.content import Content, ExportFormat
@@ -24,16 +25,9 @@ def _task(content: Content, video: str) -> dict[str, Any]:
     for number, one in enumerate(content.of(video), start=1):
         first, stop = facts.frames(one.start_s, one.end_s)
         value = {"ranges": [{"start": first + 1, "end": stop}], "timelinelabels": [content.label(one)]}
-        result.append(
-            {
-                "id": f"moment{number}",
-                "type": "timelinelabels",
-                "from_name": "actions",
-                "to_name": "video",
-                "value": value,
-                "score": one.score,
-            }
-        )
+        names = {"type": "timelinelabels", "from_name": "actions", "to_name": "video"}
+        scored = {"score": one.score} if math.isfinite(one.score) else {}  # JSON has no infinity
+        result.append({"id": f"moment{number}", **names, "value": value, **scored})
     data = {"video": video, "frame_rate": str(facts.rate)}
     return {"data": data, "predictions": [{"model_version": "vreloc_pyg", "result": result}]}
 

@@ -69,10 +69,8 @@ def _medium(media: list[str], lengths: dict[str, float], time: float, name: str)
     return (media[-1], before) if media else (name, 0.0)
 
 
-def read_boris_table(reading: Reading, text: str) -> None:
-    """A table of aggregated events, with commas, semicolons or tabs."""
-    head = text.partition("\n")[0]
-    separator = max("\t;,", key=head.count)
+def read_boris_table(reading: Reading, text: str, separator: str) -> None:
+    """A table of aggregated events, whose cells are parted by commas, semicolons or tabs."""
     rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
     try:
         for row in rows:

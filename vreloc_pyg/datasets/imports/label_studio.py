@@ -73,7 +73,8 @@ def _read(reading: Reading, video: str, result: Any, where: str) -> None:
         for one in _list(reading, value.get("ranges"), where):
             if not isinstance(one, dict):
                 raise reading.bad(where, f"expected a range (got {one!r})")
-            frames = reading.number(one.get("start"), where) - 1, reading.number(one.get("end"), where)
+            first, last = (reading.number(one.get(key), where) for key in ("start", "end"))
+            frames = max(first - 1, 0), last
             for label in labels:
                 reading.add_frames(video, frames, label, where)
     elif "sequence" in value:
@@ -91,10 +92,10 @@ def _enabled(reading: Reading, value: dict[str, Any], where: str) -> Iterator[tu
         last = reading.number(one.get("frame"), where)
         first = last if first is None else first
         if not one.get("enabled", True):
-            yield first - 1, last
+            yield max(first - 1, 0), last
             first = None
     if first is not None and last is not None:
-        yield first - 1, max(last, reading.number(value.get("framesCount", last), where))
+        yield max(first - 1, 0), max(last, reading.number(value.get("framesCount", last), where))
 
 
 def _list(reading: Reading, value: Any, where: str) -> list[Any]:

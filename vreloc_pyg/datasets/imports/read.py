@@ -120,15 +120,16 @@ def _read_json(reading: Reading, text: str, values: Any) -> bool:
 
 
 def _read_table(reading: Reading, text: str) -> bool:
-    head = text.lstrip().partition("\n")[0]
-    cells = [cell.strip().strip('"') for cell in re.split("[,;\t]", head)]
-    if set(BORIS_COLUMNS) <= set(cells):
-        read_boris_table(reading, text.lstrip())
+    text = text.lstrip()
+    head = text.partition("\n")[0]
+    separator = max("\t;,", key=head.count)
+    if set(BORIS_COLUMNS) <= set(next(csv.reader([head], delimiter=separator), [])):
+        read_boris_table(reading, text, separator)
         return True
-    if not set(COLUMNS) <= set(cells):
-        return False
-    rows = csv.DictReader(io.StringIO(text.lstrip(), newline=""), strict=True)
+    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
+        if not set(COLUMNS) <= set(rows.fieldnames or ()):
+            return False
         for row in rows:
             where = f"line {rows.line_num}"
             start, end = (reading.number(row[name], where) for name in ("start_s", "end_s"))

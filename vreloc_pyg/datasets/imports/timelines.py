@@ -16,7 +16,7 @@ def read_timeline(reading: Reading, text: str) -> None:
     try:
         timeline = otio.adapters.read_from_string(text, "otio_json")
         clips = list(timeline.find_clips())
-    except (AttributeError, ValueError, TypeError, otio.exceptions.OTIOError) as error:
+    except Exception as error:  # its reader raises errors of many kinds
         raise reading.bad("the timeline", f"cannot be read: {' '.join(str(error).split())}") from None
     _read_clips(reading, clips)
 
@@ -33,7 +33,7 @@ def read_edl(reading: Reading, text: str) -> None:
             text, "cmx_3600", rate=float(rate), ignore_timecode_mismatch=True
         )
         clips = list(timeline.find_clips())
-    except (AttributeError, IndexError, ValueError, TypeError, otio.exceptions.OTIOError) as error:
+    except Exception as error:  # as above
         raise reading.bad("the edit list", f"cannot be read: {' '.join(str(error).split())}") from None
     _read_clips(reading, clips, rate)
 
@@ -45,10 +45,13 @@ def _read_clips(reading: Reading, clips: list[Any], rate: Fraction | None = None
         marked = [(one.name, one.marked_range) for one in clip.markers if one.marked_range.duration.value > 0]
         try:
             shown = marked or [(clip.name, clip.trimmed_range())]
-        except Exception as error:  # OpenTimelineIO raises errors of several kinds where nothing has a range
-            raise reading.bad(where, f"has no range: {error}") from None
+        except Exception as error:  # as above, where nothing has a range
+            raise reading.bad(where, f"has no range: {' '.join(str(error).split())}") from None
         for name, found in shown:
-            start, end = (_seconds(time, rate) for time in (found.start_time, found.end_time_exclusive()))
+            try:
+                start, end = (_seconds(time, rate) for time in (found.start_time, found.end_time_exclusive()))
+            except (ValueError, OverflowError, ZeroDivisionError):
+                raise reading.bad(where, f"has times that are no numbers: {found}") from None
             reading.add(video, start, end, name, where)
 
 
