@@ -48,6 +48,10 @@ def test_the_json_of_locate_is_read_too(tmp_path, video, fails):
     run("export", path, "--output", tmp_path / "a.csv", "--format=csv")
     line = (tmp_path / "a.csv").read_text().splitlines()[1]
     assert line == f"1,{video},0.5,1.5,,-0.3,not found"
+    segments[0]["verdict"] = "maybe"
+    path.write_text(json.dumps(values))
+    run("export", path, "--output", tmp_path / "a.csv")
+    assert (tmp_path / "a.csv").read_text().splitlines()[1].endswith(",maybe")
     del segments[0]["score"]
     path.write_text(json.dumps(values))
     assert "holds a wrong segment: 'score'" in fails("export", path, "--output", tmp_path / "b.csv")

@@ -39,8 +39,10 @@ def load_results(path: str | Path) -> tuple[list[Moment], dict[str, Any]]:
 
 
 def _moments(values: dict[str, Any]) -> list[Moment]:
+    """A segment without a verdict of its own has that of the answer, where that found nothing."""
     verdict: Verdict | None = "not found" if values.get("match") is False else None
+    video = str(values["reference"])
     return [
-        Moment(str(values["reference"]), one["start_s"], one["end_s"], one["score"], verdict)
+        Moment(video, one["start_s"], one["end_s"], one["score"], one.get("verdict", verdict))
         for one in values["segments"]
     ]
