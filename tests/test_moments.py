@@ -39,6 +39,7 @@ def test_no_moment_is_empty_or_of_an_unknown_verdict(start, end, score, verdict)
         ('{"moments": [{"video": "v", "start_s": 1, "end_s": 2}]}', "moment 1"),
         ('{"moments": [{"video": "v", "start_s": 3, "end_s": 2, "score": 0}]}', "moment 1"),
         ('{"moments": [7]}', "moment 1"),
+        ('{"moments": [{"video": 7, "start_s": 1, "end_s": 2, "score": 0}]}', "moment 1: expected text"),
         ('{"moments": [{"video": "v", "start_s": "1", "end_s": 2, "score": 0}]}', "moment 1"),
     ],
 )

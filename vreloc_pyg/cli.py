@@ -29,6 +29,8 @@ COMMANDS = {
     "evaluate": "evaluate",
     "locate": "locate",
     "serve": "locate",
+    "export": "exchange",
+    "import-annotations": "exchange",
     "features": "features",
     "merge": "features",
     "pca": "features",

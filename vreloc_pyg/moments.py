@@ -68,6 +68,8 @@ def load_moments(path: str | Path) -> list[Moment]:
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict) or not set(row) <= known:
             raise DataError(f"{path}, moment {number}: expected the keys {', '.join(sorted(known))}")
+        if not all(isinstance(row.get(key, ""), str) for key in ("video", "label")):
+            raise DataError(f"{path}, moment {number}: expected text as video and label")
         try:
             found.append(Moment(**row))
         except (TypeError, DataError) as error:

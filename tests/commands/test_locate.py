@@ -68,6 +68,20 @@ def test_a_part_of_a_query_by_seconds_and_by_the_clock(files, tmp_path, pair, ca
         assert capsys.readouterr().out == expected
 
 
+def test_an_answer_is_exported_by_suffix(files, tmp_path, fails):
+    run(*files, "--export", tmp_path / "a.vtt", "--srt", tmp_path / "a.srt", "--json", tmp_path / "a.json")
+    cues = (tmp_path / "a.vtt").read_text().partition("\n\n")[2].split("\n\n")
+    blocks = (tmp_path / "a.srt").read_text().replace(",", ".").split("\n\n")
+    assert [cue.strip() for cue in cues] == [block.partition("\n")[2].strip() for block in blocks]
+    assert len(cues) == len(json.loads((tmp_path / "a.json").read_text())["segments"])
+    for wrong, message in (
+        ("a.word", "No format is written with"),
+        ("a.edl", "The format edl counts frames"),
+    ):
+        assert message in fails("locate", *files, "--export", tmp_path / wrong)
+        assert not (tmp_path / wrong).exists()
+
+
 def test_nothing_is_written_unasked(files, tmp_path):
     before = sorted(tmp_path.iterdir())
     run(*files)

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vreloc_pyg.answers.clip import check_clip, cut_clip
+from vreloc_pyg.answers.exports.formats import check_export, export_moments
 from vreloc_pyg.answers.page import write_page
+from vreloc_pyg.answers.results import answer_moments
 from vreloc_pyg.answers.subtitles import subtitles
 from vreloc_pyg.clock import clock
 from vreloc_pyg.errors import DataError
@@ -18,17 +20,20 @@ from vreloc_pyg.localization.locate import VideoAnswer
 def check_outputs(
     query: str | Path, reference: str | Path, outputs: Mapping[str, str | Path | None]
 ) -> dict[str, Path]:
-    """Those of the files to write that are wanted, by kind: ``json``, ``srt``, ``clip``, ``html``.
+    """Those of the files that are wanted, by kind: ``json``, ``srt``, ``clip``, ``html``, ``export``.
 
     Raises:
         DataError: if one is a folder, one of the videos or there twice, cannot be written, is a clip in a
             format that holds none, or would show a video where there is none.
+        SettingsError, MissingExtraError: if an export is of no known format, or needs a package.
     """
     wanted = {kind: Path(path) for kind, path in outputs.items() if path is not None}
     for kind, path in wanted.items():
         check_writable(path)
         if kind == "clip":
             check_clip(path)
+        if kind == "export":
+            check_export(path, [str(reference)])
         if [one.resolve() for one in wanted.values()].count(path.resolve()) > 1:
             raise DataError(f"Two outputs are to be written to {path}")
         if path.is_dir() or path.resolve() in (Path(query).resolve(), Path(reference).resolve()):
@@ -55,6 +60,9 @@ def write_answer(answer: VideoAnswer, outputs: Mapping[str, Path]) -> list[Path]
         write_text(outputs["srt"], subtitles(answer))
     if "html" in outputs:
         write_page(outputs["html"], answer)
+    if "export" in outputs:
+        about = {"query": str(answer.query), "system": answer.system}
+        export_moments(outputs["export"], answer_moments(answer), about=about)
     if "clip" in outputs and len(answer.segments):
         start, end = next(iter(answer.segments))
         cut_clip(answer.reference, start, end, outputs["clip"])

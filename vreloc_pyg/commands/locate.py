@@ -23,6 +23,7 @@ def locate(
     srt: str | None = None,
     clip: str | None = None,
     html: str | None = None,
+    export: str | None = None,
     features: str | None = None,
     seconds_per_step: float | None = None,
     extractor: str | None = None,
@@ -52,6 +53,7 @@ def locate(
         srt: subtitles of the reference to write, .srt.
         clip: video file for the best segment.
         html: page to write, with both videos, the timeline and the segments.
+        export: file for another tool to write, as its suffix says, such as .edl, .otio or .eaf.
         features: feature store that holds what is named rather than a file.
         seconds_per_step: duration of one step of .npy features, in seconds.
         extractor: network of the features of videos, one of {extractors}; by default the model's own, or i3d.
@@ -68,7 +70,8 @@ def locate(
     from vreloc_pyg.features.store import open_store
     from vreloc_pyg.localization import Localizer, locate
 
-    outputs = check_outputs(query, reference, {"json": json, "srt": srt, "clip": clip, "html": html})
+    wanted = {"json": json, "srt": srt, "clip": clip, "html": html, "export": export}
+    outputs = check_outputs(query, reference, wanted)
     store = None if features is None else open_store(features)
     localizer = None if checkpoint is None else Localizer.from_pretrained(checkpoint)
     with ReadingBar() as bar:

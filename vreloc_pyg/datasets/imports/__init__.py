@@ -1,0 +1,1 @@
+"""Annotations made in other tools, read back: a format a file."""
