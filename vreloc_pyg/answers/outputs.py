@@ -9,7 +9,6 @@ from pathlib import Path
 from vreloc_pyg.answers.clip import check_clip, cut_clip
 from vreloc_pyg.answers.exports.formats import check_export, export_moments
 from vreloc_pyg.answers.page import write_page
-from vreloc_pyg.answers.results import answer_moments
 from vreloc_pyg.answers.subtitles import subtitles
 from vreloc_pyg.clock import clock
 from vreloc_pyg.errors import DataError
@@ -62,7 +61,7 @@ def write_answer(answer: VideoAnswer, outputs: Mapping[str, Path]) -> list[Path]
         write_page(outputs["html"], answer)
     if "export" in outputs:
         about = {"query": str(answer.query), "system": answer.system}
-        export_moments(outputs["export"], answer_moments(answer), about=about)
+        export_moments(outputs["export"], answer.moments, about=about)
     if "clip" in outputs and len(answer.segments):
         start, end = next(iter(answer.segments))
         cut_clip(answer.reference, start, end, outputs["clip"])

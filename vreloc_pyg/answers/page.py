@@ -75,7 +75,6 @@ def page_text(answer: VideoAnswer, query_source: str, reference_source: str) -> 
         title=html.escape(f"{answer.query.name} in {answer.reference.name}"),
         query_name=html.escape(answer.query.name),
         reference_name=html.escape(answer.reference.name),
-        num_proposals=len(answer.proposals),
         query_source=html.escape(query_source),
         reference_source=html.escape(reference_source),
         data=json.dumps(values).replace("<", "\\u003c"),

@@ -7,13 +7,7 @@ from typing import Any
 
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.files import read_json
-from vreloc_pyg.localization.locate import VideoAnswer
 from vreloc_pyg.moments import Moment, Verdict, load_moments
-
-
-def answer_moments(answer: VideoAnswer) -> list[Moment]:
-    """The segments of an answer, best first."""
-    return _moments(answer.to_dict())
 
 
 def load_results(path: str | Path) -> tuple[list[Moment], dict[str, Any]]:
