@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vreloc_pyg.errors import GraphError, SettingsError
-from vreloc_pyg.graphs.pair_sums import PairSums
+from vreloc_pyg.graphs.pair_sums import pair_sums
 from vreloc_pyg.graphs.weights import WeightKind, check_weight
 
 
@@ -142,9 +142,9 @@ def multi_scale_sums(
     for k in scales:
         check_scale(k)
     if mask is None:
-        return PairSums.apply(x, num_query, tuple(scales))
+        return pair_sums(x, num_query, tuple(scales))
     valid = mask.unsqueeze(-1).to(x.dtype)
-    return tuple(one * valid for one in PairSums.apply(x * valid, num_query, tuple(scales)))
+    return tuple(one * valid for one in pair_sums(x * valid, num_query, tuple(scales)))
 
 
 def multi_scale_degree(num_query: int, num_proposal: int, k: int, mask: Tensor | None = None) -> Tensor:

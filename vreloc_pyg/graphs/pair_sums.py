@@ -11,8 +11,19 @@ from torch import Tensor
 BLOCK = 2**20
 
 
+def pair_sums(x: Tensor, num_query: int, scales: tuple[int, ...]) -> tuple[Tensor, ...]:
+    r""":math:`(A_{k_1} x, \dots, A_{k_K} x)` of nodes ``[..., N, d]``, see :func:`.multi_scale_sums`."""
+    if not torch.compiler.is_compiling():
+        found: tuple[Tensor, ...] = PairSums.apply(x, num_query, scales)
+        return found
+    # A traced program finds its own gradient, and its own blocks.
+    outs = tuple(torch.empty_like(x) for _ in scales)
+    _sums_(x, *outs, num_query=num_query, scales=scales)
+    return outs
+
+
 class PairSums(torch.autograd.Function):
-    r""":math:`(A_{k_1} x, \dots, A_{k_K} x)` of nodes ``[..., N, d]``, see :func:`.multi_scale_sums`.
+    r""":func:`pair_sums` with a gradient in few passes.
 
     Windows grow from one scale to the next, so that each costs two additions of a row for every step that it
     is longer. The gradient is :math:`\sum_k A_k g_k`, as every :math:`A_k` is symmetric.
@@ -48,8 +59,8 @@ class SumOfSums(torch.autograd.Function):
 
 
 def _blocks(*tensors: Tensor) -> Any:
-    """The same few graphs of every tensor, one block after the other; of a traced program all at once."""
-    if tensors[0].dim() == 2 or torch.compiler.is_compiling():
+    """The same few graphs of every tensor, one block after the other."""
+    if tensors[0].dim() == 2:
         return [tensors]
     flat = [tensor.flatten(0, -3) for tensor in tensors]
     size = max(1, BLOCK * torch.get_num_threads() // max(1, flat[0][:1].numel()))
