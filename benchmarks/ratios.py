@@ -28,8 +28,9 @@ from vreloc_pyg.systems.catalog import find_learned
 from vreloc_pyg.systems.spec import Traits
 
 SCALES, CHANNELS, SIDE = (1, 2, 3), 512, 512
-#: T and B of the sums; name, steps of query and reference, windows and skeleton of what is ranked.
-GRAPHS = ((40, 1), (40, 8), (40, 32), (40, 64), (640, 1))
+#: T and B of the sums, the largest first: the allocator keeps memory once as much was freed.
+#: Name, steps of query and reference, windows and skeleton of what is ranked.
+GRAPHS = ((640, 1), (40, 64), (40, 32), (40, 8), (40, 1))
 RANKED = (
     ("penn-action-reloc", 40, 560, SlidingWindows(), PENN_SKELETON),
     ("utkinect-reloc", 30, 1000, SlidingWindows(shortest=5, longest=80), KINECT_SKELETON),
