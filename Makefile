@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 # As many processes as there are processors, up to 8; tests of one xdist_group share one.
 PYTEST = $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadgroup
 
-.PHONY: demo test quick-test full-test learning-tests results results-check weights house lint install clean
+.PHONY: demo test quick-test full-test learning-tests results results-check bench-check weights house lint install clean
 
 demo: $(VENV)/.installed
 	$(BIN)/vreloc demo --output outputs/demo
@@ -33,6 +33,10 @@ results: $(VENV)/.installed
 
 results-check: $(VENV)/.installed
 	$(RESULTS) --check
+
+# Fails when a ratio of docs/results/ratios.csv has fallen by more than a fifth; a minute on one core.
+bench-check: $(VENV)/.installed
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/ratios.py --check docs/results/ratios.csv
 
 weights: $(VENV)/.installed
 	mkdir -p $(VENV)/downloads

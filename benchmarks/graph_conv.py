@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 from torch_geometric.nn import SimpleConv
 
-from vreloc_pyg.graphs import multi_scale_edge_index, multi_scale_sum, to_dense_adjacency
+from vreloc_pyg.graphs import multi_scale_edge_index, multi_scale_sums, to_dense_adjacency
 
 Aggregation = Callable[[Tensor], Sequence[Tensor]]
 
@@ -36,7 +36,7 @@ WAYS = {
     "CSR": "PyG message passing over a `torch.sparse_csr` matrix",
     "dense": "`torch.bmm(A_k.expand(B, N, N), X)` for every scale",
     "stacked": "dense, with the matrices of all scales stacked into one product",
-    "closed form": "`multi_scale_sum`, without edges or a matrix",
+    "closed form": "`multi_scale_sums`, without edges or a matrix",
 }
 #: What a way may take at most; beyond it is left out.
 MAX_MESSAGES = 2**27  # numbers that gather-scatter keeps: one row per edge
@@ -72,7 +72,7 @@ def aggregations(
         return lambda x: [conv(x.flatten(0, 1), graph).view_as(x) for graph in graphs]
 
     ways: dict[str, Aggregation] = {
-        "closed form": lambda x: [multi_scale_sum(x, num_steps, num_steps, k) for k in scales],
+        "closed form": lambda x: multi_scale_sums(x, num_steps, num_steps, scales),
         "dense": lambda x: [torch.bmm(matrix.expand(len(x), -1, -1), x) for matrix in matrices],
     }
     if len(scales) > 1:

@@ -43,10 +43,10 @@ def test_what_takes_too_much_is_left_out(monkeypatch):
 
 
 def test_wrong_sums_are_noticed(monkeypatch):
-    def off_by_a_little(x, num_query, num_proposal, k):
-        return 1.0001 * x
+    def off_by_a_little(x, num_query, num_proposal, scales):
+        return [1.0001 * x for _ in scales]
 
-    monkeypatch.setattr(benchmark, "multi_scale_sum", off_by_a_little)
+    monkeypatch.setattr(benchmark, "multi_scale_sums", off_by_a_little)
     with pytest.raises(RuntimeError, match="closed form differs from dense"):
         benchmark.measure(4, (1,), 1, 8, 1)
 

@@ -9,6 +9,7 @@ from vreloc_pyg.graphs import (
     multi_scale_edge_index,
     multi_scale_product,
     multi_scale_sum,
+    multi_scale_sums,
     to_dense_adjacency,
 )
 
@@ -92,6 +93,30 @@ def test_closed_form_and_gradient_equal_dense(num_query, num_proposal, k, masked
     degree = adjacency.sum(-1, keepdim=True)
     mean = multi_scale_product(x, num_query, num_proposal, k, "row", mask=mask)
     torch.testing.assert_close(mean, expected / degree.clamp(min=1))
+
+
+@given(lengths, lengths, st.lists(scales, min_size=1, max_size=4, unique=True), st.integers(0, 2**16))
+def test_shared_sums_and_their_gradient_equal_dense(num_query, num_proposal, chosen, seed):
+    """In any order of the scales, in blocks of one graph and of all."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (3, num_query + num_proposal, 2)
+    x = torch.randn(shape, dtype=torch.float64, generator=generator, requires_grad=True)
+    weights = torch.randn(len(chosen), *shape, dtype=torch.float64, generator=generator)
+    matrices = [to_dense_adjacency(num_query, num_proposal, k).double() for k in chosen]
+    expected = [matrix @ x for matrix in matrices]
+    (expected_grad,) = torch.autograd.grad(expected, x, list(weights))
+    for block in (1, 2**20):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("vreloc_pyg.graphs.pair_sums.BLOCK", block)
+            results = multi_scale_sums(x, num_query, num_proposal, chosen)
+            (grad,) = torch.autograd.grad(results, x, list(weights))
+        torch.testing.assert_close(list(results), expected)
+        torch.testing.assert_close(grad, expected_grad)
+
+
+def test_gradients_of_second_order_of_shared_sums():
+    x = torch.randn(2, 7, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(lambda x: multi_scale_sums(x, 4, 3, (3, 1)), x)
 
 
 @pytest.mark.parametrize("k", [1, 3])

@@ -4,12 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch_geometric.data import Batch
 
+from tests.graphs.literal import literal_relative_nodes
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.graphs import Pairing, pair_data
 from vreloc_pyg.graphs.matching import match_clips
 from vreloc_pyg.graphs.pair_data import validate_pair
 from vreloc_pyg.graphs.pair_features import pair_features
-from vreloc_pyg.graphs.relative import relative_nodes
 from vreloc_pyg.sequences.windows import equidistant_steps
 
 WIDTH, LENGTH = 4, 24
@@ -85,11 +85,11 @@ def pair_by_hand(pairing, query, reference, window, speed):
     own, own_mask = fitted(pairing, query)
     theirs, their_mask = fitted(pairing, seen)
     if pairing.nodes == "relative":
-        aligned = (own - fitted(pairing, exact)[0]).unsqueeze(0)
-        own_mean, their_mean = query.mean(0, keepdim=True), exact.mean(0, keepdim=True)
+        aligned = own - fitted(pairing, exact)[0]
+        means = query.mean(0), exact.mean(0)
         own, theirs = (
-            relative_nodes(own.unsqueeze(0), aligned, own_mean, their_mean, GROUPS)[0],
-            relative_nodes(theirs.unsqueeze(0), aligned, their_mean, own_mean, GROUPS)[0],
+            literal_relative_nodes(own, aligned, *means, GROUPS),
+            literal_relative_nodes(theirs, aligned, *means[::-1], GROUPS),
         )
     numbers = None
     if pairing.pair_features:

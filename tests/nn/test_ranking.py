@@ -5,6 +5,8 @@ from torch_geometric.data import Batch
 from tests.nn.small_models import assert_relevance_close, make_model, one_by_one, video
 from vreloc_pyg.errors import FeatureError, GraphError
 from vreloc_pyg.graphs import EDGE_WEIGHTS, MultiScaleEdges, Pairing
+from vreloc_pyg.nn import folded
+from vreloc_pyg.nn.folded import pool_pairs
 from vreloc_pyg.nn.ranking import refine_windows
 from vreloc_pyg.systems.mgffnet.ranker import rank_windows
 
@@ -82,6 +84,40 @@ def test_boundaries_of_windows_are_those_of_their_graphs(reference, pairing, set
     edges = MultiScaleEdges(model.settings.scales)
     assert_relevance_close(ranked, model(Batch.from_data_list([edges(graph) for graph in graphs])))
     assert ranked.offsets.abs().amax(0).min() > 1e-3
+
+
+@pytest.mark.parametrize("weight", list(EDGE_WEIGHTS))
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"residual": True, "pool": "separate", "num_layers": 3},
+        {"aggregate": False, "pool": "separate", "scales": (2,), "num_layers": 1},
+        {"regression": "boundaries", "mask_padding": True, "residual": True},
+        {"input_norm": True},
+    ],
+    ids=str,
+)
+@torch.no_grad()
+def test_folded_layers_pool_as_the_literal_ones(weight, settings, monkeypatch):
+    model = make_model(weight=weight, **settings)
+    queries, proposals = torch.randn(7, 4, 5), torch.randn(7, 6, 5)
+    expected = model.score_clips(queries, proposals)
+    assert_relevance_close(model.judge(pool_pairs(model, queries, proposals)), expected)
+    monkeypatch.setattr(folded, "BLOCK", 2)
+    monkeypatch.setattr(folded, "ENCODED", 3)
+    assert_relevance_close(model.judge(pool_pairs(model, queries, proposals)), expected)
+    assert expected.score.std() > 1e-3
+
+
+def test_folded_layers_have_gradients():
+    """A caller that forgets ``no_grad`` gets the right ones."""
+    model = make_model(residual=True, pool="separate")
+    queries, proposals = torch.randn(2, 3, 4, 5)
+    weights = list(model.parameters())
+    results = [model.score_clips(queries, proposals), model.judge(pool_pairs(model, queries, proposals))]
+    grads = [torch.autograd.grad(one.score.sum() + one.offsets.sum(), weights) for one in results]
+    torch.testing.assert_close(grads[1], grads[0], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("weight", list(EDGE_WEIGHTS))

@@ -4,6 +4,7 @@ from .multi_scale import (
     multi_scale_edge_index as multi_scale_edge_index,
     multi_scale_product as multi_scale_product,
     multi_scale_sum as multi_scale_sum,
+    multi_scale_sums as multi_scale_sums,
     to_dense_adjacency as to_dense_adjacency,
 )
 from .pair_data import (

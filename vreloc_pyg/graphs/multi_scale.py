@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
 
 from vreloc_pyg.errors import GraphError, SettingsError
+from vreloc_pyg.graphs.pair_sums import pair_sums
 from vreloc_pyg.graphs.weights import WeightKind, check_weight
 
 
@@ -132,12 +131,20 @@ def multi_scale_sum(
         GraphError: if a clip is empty, or ``x`` or ``mask`` is of another length.
         SettingsError: if ``k`` is below 1.
     """
+    return multi_scale_sums(x, num_query, num_proposal, (k,), mask)[0]
+
+
+def multi_scale_sums(
+    x: Tensor, num_query: int, num_proposal: int, scales: Sequence[int], mask: Tensor | None = None
+) -> tuple[Tensor, ...]:
+    """:func:`multi_scale_sum` of several scales, which share their windows; arguments and errors as there."""
     check_nodes(x, num_query, num_proposal, mask)
-    check_scale(k)
+    for k in scales:
+        check_scale(k)
     if mask is None:
-        return _MultiScaleSum.apply(x, num_query, k)
+        return pair_sums(x, num_query, tuple(scales))
     valid = mask.unsqueeze(-1).to(x.dtype)
-    return _MultiScaleSum.apply(x * valid, num_query, k) * valid
+    return tuple(one * valid for one in pair_sums(x * valid, num_query, tuple(scales)))
 
 
 def multi_scale_degree(num_query: int, num_proposal: int, k: int, mask: Tensor | None = None) -> Tensor:
@@ -148,8 +155,7 @@ def multi_scale_degree(num_query: int, num_proposal: int, k: int, mask: Tensor |
     num_nodes = check_lengths(num_query, num_proposal)
     shape, device = ((num_nodes,), None) if mask is None else (mask.shape, mask.device)
     ones = torch.ones(*shape, 1, device=device)
-    # Rounded: sums over windows are means times a number of steps.
-    return multi_scale_sum(ones, num_query, num_proposal, k, mask).squeeze(-1).round()
+    return multi_scale_sum(ones, num_query, num_proposal, k, mask).squeeze(-1)
 
 
 def multi_scale_product(
@@ -167,17 +173,38 @@ def multi_scale_product(
     Arguments and errors are those of :func:`multi_scale_sum` and :func:`to_dense_adjacency`; with a
     ``mask``, degrees are counted without the nodes that do not exist.
     """
+    return multi_scale_products(x, num_query, num_proposal, (k,), weight, bandwidth, mask)[0]
+
+
+def multi_scale_products(
+    x: Tensor,
+    num_query: int,
+    num_proposal: int,
+    scales: Sequence[int],
+    weight: WeightKind = "binary",
+    bandwidth: float | None = None,
+    mask: Tensor | None = None,
+) -> list[Tensor]:
+    """:func:`multi_scale_product` of several scales; arguments and errors as there."""
     entry = check_weight(weight, bandwidth)
     check_nodes(x, num_query, num_proposal, mask)
-    degree = None
+    degrees: list[Tensor | None] = [None] * len(scales)
     if entry.rows is not None or entry.columns is not None:
-        degree = multi_scale_degree(num_query, num_proposal, k, mask).to(x).unsqueeze(-1)
-    x = _scaled(x, entry.columns, degree, mask)
-    if entry.positions is None:
-        x = multi_scale_sum(x, num_query, num_proposal, k)
-    else:
-        x = _positional(num_query, num_proposal, k, entry.positions, bandwidth or num_query).to(x) @ x
-    return _scaled(x, entry.rows, degree, mask)
+        counted = [multi_scale_degree(num_query, num_proposal, k, mask) for k in scales]
+        degrees = [degree.to(x).unsqueeze(-1) for degree in counted]
+    if entry.columns is None and entry.positions is None:  # the scales sum up the same nodes
+        sums = multi_scale_sums(_scaled(x, None, None, mask), num_query, num_proposal, scales)
+        return [_scaled(one, entry.rows, degree, mask) for one, degree in zip(sums, degrees, strict=True)]
+    products = []
+    for k, degree in zip(scales, degrees, strict=True):
+        scaled = _scaled(x, entry.columns, degree, mask)
+        if entry.positions is None:
+            product = multi_scale_sum(scaled, num_query, num_proposal, k)
+        else:
+            weights = _positional(num_query, num_proposal, k, entry.positions, bandwidth or num_query)
+            product = weights.to(x) @ scaled
+        products.append(_scaled(product, entry.rows, degree, mask))
+    return products
 
 
 def _scaled(
@@ -199,55 +226,3 @@ def _positional(
     node = torch.arange(num_query + num_proposal, dtype=torch.float32)
     weights: Tensor = positions(node.unsqueeze(1), node, bandwidth)
     return to_dense_adjacency(num_query, num_proposal, k) * weights
-
-
-class _MultiScaleSum(torch.autograd.Function):
-    """A_k x; as A_k is symmetric, this is its own gradient."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, num_query: int, k: int) -> Tensor:
-        ctx.num_query, ctx.k = num_query, k
-        if x.numel() == 0:
-            return x.clone()
-        if x.size(-2) == 2 * num_query:  # clips of one length in one go
-            clips = x.unflatten(-2, (2, num_query))  # [..., 2, T, d]
-            out = _add_periodic_(_window_sums(clips, k), _residue_sums(clips, k).flip(-3))
-            return out.flatten(-3, -2)
-        query, proposal = x[..., :num_query, :], x[..., num_query:, :]
-        return torch.cat(
-            [
-                _add_periodic_(_window_sums(query, k), _residue_sums(proposal, k)),
-                _add_periodic_(_window_sums(proposal, k), _residue_sums(query, k)),
-            ],
-            dim=-2,
-        )
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        return _MultiScaleSum.apply(grad, ctx.num_query, ctx.k), None, None
-
-
-def _window_sums(clip: Tensor, k: int) -> Tensor:
-    """Sums of the steps at most k away from every step, ``[..., T, d]``."""
-    # One pass instead of the 2k that slices take: a T x 1 image of d channels, stored channels last.
-    image = clip.reshape(-1, clip.size(-2), 1, clip.size(-1)).permute(0, 3, 1, 2)  # [M, d, T, 1]
-    means = avg_pool2d(image, (2 * k + 1, 1), stride=1, padding=(k, 0))  # padding counts as zeros
-    # Not by divisor_override=1, which the ONNX exporter drops without a word.
-    return means.permute(0, 2, 3, 1).reshape(clip.shape).mul_(2 * k + 1)
-
-
-def _residue_sums(clip: Tensor, k: int) -> Tensor:
-    """Sums of the steps congruent to 0 .. k-1 modulo k, ``[..., k, d]``."""
-    whole = clip.size(-2) // k * k
-    sums = clip[..., :whole, :].unflatten(-2, (whole // k, k)).sum(-3)
-    sums[..., : clip.size(-2) - whole, :] += clip[..., whole:, :]
-    return sums
-
-
-def _add_periodic_(clip: Tensor, rows: Tensor) -> Tensor:
-    """Add ``rows [..., k, d]``, repeated along the steps, to ``clip [..., T, d]`` in place."""
-    k = rows.size(-2)
-    whole = clip.size(-2) // k * k
-    clip[..., :whole, :].unflatten(-2, (whole // k, k)).add_(rows.unsqueeze(-3))
-    clip[..., whole:, :].add_(rows[..., : clip.size(-2) - whole, :])
-    return clip

@@ -21,7 +21,7 @@ def pair_features(
     reference: Tensor,
     windows: Tensor,
     speed: float = 1.0,
-    statistics: tuple[Tensor, Tensor] | None = None,
+    distance: Tensor | None = None,
 ) -> Tensor:
     r"""Numbers about a query and each window of a reference, beside their graph.
 
@@ -34,22 +34,20 @@ def pair_features(
         query, reference: features ``[Tq, F]`` and ``[N, F]``.
         windows: half-open step intervals, ``[M, 2]`` int64.
         speed: how much faster the query plays than its number of steps says (augmentation).
-        statistics: of the whole query, ``[1, 2 F]``, and of the windows, ``[M, 2 F]``, where they are known
-            (:func:`~vreloc_pyg.sequences.statistics.window_statistics`).
+        distance: the first number, ``[M]``, where it is known.
 
     Returns:
         ``[M, 6]`` in the features' dtype.
     """
     start, end = windows.unbind(1)
-    if statistics is None:
-        whole = torch.tensor([[0, len(query)]], device=query.device)
-        statistics = window_statistics(query, whole), window_statistics(reference, windows)
-    difference = statistics[1] - statistics[0]
+    if distance is None:
+        own = window_statistics(query, torch.tensor([[0, len(query)]], device=query.device))
+        distance = torch.linalg.vector_norm(window_statistics(reference, windows) - own, dim=1)
     log_length = torch.log((end - start).to(reference.dtype))
     ratio = log_length + math.log(speed / len(query))
     return torch.stack(
         [
-            torch.linalg.vector_norm(difference, dim=1),
+            distance,
             ratio,
             ratio.abs(),
             log_length,

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.graphs.matching import Head, match_channels, match_clips
-from vreloc_pyg.graphs.pair_features import PAIR_FEATURES, pair_features
+from vreloc_pyg.graphs.pair_features import pair_features
 from vreloc_pyg.graphs.pair_graph import PairData
 from vreloc_pyg.graphs.relative import RELATIVE_PER_GROUP, relative_nodes
 from vreloc_pyg.sequences.pose import check_mirror, mirror_image
@@ -121,60 +121,49 @@ class Pairing(CheckedSettings):
     def pair(self, query: Tensor, reference: Tensor, windows: Tensor, speed: float = 1.0) -> Pairs:
         """Pair a query with windows of a reference; arguments as of :func:`.pair_features`."""
         images = torch.stack([query, self.mirrored(query)]) if self.mirror_index else query.unsqueeze(0)
-        whole = torch.tensor([[0, len(query)]], device=query.device)
-        image = torch.zeros(len(windows), dtype=torch.long, device=query.device)
-        statistics = None
-        if len(images) > 1 or self.pair_features or self.nodes != "features":
-            own = torch.cat([window_statistics(features, whole) for features in images])  # [V, 2 F]
-            statistics = own, window_statistics(reference, windows)
-            image = torch.cdist(statistics[1], own).argmin(dim=1)
-        numbers = None
-        if self.pair_features and statistics is not None:
-            numbers = reference.new_empty(len(windows), len(PAIR_FEATURES))
-            for version, features in enumerate(images):
-                chosen = image == version
-                known = statistics[0][version : version + 1], statistics[1][chosen]
-                numbers[chosen] = pair_features(features, reference, windows[chosen], speed, known)
         lengths = windows[:, 1] - windows[:, 0]
         reach = (self.context * lengths).round().long()
         seen = torch.stack([windows[:, 0] - reach, windows[:, 1] + reach], dim=1).clamp(0, len(reference))
+        whole = torch.tensor([[0, len(query)]], device=query.device)
+        image = torch.zeros(len(windows), dtype=torch.long, device=query.device)
+        numbers = theirs = None
+        # Some windows of a long video need no more of it; only edges that match look at all of it.
+        first, last = (0, None) if self.nodes == "match" else (int(seen[:, 0].min()), int(seen[:, 1].max()))
+        part = reference[first:last]
+        if len(images) > 1 or self.pair_features or self.nodes != "features":
+            own = torch.cat([window_statistics(features, whole) for features in images])  # [V, 2 F]
+            theirs = window_statistics(part, windows - first)  # [M, 2 F]
+            apart = torch.cdist(theirs, own, compute_mode="donot_use_mm_for_euclid_dist")
+            distance, image = apart.min(dim=1)
+            if self.pair_features:
+                numbers = pair_features(query, reference, windows, speed, distance)
         if self.num_steps is None:
             clips = [reference[start:end] for start, end in seen.tolist()]
             kept = torch.ones(len(query), dtype=torch.bool, device=query.device)
             return Pairs(images, image, clips, kept, None, numbers)
-        if self.nodes == "match" and statistics is not None:
-            return self._matched(images, image, reference, windows, seen, statistics[1], numbers)
+        if self.nodes != "features" and theirs is not None:
+            means = theirs.chunk(2, dim=1)[0]
+            return self._compared((images, image, part, windows - first, seen - first, means), numbers)
         proposals, mask = cut_windows(reference, seen, self.num_steps, self.fit)
         cut = [cut_windows(features, whole, self.num_steps, self.fit) for features in images]
         queries, query_mask = torch.cat([clip for clip, _ in cut]), cut[0][1][0]
-        if self.nodes == "relative" and statistics is not None:
-            exact, _ = cut_windows(reference, windows, self.num_steps, self.fit)
-            aligned = queries[image] - exact  # [M, T, F]
-            their_mean = statistics[1].chunk(2, dim=1)[0]
-            own_mean = images.mean(dim=1)[image]
-            queries = relative_nodes(queries[image], aligned, own_mean, their_mean, self.feature_groups)
-            proposals = relative_nodes(proposals, aligned, their_mean, own_mean, self.feature_groups)
-            image = torch.arange(len(windows), device=query.device)
         return Pairs(queries, image, proposals, query_mask, mask if self.fit == "pad" else None, numbers)
 
-    def _matched(
-        self,
-        images: Tensor,
-        image: Tensor,
-        reference: Tensor,
-        windows: Tensor,
-        seen: Tensor,
-        statistics: Tensor,
-        numbers: Tensor | None,
+    def _compared(
+        self, clips: tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], numbers: Tensor | None
     ) -> Pairs:
-        """The pairs of :func:`.match_clips`."""
+        """Pairs of windows that each have a query of their own; clips as :func:`.match_clips` takes them."""
         assert self.num_steps is not None
-        num_steps = self.num_steps, round(self.num_steps * (1 + 2 * self.context))
-        means = statistics.chunk(2, dim=1)[0]
-        clips = images, image, reference, windows, seen, means, num_steps
-        found = match_clips(*clips, self.feature_groups, self.heads, self.permuted_edges)
-        if numbers is not None:
-            numbers = torch.cat([numbers, found.cost.unsqueeze(1)], dim=1)
-        kept = torch.ones(num_steps[0], dtype=torch.bool, device=reference.device)
+        reference, windows = clips[2:4]
+        logits = None
+        if self.nodes == "relative":
+            queries, proposals = relative_nodes(*clips, self.num_steps, self.feature_groups)
+        else:
+            num_steps = self.num_steps, round(self.num_steps * (1 + 2 * self.context))
+            found = match_clips(*clips, num_steps, self.feature_groups, self.heads, self.permuted_edges)
+            queries, proposals, logits = found.queries, found.proposals, found.logits
+            if numbers is not None:
+                numbers = torch.cat([numbers, found.cost.unsqueeze(1)], dim=1)
+        kept = torch.ones(self.num_steps, dtype=torch.bool, device=reference.device)
         version = torch.arange(len(windows), device=reference.device)
-        return Pairs(found.queries, version, found.proposals, kept, None, numbers, found.logits)
+        return Pairs(queries, version, proposals, kept, None, numbers, logits)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vreloc_pyg.errors import SettingsError
+from vreloc_pyg.graphs.multi_scale import multi_scale_products
 from vreloc_pyg.graphs.weights import WeightKind
 from vreloc_pyg.nn.match_conv import MatchConv, MatchWeights
 from vreloc_pyg.nn.mgff_conv import MGFFConv
@@ -109,7 +110,10 @@ class MGFFLayer(nn.Module):
                 for conv, weight in zip(matching, weights, strict=True)
             ]
         elif self.aggregate:
-            branches = [conv.closed_form(x, num_query, num_proposal, mask) for conv in self.convs]
+            # The sums first, which the scales share; then the weight of each.
+            about = self.scales, self.convs[0].weight, self.convs[0].bandwidth, mask
+            products = multi_scale_products(x, num_query, num_proposal, *about)
+            branches = [one @ conv.lin_weight for one, conv in zip(products, self.convs, strict=True)]
         else:
             branches = [x @ conv.lin_weight for conv in self.convs]
         return torch.tanh(torch.cat(branches, dim=-1))

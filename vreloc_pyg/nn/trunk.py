@@ -82,12 +82,12 @@ class Trunk(nn.Module):
 
     def encode_query(self, clips: Tensor) -> Tensor:
         """Recurrent states of queries, ``[B, Tq, F] -> [B, Tq, d]``."""
-        states: Tensor = self.query_encoder(self._normalized(clips))
+        states: Tensor = self.query_encoder(self.normalized(clips))
         return states
 
     def encode_proposal(self, clips: Tensor) -> Tensor:
         """Recurrent states of proposals, ``[B, Tp, F] -> [B, Tp, d]``."""
-        states: Tensor = self.proposal_encoder(self._normalized(clips))
+        states: Tensor = self.proposal_encoder(self.normalized(clips))
         return states
 
     def pool_clips(
@@ -101,10 +101,11 @@ class Trunk(nn.Module):
         nodes = torch.cat([self.encode_query(query), self.encode_proposal(proposal)], dim=1)
         return self._pool_closed_form(nodes, query.size(1), proposal.size(1), mask, logits)
 
-    def _normalized(self, clips: Tensor) -> Tensor:
+    def normalized(self, clips: Tensor) -> Tensor:
+        """Features ``[..., F]`` after the input norm, where there is one."""
         if self.input_norm is None:
             return clips
-        normal: Tensor = self.input_norm(clips.flatten(0, 1))
+        normal: Tensor = self.input_norm(clips.flatten(0, -2))
         return normal.clamp(-4, 4).view_as(clips)
 
     def _pass_messages(self, x: Tensor, data: Data, layout: DenseLayout, mask: Tensor | None) -> Pooled:

@@ -67,13 +67,14 @@ class SlidingWindows(CheckedSettings):
         """
         if num_steps < 1:
             raise SettingsError(f"Expected num_steps >= 1 (got {num_steps})")
-        windows = []
+        keys = []  # of a window: its start times (num_steps + 1), plus its end
         for length in self.lengths:
             length = min(length, num_steps)
             stride = max(1, round(length * (1 - self.overlap)))
             starts = torch.arange(0, num_steps - length + stride, stride).clamp(max=num_steps - length)
-            windows.append(torch.stack([starts, starts + length], dim=1))
-        return torch.unique(torch.cat(windows), dim=0)
+            keys.append(starts * (num_steps + 1) + starts + length)
+        distinct = torch.unique(torch.cat(keys))  # a hundred times faster than that of rows
+        return torch.stack([distinct // (num_steps + 1), distinct % (num_steps + 1)], dim=1)
 
     def propose(self, video: Video) -> Tensor:
         return self(video.num_steps)

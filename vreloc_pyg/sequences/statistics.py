@@ -7,6 +7,9 @@ from torch import Tensor
 
 from vreloc_pyg.errors import FeatureError, SegmentError
 
+#: Windows whose moments, in float64, stay in a processor's cache.
+BLOCK = 512
+
 
 def window_statistics(features: Tensor, windows: Tensor) -> Tensor:
     """Means, then standard deviations, over time of every window, ``[M, 2 F]`` in the features' dtype.
@@ -38,7 +41,14 @@ def window_statistics(features: Tensor, windows: Tensor) -> Tensor:
     centred = features.double() - offset
     sums = torch.cat([centred, centred.square()], dim=1).cumsum(0)  # [num_steps, 2 F]
     sums = torch.cat([sums.new_zeros(1, sums.size(1)), sums])  # [num_steps + 1, 2 F]
-    moments = (sums[end] - sums[start]) / (end - start).unsqueeze(1)
-    mean, mean_square = moments.chunk(2, dim=1)
-    deviation = (mean_square - mean.square()).clamp(min=0).sqrt()
-    return torch.cat([mean + offset, deviation], dim=1).to(features.dtype)
+    found = features.new_empty(len(windows), sums.size(1))
+    means, deviations = found.chunk(2, dim=1)
+    for first in range(0, len(windows), BLOCK):
+        some = slice(first, first + BLOCK)
+        moments = sums.index_select(0, end[some]).sub_(sums.index_select(0, start[some]))
+        moments.mul_(1 / (end - start)[some].double().unsqueeze(1))
+        mean, mean_square = moments.chunk(2, dim=1)
+        deviations[some] = mean_square.addcmul_(mean, mean, value=-1).clamp_(min=0)
+        means[some] = mean.add_(offset)
+    deviations.sqrt_()
+    return found

@@ -10,6 +10,7 @@ from torch_geometric.data import Data
 
 from vreloc_pyg.graphs.pairing import Pairing
 from vreloc_pyg.graphs.weights import EDGE_WEIGHTS
+from vreloc_pyg.nn.folded import pool_pairs
 from vreloc_pyg.nn.mgff_net import MGFFNet
 from vreloc_pyg.nn.ranking import refine_windows
 from vreloc_pyg.nn.relevance import Pooled, Relevance
@@ -70,7 +71,12 @@ class MGFFRanker(RankingNetwork):
 
 
 def rank_windows(
-    model: MGFFNet, pairing: Pairing, query: Tensor, reference: Tensor, windows: Tensor, chunk: int = 512
+    model: MGFFNet,
+    pairing: Pairing,
+    query: Tensor,
+    reference: Tensor,
+    windows: Tensor,
+    chunk: int | None = None,
 ) -> Relevance:
     """Score windows of a reference against a query.
 
@@ -79,8 +85,10 @@ def rank_windows(
         pairing: what the model was trained with.
         query, reference: features, ``[Tq, F]`` and ``[N, F]``.
         windows: half-open step intervals, ``[M, 2]`` int64.
-        chunk: windows scored at once, which bounds the memory.
+        chunk: windows paired at once, which bounds the memory. (default: 4096 of relative nodes, which are
+            narrow, else 512)
     """
+    chunk = chunk or (4096 if pairing.nodes == "relative" else 512)
     parts = [_rank_some(model, pairing, query, reference, some) for some in windows.split(chunk)]
     return Relevance(*map(torch.cat, zip(*parts, strict=True)))
 
@@ -89,14 +97,18 @@ def _rank_some(
     model: MGFFNet, pairing: Pairing, query: Tensor, reference: Tensor, windows: Tensor
 ) -> Relevance:
     pairs = pairing.pair(query, reference, windows)
+    if pairing.nodes == "relative":
+        assert isinstance(pairs.proposals, Tensor)
+        pooled = pool_pairs(model, pairs.queries, pairs.proposals)
+        return model.judge(model.append(pooled, pairs.pair_features))
     mask = None
     if model.settings.mask_padding and pairs.proposal_mask is not None:
         mask = torch.cat([pairs.query_mask.expand(len(windows), -1), pairs.proposal_mask], dim=1)
-    # With nodes that compare, every window has a version of the query of its own, and there is nothing to
+    # With edges that compare, every window has a version of the query of its own, and there is nothing to
     # share; and where weights depend on node numbers, padding cannot be cut off the query.
     by_position = EDGE_WEIGHTS[model.settings.weight].positions is not None
     if isinstance(pairs.proposals, Tensor) and (
-        pairing.nodes != "features" or (mask is not None and by_position)
+        pairing.nodes == "match" or (mask is not None and by_position)
     ):
         queries = pairs.queries[pairs.version]
         return model.score_clips(queries, pairs.proposals, mask, pairs.pair_features, pairs.logits)

@@ -28,8 +28,8 @@ from vreloc_pyg.systems.similarity_net.distance_maps import (
 from vreloc_pyg.systems.spec import LearnedSystem, describe_features
 from vreloc_pyg.training.recipe import Recipe
 
-#: Windows that are scored at once.
-CHUNK = 512
+#: Windows that are scored at once: so few that what the layers make of them stays in a processor's cache.
+CHUNK = 128
 
 
 @dataclass(frozen=True)
