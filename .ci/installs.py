@@ -1,8 +1,8 @@
 """Installs as users make them, each in a virtual environment that is removed afterwards.
 
-``python .ci/installs.py wheel`` builds sdist and wheel, looks for what they lack, and tries the wheel far from the
-checkout. ``python .ci/installs.py pythons`` installs everything on each Python, and with the oldest and the newest
-releases that setup.cfg allows, and runs the quick tests there; what cannot be had is skipped with its reason.
+``python .ci/installs.py wheel`` builds sdist and wheel, looks for what they lack, and tries the wheel far from
+the checkout. ``python .ci/installs.py pythons`` installs everything on each Python, and with the oldest and the
+newest releases that setup.cfg allows, and runs the quick tests there; what cannot be had is skipped with its reason.
 Only the standard library is needed.
 """
 
@@ -42,7 +42,8 @@ FOLDERS = ("configs", "docs", "examples", "benchmarks", "tests")
 FORWARD = """
 import torch
 from vreloc_pyg import MGFFNet, pair_data
-score, offsets = MGFFNet(in_channels=64, hidden_channels=32).eval()(pair_data(torch.randn(12, 64), torch.randn(20, 64)))
+graph = pair_data(torch.randn(12, 64), torch.randn(20, 64))
+score, offsets = MGFFNet(in_channels=64, hidden_channels=32).eval()(graph)
 assert torch.isfinite(score).all() and offsets.shape == (1, 2)
 """
 
@@ -133,7 +134,7 @@ def check_wheel(place: Path) -> None:
     call(*pip, wheel)
     vreloc, away = python.parent / "vreloc", place / "away"
     away.mkdir()
-    run = "--training.epochs=1 --training.steps_per_epoch=2 --training.validation_pairs=2".split()
+    run = ["--training.epochs=1", "--training.steps_per_epoch=2", "--training.validation_pairs=2"]
     for words in (
         (vreloc, "--help"),
         (vreloc, "systems"),
@@ -187,10 +188,11 @@ def check_python(version: str, releases: str, wheel: Path, place: Path, tests: S
         call(own, "-c", "import vreloc_pyg.cli, vreloc_pyg.localization; vreloc_pyg.localization.Localizer")
         try:
             said = call(own, "-m", "pytest", "-q", "-n0", "-m", "not slow and not very_slow", *tests)
+            said = said.splitlines()[-1]
         except Failed as failure:
             said = f"FAILED\n{failure}"
         minutes = (time.monotonic() - began) / 60
-        return f"{name} ({versions}), {minutes:.0f} min: {said.strip() if 'FAILED' in said else said.splitlines()[-1]}"
+        return f"{name} ({versions}), {minutes:.0f} min: {said}"
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

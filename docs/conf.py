@@ -1,19 +1,18 @@
-"""The site: `make docs` builds it from the repository's Markdown, the docstrings and the command line's parsers."""
+"""The site: `make docs` builds it from the Markdown, the docstrings and the parsers of the commands."""
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
-
-import vreloc_pyg
+sys.path[:0] = [str(ROOT), str(ROOT / "docs")]  # the checkout's package, and site_pages
 
 project = "vreloc_pyg"
 author = "The vreloc_pyg authors"
 project_copyright = "The vreloc_pyg authors, MIT licence"
-version = release = vreloc_pyg.__version__
+version = release = import_module("vreloc_pyg").__version__
 
 # The source is the repository and not docs/, so that a link leads to the same page here and there.
 root_doc = "docs/index"

@@ -1,4 +1,4 @@
-"""What the site has beside its pages: every command as its parser knows it, and ways to other projects' pages."""
+"""What the site has beside its pages: commands as their parsers know them, and ways to other projects' pages."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
 from vreloc_pyg import cli
-from vreloc_pyg.commands.parser import MISSING, Option, described, type_name
 from vreloc_pyg.commands.listing import filled
+from vreloc_pyg.commands.parser import MISSING, Option, described, type_name
 
 TORCH = "https://docs.pytorch.org/docs/stable"
 PYG = "https://pytorch-geometric.readthedocs.io/en/stable/generated"
@@ -41,7 +41,10 @@ SAME = {
     "BaseTransform": "torch_geometric.transforms.BaseTransform",
     "torch_geometric.transforms.base_transform.BaseTransform": "torch_geometric.transforms.BaseTransform",
 }
-FIRST_PAGE = '<!doctype html><meta charset="utf-8"><title>vreloc_pyg</title><meta http-equiv="refresh" content="0; url={0}">'
+FIRST_PAGE = (
+    '<!doctype html><meta charset="utf-8"><title>vreloc_pyg</title>'
+    '<meta http-equiv="refresh" content="0; url={0}">'
+)
 
 
 class VrelocCommands(SphinxDirective):

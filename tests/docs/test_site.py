@@ -32,7 +32,7 @@ def test_every_package_with_public_names_has_its_page():
 
 @pytest.mark.slow
 def test_the_site_is_built_without_warnings_and_is_whole(tmp_path):
-    words = "-m sphinx --fail-on-warning --keep-going --quiet -c docs -d".split()
+    words = ["-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet", "-c", "docs", "-d"]
     done = subprocess.run(
         [sys.executable, *words, tmp_path / "doctrees", ".", tmp_path / "site"],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""What docs/installing.md says of the extra `scatter`: PyG never reaches for torch-scatter below our networks."""
+"""Below our networks PyG never reaches for torch-scatter, as docs/installing.md says."""
 
 import pytest
 import torch
