@@ -1,9 +1,9 @@
 """Installs as users make them, each in a virtual environment that is removed afterwards.
 
-``python .ci/installs.py wheel`` builds sdist and wheel, looks for what they lack, and tries the wheel far from
-the checkout. ``python .ci/installs.py pythons`` installs everything on each Python, and with the oldest and the
-newest releases that setup.cfg allows, and runs the quick tests there; what cannot be had is skipped with its reason.
-Only the standard library is needed.
+``python .ci/installs.py wheel`` builds sdist and wheel, looks for what they lack, and tries the wheel far
+from the checkout. ``python .ci/installs.py pythons`` installs everything on each Python, and with the oldest
+and the newest releases that setup.cfg allows, and runs the quick tests there; what cannot be had is skipped
+with its reason. Only the standard library is needed.
 """
 
 from __future__ import annotations

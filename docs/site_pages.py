@@ -1,4 +1,4 @@
-"""What the site has beside its pages: commands as their parsers know them, and ways to other projects' pages."""
+"""What the site has beside its pages: every command from its parser, and ways to other projects' pages."""
 
 from __future__ import annotations
 
