@@ -1,4 +1,4 @@
-"""Every example runs, and so does the README's Python; its commands are read in `tests/docs/test_blocks.py`."""
+"""Every example runs, and the README's Python; its commands are read in `tests/docs/test_blocks.py`."""
 
 import os
 import re
