@@ -6,7 +6,8 @@ BIN = $(VENV)/bin
 # As many processes as there are processors, up to 8; tests of one xdist_group share one.
 PYTEST = $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadgroup
 
-.PHONY: demo test quick-test full-test learning-tests results results-check bench-check weights house lint install clean
+.PHONY: demo test quick-test full-test learning-tests results results-check bench-check weights house licences docs \
+	wheel-check pythons lint install clean
 
 demo: $(VENV)/.installed
 	$(BIN)/vreloc demo --output outputs/demo
@@ -47,6 +48,21 @@ weights: $(VENV)/.installed
 
 house: $(VENV)/.installed
 	$(BIN)/python docs/house.py
+
+# Licences of what an install brings, into docs/licences.md.
+licences: $(VENV)/.installed
+	$(BIN)/python docs/licences.py
+
+docs: $(VENV)/.installed
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -c docs -d build/doctrees . build/site
+	@echo "Begin with build/site/index.html"
+
+# What users install: sdist and wheel, tried far from the checkout; and each Python and range of setup.cfg.
+wheel-check:
+	$(PYTHON) .ci/installs.py wheel
+
+pythons:
+	$(PYTHON) .ci/installs.py pythons
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

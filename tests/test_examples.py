@@ -1,8 +1,7 @@
-"""Every example, and every command of the README's code blocks, runs."""
+"""Every example runs, and the README's Python; its commands are read in `tests/docs/test_blocks.py`."""
 
 import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -51,20 +50,6 @@ def test_train_penn_action_answers_a_query(tmp_path: Path, data_root: Path) -> N
 
 def readme_blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-
-
-def test_readme_commands_exist() -> None:
-    from vreloc_pyg.cli import make_parser
-
-    lines = [line for block in readme_blocks("sh") for line in block.splitlines()]
-    commands = [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("vreloc ")]
-    assert [words[0] for words in commands] == ["locate", "train", "evaluate", "benchmark", "audit"]
-    for name, *arguments in commands:
-        make_parser(name).read(arguments)
-    targets = re.findall(r"^([\w-]+): ", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
-    made = [line.split()[1] for line in lines if line.startswith("make ")]
-    assert made == ["demo", "test", "weights"]
-    assert set(made) <= set(targets)
 
 
 def test_readme_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
