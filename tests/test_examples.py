@@ -73,7 +73,7 @@ def test_readme_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         "reference": Reference(torch.randn(60, 4), 0.5, torch.empty(0, 2), (), "b"),
     }
     exec(second, known)
-    assert known["end_s"] > known["start_s"]
+    assert len(known["segments"]) == 3
 
 
 def test_readme_is_short_and_its_table_of_stages_is_import_linters() -> None:
