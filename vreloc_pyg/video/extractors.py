@@ -10,13 +10,15 @@ from vreloc_pyg.errors import SettingsError
 
 if TYPE_CHECKING:
     from vreloc_pyg.video.extractor import ExtractorSpec, VideoExtractor
-    from vreloc_pyg.video.network_weights import PublishedNetwork
+    from vreloc_pyg.video.network_weights import PublishedWeights
 
 #: Name of each extractor, and where its spec is; a module is imported when its extractor is asked for.
 EXTRACTORS = {
     "i3d": "vreloc_pyg.video.i3d:I3D_EXTRACTOR",
     "c3d": "vreloc_pyg.video.c3d:C3D_EXTRACTOR",
     "c3d-fc7": "vreloc_pyg.video.c3d:C3D_FC7_EXTRACTOR",
+    "pose": "vreloc_pyg.video.pose:POSE_EXTRACTOR",
+    "pose-path": "vreloc_pyg.video.pose:POSE_PATH_EXTRACTOR",
 }
 
 
@@ -29,7 +31,7 @@ def extractor_spec(name: str) -> ExtractorSpec:
     return spec
 
 
-def published_network(name: str) -> PublishedNetwork:
+def published_network(name: str) -> PublishedWeights:
     """The network of an extractor, which knows its weights; :class:`SettingsError` if it needs none."""
     network = extractor_spec(name).network
     if network is None:
@@ -44,7 +46,7 @@ def load_extractor(
 
     Args:
         name: of :data:`EXTRACTORS`.
-        weights: safetensors file of :meth:`.PublishedNetwork.import_weights`; by default where it keeps them.
+        weights: safetensors file of :meth:`.PublishedWeights.import_weights`; by default where it keeps them.
         frame_rate: frames per second; by default the extractor's own.
 
     Raises:
