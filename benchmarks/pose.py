@@ -1,6 +1,6 @@
 """Poses from pixels: how often a person is found, how fast, and what answers they give on real clips.
 
-    python benchmarks/pose.py --videos VIDEOS --checkpoints 'RUNS/*/mgffnet/model' --output docs/results/pose.md
+    python benchmarks/pose.py --videos VIDEOS --checkpoints 'RUNS/*/mgffnet/model' --output pose.md
 
 VIDEOS holds clips, and in ``across`` two of each action by other people, ``golf_swing_1.mp4`` and
 ``golf_swing_2.mp4``. Every clip is asked for in a video joined of the clips of the other number and one more.
@@ -56,9 +56,9 @@ def join(clips: Sequence[Path], path: Path) -> dict[str, tuple[float, float]]:
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         for clip in clips:
             first = count
-            for frame in read_frames(clip, FrameGrid(RATE, HEIGHT, None)):
+            high, wide, _ = next(read_frames(clip, FrameGrid(RATE, HEIGHT, None))).shape
+            for part in read_frames(clip, FrameGrid(RATE, int(HEIGHT * min(1, wide / high)), None)):
                 canvas = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-                part = frame[:HEIGHT, :WIDTH]
                 top, left = (HEIGHT - part.shape[0]) // 2, (WIDTH - part.shape[1]) // 2
                 canvas[top : top + part.shape[0], left : left + part.shape[1]] = part
                 shown = av.VideoFrame.from_ndarray(canvas, "rgb24")
@@ -143,15 +143,15 @@ def main() -> None:
     lines = [
         "# Poses from pixels",
         "",
-        "`python benchmarks/pose.py`, one thread, 15 frames a second. Frames per second are of processor time, "
-        "with decoding, and run while other work ran: leads rather than figures.",
+        "`python benchmarks/pose.py`, one thread, 15 frames a second. Frames per second are of processor "
+        "time, with decoding, and were taken while other work ran.",
         "",
         "| video | frames | with a person | frames per second |",
         "| --- | --- | --- | --- |",
         *speed(clips, load_extractor("pose")),
         "",
-        f"Peak memory with {clips[-1].name}: {float(after):.0f} MB, of which the interpreter with torch and the "
-        f"package takes {float(before):.0f} before a network is loaded.",
+        f"Peak memory with {clips[-1].name}: {float(after):.0f} MB, of which the interpreter with torch and "
+        f"the package takes {float(before):.0f} before a network is loaded.",
         "",
         "Each clip of four actions asked for in a video joined of the clips of the other four people and one "
         "more; eight questions, first answers.",

@@ -15,7 +15,7 @@ from vreloc_pyg.video.shards import extract_features
 @pytest.mark.parametrize("name", EXTRACTORS)
 def test_every_line_of_the_table_has_a_spec(name):
     spec = extractor_spec(name)
-    assert spec.frame_rate == 25
+    assert spec.frame_rate in (15, 25)
     if spec.network is not None:
         assert spec.network is published_network(name)
         assert "vreloc weights import-" in spec.network.fetch
