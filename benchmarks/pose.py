@@ -29,8 +29,9 @@ from vreloc_pyg.localization.training_free import training_free
 from vreloc_pyg.segments import temporal_iou
 from vreloc_pyg.video.decoding import FrameGrid, read_frames
 from vreloc_pyg.video.extraction import VideoFeatures, extract_video
-from vreloc_pyg.video.extractor import VideoExtractor
 from vreloc_pyg.video.extractors import load_extractor
+from vreloc_pyg.video.pose import PoseExtractor
+from vreloc_pyg.video.pose_weights import POSE_WEIGHTS
 
 ACTIONS = ("golf_swing", "segway", "baseball_pitch", "soccer_juggling")
 OTHER = {1: "other_cook", 2: "other_yoga"}
@@ -70,16 +71,19 @@ def join(clips: Sequence[Path], path: Path) -> dict[str, tuple[float, float]]:
     return places
 
 
-def speed(videos: Sequence[Path], extractor: VideoExtractor) -> list[str]:
-    """Rows: frames with a person, and frames per second of processor time, decoding among them."""
+def speed(videos: Sequence[Path], extractor: PoseExtractor) -> list[str]:
+    """Rows: frames with a person, and frames per second of processor time, decoding among them.
+
+    Gaps that are interpolated count as frames without a person.
+    """
     rows, frames, seen, seconds = [], 0, 0.0, 0.0
     for path in videos:
         start = time.process_time()
-        features = extract_video(path, extractor).features
+        present = extractor.read(path).present
         spent = time.process_time() - start
-        share = float(features.ne(0).any(1).float().mean())
-        rows.append(f"| {path.name} | {len(features)} | {share:.0%} | {len(features) / spent:.0f} |")
-        frames, seen, seconds = frames + len(features), seen + share * len(features), seconds + spent
+        share = float(present.mean())
+        rows.append(f"| {path.name} | {len(present)} | {share:.0%} | {len(present) / spent:.0f} |")
+        frames, seen, seconds = frames + len(present), seen + share * len(present), seconds + spent
     return [*rows, f"| all | {frames} | {seen / frames:.0%} | {frames / seconds:.0f} |"]
 
 
@@ -148,7 +152,7 @@ def main() -> None:
         "",
         "| video | frames | with a person | frames per second |",
         "| --- | --- | --- | --- |",
-        *speed(clips, load_extractor("pose")),
+        *speed(clips, PoseExtractor(POSE_WEIGHTS.load())),
         "",
         f"Peak memory with {clips[-1].name}: {float(after):.0f} MB, of which the interpreter with torch and "
         f"the package takes {float(before):.0f} before a network is loaded.",
