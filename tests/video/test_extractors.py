@@ -18,7 +18,8 @@ from vreloc_pyg.video.shards import extract_features
 @pytest.mark.parametrize("name", EXTRACTORS)
 def test_every_line_of_the_table_has_a_spec(name):
     spec = extractor_spec(name)
-    assert spec.frame_rate == {"look": 5, "x3d": 5, "dinov2": 5, "videomae": 6.25}.get(name, 25)
+    rates = {"look": 5, "x3d": 5, "dinov2": 5, "videomae": 6.25, "pose": 15, "pose-path": 15}
+    assert spec.frame_rate == rates.get(name, 25)
     if spec.network is not None:
         assert spec.network is published_network(name)
         assert "vreloc weights import-" in spec.network.fetch

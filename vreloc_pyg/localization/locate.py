@@ -20,6 +20,7 @@ from vreloc_pyg.localization.localizer import Localizer
 from vreloc_pyg.localization.sources import Progress, Sources
 from vreloc_pyg.moments import Moment, Verdict
 from vreloc_pyg.segments import Segments, clip_segments
+from vreloc_pyg.sequences.pose import PENN_SKELETON
 from vreloc_pyg.systems.protocol import check_top_n
 from vreloc_pyg.video.extraction import FeatureCache, VideoFeatures
 from vreloc_pyg.video.extractor import VideoExtractor
@@ -251,12 +252,24 @@ def choose_extractor(
         name: of another extractor.
         weights: its weights, where they are not in their usual place.
         device: where it computes.
+
+    Raises:
+        FeatureError: if the features would not be as wide as those of the model.
     """
     trained_on = None if localizer is None else localizer.features
     usual = None if trained_on is None else trained_on.extractor
-    return load_extractor(
+    wanted = None if localizer is None else localizer.num_features
+    if usual is None and wanted == PENN_SKELETON.num_features:
+        usual = "pose"  # as networks trained on Penn Action read them
+    made = load_extractor(
         name or usual or "i3d", weights, None if trained_on is None else trained_on.frame_rate, device
     )
+    if wanted not in (None, made.dim):
+        raise FeatureError(
+            f"The model was trained on {wanted} features a step and {made.name} gives {made.dim}: choose the "
+            "extractor that its features were made with, or give features of that width"
+        )
+    return made
 
 
 def _check_length(query_s: float, reference_s: float, slack_s: float) -> None:

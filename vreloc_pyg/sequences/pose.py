@@ -152,8 +152,13 @@ def normalize_pose(joints: FloatArray, skeleton: Skeleton) -> FloatArray:
     if not np.isfinite(joints).all():
         raise FeatureError("Joints hold NaN or infinite values")
     centred = joints - joints[:, list(skeleton.centre)].mean(1, keepdims=True)
-    size = float(np.median(np.sqrt((centred**2).sum(-1).mean(-1))))
-    return centred / max(size, 1e-6)
+    return centred / body_size(joints, skeleton)
+
+
+def body_size(joints: FloatArray, skeleton: Skeleton) -> float:
+    """What :func:`normalize_pose` divides by, in the unit of the joints ``[N, J, D]``."""
+    centred = joints - joints[:, list(skeleton.centre)].mean(1, keepdims=True)
+    return max(float(np.median(np.sqrt((centred**2).sum(-1).mean(-1)))), 1e-6)
 
 
 def pose_features(pose: FloatArray) -> NDArray[np.float32]:

@@ -52,12 +52,13 @@ class FrameGrid:
     Args:
         rate: frames per second; frame i is the one seen at (i + 1/2) / rate.
         shorter_side: pixels that the shorter side is brought to.
-        crop: pixels of the square cut from the middle.
+        crop: pixels of the square cut from the middle; ``None``: all of the frame, which is never
+            enlarged.
     """
 
     rate: float
     shorter_side: int
-    crop: int
+    crop: int | None
 
 
 def video_duration(path: str | Path) -> float | None:
@@ -217,11 +218,15 @@ def prefetch(items: Iterator[Item], size: int) -> Iterator[Item]:
 
 
 def _prepare(frame: VideoFrame, ratio: float, grid: FrameGrid, scaler: VideoReformatter) -> Frame:
-    """A frame, whose pixels have a ratio of width and height, as an upright square."""
+    """A frame, whose pixels have a ratio of width and height, upright; as a square, or whole."""
     width, height = frame.width * ratio, frame.height
     scale = grid.shorter_side / min(width, height)
-    size = (max(grid.crop, round(width * scale)), max(grid.crop, round(height * scale)))
+    least = grid.crop or 1
+    if grid.crop is None:
+        scale = min(scale, 1.0)
+    size = (max(least, round(width * scale)), max(least, round(height * scale)))
     image = scaler.reformat(frame, *size, format="rgb24", interpolation="BILINEAR").to_ndarray()
-    top, left = (image.shape[0] - grid.crop) // 2, (image.shape[1] - grid.crop) // 2
-    image = image[top : top + grid.crop, left : left + grid.crop]
+    if grid.crop is not None:
+        top, left = (image.shape[0] - grid.crop) // 2, (image.shape[1] - grid.crop) // 2
+        image = image[top : top + grid.crop, left : left + grid.crop]
     return np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90)))

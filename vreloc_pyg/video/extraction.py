@@ -164,7 +164,7 @@ def _read_features(
             yield frame
 
     frames = prefetch(read_frames(path, extractor.grid, start_s, end_s, problems), AHEAD)
-    features = gather(extractor.stream(counted(frames)))
+    features = gather(extractor.stream(counted(frames), str(path), problems))
     if pictures < 2:
         raise VideoError(f"{path} shows a single frame: there is no motion to describe")
     duration = count / extractor.frame_rate

@@ -16,12 +16,13 @@ from vreloc_pyg.checkpoint import weights_hash
 from vreloc_pyg.errors import FeatureError, SettingsError
 from vreloc_pyg.features.metadata import FeatureMetadata
 from vreloc_pyg.video.decoding import Frame, FrameGrid
-from vreloc_pyg.video.network_weights import PublishedNetwork
+from vreloc_pyg.video.network_weights import PublishedWeights
 
 
 class VideoExtractor(ABC):
     """A network over clips of video; :meth:`stream` holds one clip at a time.
 
+    One that must see a video as a whole replaces :meth:`stream`, and keeps less of a frame than its pixels.
     Where frames before or after a clip matter to it, the clip is computed with ``context_steps`` of them on
     either side; at the ends of a video its first and last frame stand still.
 
@@ -40,7 +41,7 @@ class VideoExtractor(ABC):
         self,
         frame_rate: float,
         shorter_side: int,
-        crop: int,
+        crop: int | None,
         clip_steps: int,
         context_steps: int,
         network: nn.Module | None = None,
@@ -84,7 +85,8 @@ class VideoExtractor(ABC):
 
     def __call__(self, frames: Tensor) -> Tensor:
         """Features ``[steps, dim]`` of RGB frames ``[N, crop, crop, 3]`` uint8."""
-        shape = (self.grid.crop, self.grid.crop, 3)
+        side = self.grid.crop
+        shape = (*frames.shape[1:3], 3) if side is None else (side, side, 3)
         if frames.dim() != 4 or frames.shape[1:] != shape or frames.dtype != torch.uint8 or len(frames) == 0:
             raise FeatureError(
                 f"Expected frames as [N, {', '.join(map(str, shape))}] uint8 "
@@ -93,8 +95,16 @@ class VideoExtractor(ABC):
         return torch.cat(list(self.stream(iter(frames.numpy()))))
 
     @torch.inference_mode()
-    def stream(self, frames: Iterable[Frame]) -> Iterator[Tensor]:
-        """Features ``[<= clip_steps, dim]`` float32 of one clip after the other."""
+    def stream(
+        self, frames: Iterable[Frame], video: str = "the video", problems: list[str] | None = None
+    ) -> Iterator[Tensor]:
+        """Features ``[<= clip_steps, dim]`` float32 of one clip after the other.
+
+        Args:
+            frames: of a video, taken as :attr:`grid` says.
+            video: what to call it in messages.
+            problems: what is to be said of the features, in words, is appended.
+        """
         step, core = self.frames_per_step, self.clip_steps * self.frames_per_step
         context = self.context_steps * step
         window: list[Frame] = []
@@ -135,5 +145,5 @@ class ExtractorSpec:
     """
 
     make: Callable[[Any, float], VideoExtractor]
-    network: PublishedNetwork | None = None
+    network: PublishedWeights | None = None
     frame_rate: float = 25.0

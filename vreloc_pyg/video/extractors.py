@@ -10,7 +10,7 @@ from vreloc_pyg.errors import SettingsError
 
 if TYPE_CHECKING:
     from vreloc_pyg.video.extractor import ExtractorSpec, VideoExtractor
-    from vreloc_pyg.video.network_weights import PublishedNetwork
+    from vreloc_pyg.video.network_weights import PublishedWeights
 
 #: Where networks compute.
 Device = Literal["cpu", "cuda"]
@@ -24,6 +24,8 @@ EXTRACTORS = {
     "x3d": "vreloc_pyg.video.x3d:X3D_EXTRACTOR",
     "dinov2": "vreloc_pyg.video.dinov2:DINOV2_EXTRACTOR",
     "videomae": "vreloc_pyg.video.videomae:VIDEOMAE_EXTRACTOR",
+    "pose": "vreloc_pyg.video.pose:POSE_EXTRACTOR",
+    "pose-path": "vreloc_pyg.video.pose:POSE_PATH_EXTRACTOR",
 }
 
 
@@ -36,7 +38,7 @@ def extractor_spec(name: str) -> ExtractorSpec:
     return spec
 
 
-def published_network(name: str) -> PublishedNetwork:
+def published_network(name: str) -> PublishedWeights:
     """The network of an extractor, which knows its weights; :class:`SettingsError` if it needs none."""
     network = extractor_spec(name).network
     if network is None:
@@ -64,7 +66,7 @@ def load_extractor(
 
     Args:
         name: of :data:`EXTRACTORS`.
-        weights: safetensors file of :meth:`.PublishedNetwork.import_weights`; by default where it keeps them.
+        weights: safetensors file of :meth:`.PublishedWeights.import_weights`; by default where it keeps them.
         frame_rate: frames per second; by default the extractor's own.
         device: where its network computes; one without a network stays on the processor.
 
@@ -75,7 +77,9 @@ def load_extractor(
     spec = extractor_spec(name)
     check_device(device)
     unweighted = spec.network is None and weights is None
-    network = None if unweighted else published_network(name).load(weights).to(device)
+    network = None if unweighted else published_network(name).load(weights)
+    if hasattr(network, "to"):
+        network = network.to(device)
     made = spec.make(network, spec.frame_rate if frame_rate is None else frame_rate)
     if made.name != name:  # features are found again by what their extractor calls itself
         raise SettingsError(f"The extractor {name!r} calls itself {made.name!r}: both must be one name")

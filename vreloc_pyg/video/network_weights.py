@@ -13,7 +13,7 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import torch
 from safetensors import SafetensorError
@@ -29,6 +29,23 @@ from vreloc_pyg.video.array_pickle import read_arrays
 MOST_BYTES = 2**30
 #: Where the state is, in checkpoints that hold more than that.
 HOLDERS = ("state_dict", "model_state", "model", "module")
+
+
+class PublishedWeights(Protocol):
+    """Weights that others published: how they are imported, kept and loaded."""
+
+    @property
+    def fetch(self) -> str:
+        """How to get them, for messages."""
+
+    def weights_path(self) -> Path:
+        """Where imported weights are kept, unless another place is given."""
+
+    def import_weights(self, path: str | Path, output: str | Path | None = None) -> Path:
+        """Read them as they were published, and keep them; :class:`WeightsError` if they are none."""
+
+    def load(self, path: str | Path | None = None) -> Any:
+        """What an extractor is made with; :class:`WeightsError` if they are missing or damaged."""
 
 
 @dataclass(frozen=True)
