@@ -59,7 +59,20 @@ def refused(capsys, *arguments):
 
 def test_help_names_every_command(capsys):
     assert list(cli.COMMANDS) == [
-        *("demo", "train", "evaluate", "locate", "serve", "features", "merge", "pca", "weights"),
+        *(
+            "demo",
+            "train",
+            "evaluate",
+            "locate",
+            "serve",
+            "index",
+            "search",
+            "cut",
+            "features",
+            "merge",
+            "pca",
+            "weights",
+        ),
         *("validate", "split", "train-actionness", "proposals", "benchmark", "results", "ablate"),
         *("audit", "phenomenon", "systems", "plot-graph"),
     ]
