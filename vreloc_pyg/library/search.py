@@ -18,6 +18,7 @@ from vreloc_pyg.library.stored import LibraryFeatures
 from vreloc_pyg.library.verdict import verdict_of
 from vreloc_pyg.localization.localizer import Localizer
 from vreloc_pyg.moments import Moment
+from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.proposals.source import Video
 from vreloc_pyg.segments import Segments, clip_segments
 from vreloc_pyg.systems.protocol import check_top_n
@@ -85,31 +86,40 @@ def _second_stage(
 ) -> Iterator[tuple[Entry, Segments]]:
     """Videos with their best segments in seconds, a pair for each neighbourhood."""
     part_localizer = copy(localizer)
+    ranked = []
     proposed: dict[int, Tensor] = {}
     for one in neighbourhoods(found, query.features, count):
         entry = found.entries[one.number]
         step = entry.seconds_per_step
-        if one.number not in proposed:
-            whole = LibraryFeatures(library, entry, 0, entry.num_steps)
-            video = StoredReference(whole, step, torch.empty(0, 2), (), entry.name)
-            proposed[one.number] = localizer.proposals.propose(video)
-        part_localizer.proposals = Given(windows_within(proposed[one.number], one.start, one.stop))
+        if isinstance(localizer.proposals, SlidingWindows):
+            windows = localizer.proposals.within(entry.num_steps, one.start, one.stop)
+        else:
+            if one.number not in proposed:
+                whole = LibraryFeatures(library, entry, 0, entry.num_steps)
+                video = StoredReference(whole, step, torch.empty(0, 2), (), entry.name)
+                proposed[one.number] = localizer.proposals.propose(video)
+            windows = windows_within(proposed[one.number], one.start, one.stop)
+        nothing = torch.tensor([[one.start, one.stop]])
+        part_localizer.proposals = Given((windows if len(windows) else nothing) - one.start)
         features = library.read(entry, one.start, one.stop)
         part = Reference(features, step, torch.empty(0, 2), (), entry.name)
-        segments = part_localizer.localize(query, part, top_n)
-        if len(segments):
-            bounds = segments.bounds + one.start * step
-            bounds = clip_segments(bounds, entry.duration_s, min(step, entry.duration_s))
-            yield entry, Segments(bounds, segments.scores)
+        ranking = part_localizer.rank(query, part)
+        scores = ranking.segments.scores
+        assert scores is not None
+        if len(scores):
+            ranked.append((float(scores.max()), one, part, ranking))
+    ranked.sort(key=lambda found: -found[0])
+    for _, one, part, ranking in ranked[:top_n]:  # of no other stretch is the best among the answers
+        entry = found.entries[one.number]
+        segments = localizer.best(ranking, query, part, top_n)
+        bounds = segments.bounds + one.start * part.seconds_per_step
+        shortest = min(part.seconds_per_step, entry.duration_s)
+        yield entry, Segments(clip_segments(bounds, entry.duration_s, shortest), segments.scores)
 
 
 def windows_within(windows: Tensor, start: int, stop: int) -> Tensor:
-    """Those of a video's windows ``[M, 2]`` that lie in a stretch, counted from its start.
-
-    The stretch itself where there are none.
-    """
-    inside = windows[(windows[:, 0] >= start) & (windows[:, 1] <= stop)] - start
-    return inside if len(inside) else torch.tensor([[0, stop - start]])
+    """Those of a video's windows ``[M, 2]`` that lie in half-open steps of it."""
+    return windows[(windows[:, 0] >= start) & (windows[:, 1] <= stop)]
 
 
 def _check(found: Searchable, query: Query) -> None:
