@@ -167,7 +167,8 @@ def main() -> None:
         good = [holds(found, one, truth, 50) for one, truth in zip(queries, truths, strict=True)]
         report["recall@50 of exhaustive search's best"] = sum(good) / len(good)
         planted = [
-            one.video_id.startswith(f"of {truth[0] - 1} [") for one, truth in zip(queries, truths, strict=True)
+            one.video_id.startswith(f"of {truth[0] - 1} [")
+            for one, truth in zip(queries, truths, strict=True)
         ]
         report["exhaustive search's best is where the query came from"] = sum(planted) / len(planted)
         print(json.dumps(report), flush=True)

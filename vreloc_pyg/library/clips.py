@@ -28,12 +28,17 @@ def extractor_of(
     made_with = FeatureMetadata() if library is None else library.metadata
     if library is not None and name is not None:
         library.agree(FeatureMetadata(extractor=name))
-    if made_with.extractor is None and library is not None and library.entries():
-        raise SettingsError(
-            f"The library {library.folder} holds features that no known network made: add more of them with "
-            "--features, and give queries as .npy files"
-        )
-    return once(lambda: load_extractor(name or made_with.extractor or "i3d", weights, made_with.frame_rate))
+
+    @once
+    def make() -> VideoExtractor:
+        if made_with.extractor is None and library is not None and library.entries():
+            raise SettingsError(
+                f"The library {library.folder} holds features that no known network made: add more of them "
+                "with --features, and give queries as .npy files"
+            )
+        return load_extractor(name or made_with.extractor or "i3d", weights, made_with.frame_rate)
+
+    return make
 
 
 def read_queries(

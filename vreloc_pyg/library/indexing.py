@@ -174,8 +174,8 @@ def _read_videos(
                 check_name(str(path))
                 stat, content = path.stat(), file_digest(path)
                 there = by_content.get(content)
-                moved = there is not None and _moved(library, there, path, stat, done)
-                if not moved:
+                moved = None if there is None else _moved(library, there, path, stat, done)
+                if moved is None:
                     found = extract_video(
                         path, extractor, 0.0, None, cache, content,
                         lambda frames: bar.update(frames / extractor.frame_rate),
@@ -185,7 +185,9 @@ def _read_videos(
                 done.failed[str(path)] = str(error)
                 bar.write(f"Left out {path}: {error}".encode(errors="replace").decode())
             else:
-                if not moved:
+                if moved is not None:
+                    by_content[content] = moved
+                else:
                     place = cache.path(content, extractor, 0.0, None)
                     entry = Entry(str(path), content, place.name, 0, *_lasting(found), *_marks(stat))
                     by_content[content] = _keep(library, cache, place, entry)
@@ -195,19 +197,20 @@ def _read_videos(
             bar.update(lengths[path] - (bar.n - before))
 
 
-def _moved(library: Library, there: Entry, path: Path, stat: os.stat_result, done: Indexing) -> bool:
-    """Whether a content that the library has needs no reading: it was renamed, touched, or is there twice."""
+def _moved(library: Library, there: Entry, path: Path, stat: os.stat_result, done: Indexing) -> Entry | None:
+    """The entry of a content that needs no reading: it was renamed, touched, or is there twice."""
     if not _has_features(library, there):
-        return False
+        return None
     if there.name != str(path) and _is_as_it_was(library, there):
         done.same[str(path)] = there.name
-        return True
-    library.catalog.rename(there.number, str(path), *_marks(stat))
+        return there
+    size, modified_ns = _marks(stat)
+    library.catalog.rename(there.number, str(path), size, modified_ns)
     if there.name == str(path):
         done.kept.append(there.name)
     else:
         done.renamed[there.name] = str(path)
-    return True
+    return replace(there, name=str(path), size=size, modified_ns=modified_ns)
 
 
 def _keep(library: Library, cache: FeatureCache, place: Path, entry: Entry) -> Entry:

@@ -25,7 +25,9 @@ class LanceIndex:
     stay until the index is built anew, in a table of its own; each holds what it changed only. Above :data:`.LARGE` vectors the table gets an IVF-PQ index.
     """
 
-    def __init__(self, place: str | Path, state: str, dims: int, expected: int, sample: Tensor | None) -> None:
+    def __init__(
+        self, place: str | Path, state: str, dims: int, expected: int, sample: Tensor | None
+    ) -> None:
         place = str(place)
         self._database = _lancedb().connect(place if "://" in place else str(Path(place) / "lance"))
         self._dims, self._fresh = dims, not state
@@ -38,7 +40,9 @@ class LanceIndex:
             self._table.checkout(about["version"])
             count, width = self._table.count_rows(), self._table.schema.field("vector").type.list_size
         except Exception as error:  # LanceDB has many of its own
-            raise DataError(f"The index in {place} is damaged or gone: {str(error).splitlines()[0]}") from None
+            raise DataError(
+                f"The index in {place} is damaged or gone: {str(error).splitlines()[0]}"
+            ) from None
         if (count, width) != (about["rows"], dims):
             raise DataError(f"The index in {place} is damaged: it has {count} rows of {width} dimensions")
 
@@ -55,7 +59,10 @@ class LanceIndex:
         def rows() -> Iterator[Any]:
             for ids, vectors in batches:
                 flat = pyarrow.array(np.ascontiguousarray(vectors.numpy()).reshape(-1))
-                columns = [pyarrow.array(ids.numpy()), pyarrow.FixedSizeListArray.from_arrays(flat, self._dims)]
+                columns = [
+                    pyarrow.array(ids.numpy()),
+                    pyarrow.FixedSizeListArray.from_arrays(flat, self._dims),
+                ]
                 yield pyarrow.RecordBatch.from_arrays(columns, schema=schema)
 
         reader = pyarrow.RecordBatchReader.from_batches(schema, rows())

@@ -46,9 +46,9 @@ def ids_of_video(number: int) -> tuple[int, int]:
 
 
 def count_windows(num_steps: int) -> int:
-    """How many windows a video of so many steps has, without making them; lengths that do not fit count 1."""
+    """How many windows a video of so many steps has, without making them."""
     counted = 0
-    for length in LIBRARY_WINDOWS.lengths:
+    for length in {min(length, num_steps) for length in LIBRARY_WINDOWS.lengths}:
         stride = max(1, round(length * (1 - LIBRARY_WINDOWS.overlap)))
-        counted += 1 - (-max(0, num_steps - length) // stride)
+        counted += 1 - (-(num_steps - length) // stride)
     return counted
