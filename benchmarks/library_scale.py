@@ -1,8 +1,8 @@
 """1,000 hours as one library of synthetic features: time of a query, memory, recall, building.
 
 Made-up features follow random walks with jumps, so that neighbouring steps are alike and actions are not. A
-query is a stretch of one video at another speed, with noise. Run, alone in its process (about 4 GB of disk and
-20 minutes): ``python benchmarks/library_scale.py --hours 1000``
+query is a stretch of one video at another speed, with noise. Run, alone in its process (4 GB of
+disk): ``python benchmarks/library_scale.py --hours 1000``
 """
 
 from __future__ import annotations

@@ -161,12 +161,12 @@ def test_another_extractor_version_or_no_library(videos, tmp_path):
         index(tmp_path / "lib", videos, extractor=Other)
     library = Library(tmp_path / "lib")
     library.catalog._connection.execute("PRAGMA user_version = 7")
-    with pytest.raises(DataError, match="in version 7 of its layout.*vreloc index VIDEOS"):
+    with pytest.raises(DataError, match=r"in version 7 of its layout.*vreloc index VIDEOS"):
         Library(tmp_path / "lib")
     with pytest.raises(DataError, match="There is no library"):
         Library(tmp_path / "none")
     (tmp_path / "lib" / "library.sqlite").write_bytes(b"x" * 5000)
-    with pytest.raises(DataError, match="catalog .* is damaged"):
+    with pytest.raises(DataError, match=r"catalog .* is damaged"):
         Library(tmp_path / "lib")
 
 

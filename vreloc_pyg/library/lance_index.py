@@ -19,10 +19,11 @@ PROBED, REFINED = 64, 4
 
 
 class LanceIndex:
-    """A table ``windows`` whose versions are the states.
+    """A table ``windows-N`` whose versions are the states.
 
     An update that was cut off is undone by the next one, which begins from the state that counts. Versions
-    stay until the index is built anew, in a table of its own; each holds what it changed only. Above :data:`.LARGE` vectors the table gets an IVF-PQ index.
+    stay until the index is built anew, in a table of its own; each holds only what it changed. Above
+    :data:`.LARGE` vectors the table gets an IVF-PQ index.
     """
 
     def __init__(
