@@ -40,8 +40,8 @@ def extract_with_ray(
     """Extract features of a folder's videos as shards, with a Ray Data pipeline of an actor a core or GPU.
 
     The shards lie beside ``output``, as those of ``vreloc features --shard``, and ``vreloc merge`` puts them
-    together. A shard that an actor lost is done by another, from where it stopped. Without a cluster
-    (``RAY_ADDRESS``) Ray starts on this machine.
+    together. A run that is started again goes on where it stopped. Without a cluster (``RAY_ADDRESS``) Ray
+    starts on this machine.
 
     Args:
         videos: a folder, and all machines see it under this path.
