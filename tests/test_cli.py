@@ -60,7 +60,7 @@ def refused(capsys, *arguments):
 def test_help_names_every_command(capsys):
     assert list(cli.COMMANDS) == [
         *("demo", "train", "evaluate", "locate", "serve", "export", "import-annotations"),
-        *("features", "merge", "pca", "weights"),
+        *("index", "search", "cut", "features", "merge", "pca", "weights"),
         *("validate", "split", "train-actionness", "proposals", "benchmark", "results", "ablate"),
         *("audit", "phenomenon", "systems", "plot-graph"),
     ]

@@ -43,7 +43,10 @@ class Option(NamedTuple):
     def spelled(self) -> str:
         """As on a command line."""
         if self.positional:
-            return self.name.upper() if self.default is MISSING else f"[{self.name.upper()}]"
+            several = "..." if get_origin(self.hint) is list else ""
+            return (
+                self.name.upper() + several if self.default is MISSING else f"[{self.name.upper()}{several}]"
+            )
         return "--" + self.name.replace("_", "-")
 
 
@@ -93,7 +96,9 @@ class CommandParser(ArgumentParser):
         for one in self.options.values():
             given: dict[str, Any] = {"type": one.hint}
             if one.positional:  # what is not given may be in the file
-                given |= {"nargs": "?", "default": SUPPRESS}
+                several = get_origin(one.hint) is list
+                given |= {"nargs": "*" if several else "?", "default": SUPPRESS}
+                given["type"] = get_args(one.hint)[0] if several else one.hint
             elif one.default is MISSING:
                 given |= {"required": True}
             else:

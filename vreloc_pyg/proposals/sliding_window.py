@@ -76,6 +76,22 @@ class SlidingWindows(CheckedSettings):
         distinct = torch.unique(torch.cat(keys))  # a hundred times faster than that of rows
         return torch.stack([distinct // (num_steps + 1), distinct % (num_steps + 1)], dim=1)
 
+    def within(self, num_steps: int, start: int, stop: int) -> Tensor:
+        """Those windows of a video that lie in half-open steps of it, without making the others.
+
+        They are counted from the start of the video, ``[M, 2]`` int64, and may be none.
+        """
+        windows = []
+        for length in sorted({min(length, num_steps) for length in self.lengths}):
+            stride = max(1, round(length * (1 - self.overlap)))
+            last = num_steps - length  # where the window is flush with the video's end
+            first = -(-start // stride) * stride
+            starts = torch.arange(first, max(first, stop - length + 1), stride)
+            if stop == num_steps and last % stride and last >= start:
+                starts = torch.cat([starts, torch.tensor([last])])
+            windows.append(torch.stack([starts, starts + length], dim=1))
+        return torch.cat(windows)
+
     def propose(self, video: Video) -> Tensor:
         return self(video.num_steps)
 

@@ -182,7 +182,7 @@ def video_files(path: str | Path) -> dict[str, Path]:
     if path.is_file():
         return {path.stem: path}
     found: dict[str, Path] = {}
-    for file in sorted(_walk(path)):
+    for file in sorted(walk(path)):
         if file.suffix.lower() not in SUFFIXES or file.name.startswith(".") or not file.is_file():
             continue
         if file.stem in found:
@@ -193,7 +193,7 @@ def video_files(path: str | Path) -> dict[str, Path]:
     return found
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def walk(folder: Path) -> Iterator[Path]:
     """The files of a folder, of those in it, and of those that links lead to, each folder once."""
 
     def refuse(error: OSError) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from vreloc_pyg.errors import SettingsError
 
@@ -77,8 +77,8 @@ def load_extractor(
     spec = extractor_spec(name)
     check_device(device)
     unweighted = spec.network is None and weights is None
-    network = None if unweighted else published_network(name).load(weights)
-    if hasattr(network, "to"):
+    network: Any = None if unweighted else published_network(name).load(weights)
+    if hasattr(network, "to"):  # BlazePose's runs on the processor only
         network = network.to(device)
     made = spec.make(network, spec.frame_rate if frame_rate is None else frame_rate)
     if made.name != name:  # features are found again by what their extractor calls itself

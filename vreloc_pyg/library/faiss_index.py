@@ -1,0 +1,105 @@
+"""Vectors in a file of FAISS: all of them compared while they are few, cells of short codes when many."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vreloc_pyg.errors import DataError, MissingExtraError
+from vreloc_pyg.files import replacing
+from vreloc_pyg.library.vector_index import LARGE, Batch
+
+#: Cells of a large index, how many of them a query looks into, and dimensions a byte of a code stands for.
+CELLS, PROBED, DIMS_PER_BYTE = 4096, 64, 2
+
+
+class FaissIndex:
+    """A file ``vectors-N.faiss`` a state; the newest is in memory while the index is open.
+
+    Flat below :data:`.LARGE` vectors, where similarities are exact. Above, an inverted file with product
+    quantisation (Jegou et al., "Product quantization for nearest neighbor search", 2011), which takes
+    ``D / 2 + 8`` bytes a vector.
+    """
+
+    def __init__(
+        self, place: str | Path, state: str, dims: int, expected: int, sample: Tensor | None
+    ) -> None:
+        self._faiss = _faiss()
+        self._folder = Path(place)
+        self._state = state
+        self._index: Any = self._read(dims) if state else self._new(dims, expected, sample)
+
+    def _new(self, dims: int, expected: int, sample: Tensor | None) -> Any:
+        faiss = self._faiss
+        if expected < LARGE or sample is None:
+            return faiss.IndexIDMap2(faiss.IndexFlatIP(dims))
+        cells = min(CELLS, max(1, len(sample) // 39))  # FAISS wants 39 examples a cell
+        codes = dims if dims % DIMS_PER_BYTE else dims // DIMS_PER_BYTE
+        index = faiss.IndexIVFPQ(faiss.IndexFlatIP(dims), dims, cells, codes, 8, faiss.METRIC_INNER_PRODUCT)
+        index.cp.seed, index.cp.niter, index.nprobe = 0, 8, min(PROBED, cells)
+        index.train(sample.numpy())
+        return index
+
+    def _read(self, dims: int) -> Any:
+        place = self._folder / json.loads(self._state)["file"]
+        try:
+            size = place.stat().st_size
+            if size != json.loads(self._state)["bytes"]:
+                raise DataError(
+                    f"it has {size:,} bytes and was written with {json.loads(self._state)['bytes']:,}"
+                )
+            index = self._faiss.read_index(str(place))
+        except (OSError, RuntimeError, DataError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise DataError(f"The index {place} is damaged: {why}") from None
+        if index.d != dims:
+            raise DataError(
+                f"The index {place} is damaged: its vectors have {index.d} dimensions, not {dims}"
+            )
+        return index
+
+    def update(self, gone: Sequence[tuple[int, int]], batches: Iterable[Batch]) -> str:
+        for first, last in gone:
+            self._index.remove_ids(self._faiss.IDSelectorRange(first, last))
+        for ids, vectors in batches:
+            self._index.add_with_ids(np.ascontiguousarray(vectors.numpy()), ids.numpy())
+        number = json.loads(self._state)["number"] + 1 if self._state else 1
+        while (place := self._folder / f"vectors-{number}.faiss").exists():
+            number += 1
+        try:
+            with replacing(place) as unfinished:
+                self._faiss.write_index(self._index, str(unfinished))
+        except RuntimeError as error:  # FAISS's own, of a disk that is full
+            raise OSError(
+                None, f"The index cannot be written ({str(error).split(': ')[-1]})", str(place)
+            ) from None
+        about = {"file": place.name, "bytes": place.stat().st_size, "number": number}
+        self._state = json.dumps(about)
+        return self._state
+
+    def search(self, vectors: Tensor, count: int) -> Batch:
+        if self._index.ntotal == 0:
+            return torch.full((len(vectors), 0), -1), torch.empty(len(vectors), 0)
+        count = min(count, self._index.ntotal)
+        similarities, ids = self._index.search(np.ascontiguousarray(vectors.numpy()), count)
+        return torch.from_numpy(ids), torch.from_numpy(similarities)
+
+    def settle(self) -> None:
+        kept = json.loads(self._state)["file"] if self._state else None
+        for other in self._folder.glob("vectors-*.faiss"):
+            if other.name != kept:
+                other.unlink(missing_ok=True)
+
+
+def _faiss() -> Any:
+    try:
+        import faiss
+    except ImportError:
+        raise MissingExtraError("A library needs faiss-cpu: pip install 'vreloc_pyg[library]'") from None
+    return faiss

@@ -1,0 +1,61 @@
+"""Features of a library, as the stages below it read features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vreloc_pyg.features.store import FeatureStore
+from vreloc_pyg.library.catalog import Entry
+from vreloc_pyg.library.library import Library
+
+
+@dataclass(frozen=True)
+class LibraryFeatures:
+    """Half-open steps of a video of a library, read when they are asked for."""
+
+    library: Library
+    entry: Entry
+    start: int
+    stop: int
+
+    @property
+    def num_steps(self) -> int:
+        return self.stop - self.start
+
+    def read(self) -> Tensor:
+        """``[num_steps, F]`` float32."""
+        return self.library.read(self.entry, self.start, self.stop)
+
+    def part(self, start: int, stop: int) -> LibraryFeatures:
+        """Some of these steps."""
+        return LibraryFeatures(self.library, self.entry, self.start + start, self.start + stop)
+
+
+class LibraryStore(FeatureStore):
+    """A library as a feature store: its videos by the names that it knows them by."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._entries = {entry.name: entry for entry in library.entries()}
+        super().__init__(library.folder, library.metadata)
+
+    def ids(self) -> list[str]:
+        return sorted(self._entries)
+
+    def _find(self, video_id: str) -> str | None:
+        return video_id if video_id in self._entries else None
+
+    def _shape(self, key: str) -> tuple[int, int]:
+        entry = self._entries[key]
+        return entry.num_steps, self.metadata.dim or self._library.read(entry, 0, 1).size(1)
+
+    def _rows(self, key: str, start: int, stop: int) -> NDArray[Any]:
+        return self._library.read(self._entries[key], start, stop).numpy()
+
+    def frame_rate(self, video_id: str) -> float | None:
+        frames = self.metadata.frames_per_step
+        return None if frames is None else frames / self._entries[self._key(video_id)].seconds_per_step
