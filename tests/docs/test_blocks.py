@@ -23,7 +23,10 @@ from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.systems.catalog import SYSTEMS
 
 #: What stands for the reader's own data on a page: names that its blocks do not make.
-GIVEN = {"README.md": {"query", "proposal", "reference"}}
+GIVEN = {
+    "README.md": {"query", "proposal", "reference"},
+    "docs/library.md": {"features", "seconds_per_step", "query", "localizer"},
+}
 LANGUAGES = {"sh", "python", "text", "csv", "json", "yaml", "{toctree}", "{eval-rst}", "{vreloc-commands}"}
 EVERYWHERE = {"--config", "--help", "--version"}
 #: What may stand after a dot: settings of any system, and systems.
@@ -53,6 +56,9 @@ def check_line(line):
     program, *words = shlex.split(line, comments=True)
     if program == "vreloc":
         check_vreloc(words)
+    elif program == "torchrun":
+        assert words[words.index("-m") + 1] == "vreloc_pyg", line
+        check_vreloc(words[words.index("-m") + 2 :])
     elif program == "make":
         assert set(words) <= TARGETS, line
     elif program == "python":
