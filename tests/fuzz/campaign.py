@@ -121,6 +121,7 @@ def _work(door: Door, seeds: list[Files], numbers: range, seed: int, folder: Pat
     """In a process of its own, which a time limit ends whatever it is in."""
     os.nice(10)
     nowhere = os.open(os.devnull, os.O_WRONLY)
+    said = os.dup(2)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
     ctypes.CDLL(None).mallopt(-8, 1)  # one arena: threads would else claim 64 MiB of addresses each
@@ -131,7 +132,11 @@ def _work(door: Door, seeds: list[Files], numbers: range, seed: int, folder: Pat
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     for number in numbers:
         pipe.send((number, "begun", ""))
-        files = input_of(door, seeds, number, seed)
+        try:
+            files = input_of(door, seeds, number, seed)
+        except Exception:
+            os.write(said, traceback.format_exc().encode())
+            os._exit(1)
         signal.setitimer(signal.ITIMER_PROF, CPU_S)
         signal.setitimer(signal.ITIMER_REAL, WALL_S)
         kind, text = judge(door, files, folder)
@@ -177,6 +182,8 @@ def run_door(
             if time.time() > until:
                 worker.kill()
             worker.join()
+            if (worker.exitcode or 0) > 0:
+                raise RuntimeError(f"The campaign itself failed at input {begun} of {door.name}")
             if not ended and time.time() <= until:
                 code = -(worker.exitcode or 0)
                 kind = {signal.SIGPROF: "hang", signal.SIGALRM: "hang"}.get(code, "crash")
