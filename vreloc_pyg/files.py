@@ -13,6 +13,9 @@ from typing import IO, Any
 
 from vreloc_pyg.errors import DataError, SettingsError
 
+#: Digits of a whole number in JSON and its sign; with more it would fit no number of the processor.
+MOST_DIGITS = 19
+
 
 @contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
@@ -103,8 +106,13 @@ def parse_json(text: str, path: str | Path) -> Any:
             raise DataError(f"{path} holds the key {twice[0]!r} twice")
         return dict(pairs)
 
+    def whole(digits: str) -> int:
+        if len(digits) > MOST_DIGITS:
+            raise DataError(f"{path} holds a number of {len(digits)} digits, {digits[:20]}...")
+        return int(digits)
+
     try:
-        return json.loads(text, object_pairs_hook=unique)
+        return json.loads(text, object_pairs_hook=unique, parse_int=whole)
     except json.JSONDecodeError as error:
         raise DataError(f"{path}, line {error.lineno}: {error.msg}; the file is cut off or no JSON") from None
     except DataError:

@@ -161,7 +161,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if hint is int:
         return isinstance(value, numbers.Integral)
     if hint is float:
-        return isinstance(value, numbers.Real) and math.isfinite(value)
+        return isinstance(value, numbers.Real) and abs(value) < math.inf  # NaN is not, nor is it finite
     return isinstance(value, hint) if hint in (bool, str, NoneType) else True
 
 

@@ -61,8 +61,9 @@ class MGFFNet(Trunk):
         """A model saved by :meth:`save_pretrained`, in eval mode; else a :class:`CheckpointError`."""
         config = checkpoint.read_config(folder)
         try:
+            checkpoint.check_network(folder, lambda: cls(**config["model"]))
             model = cls(**config["model"])
-        except (KeyError, TypeError, SettingsError) as error:
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             path = Path(folder) / checkpoint.CONFIG_NAME
             raise CheckpointError(f"The settings 'model' in {path} are unusable: {error}") from None
         checkpoint.load_weights(folder, model)

@@ -24,7 +24,7 @@ from vreloc_pyg.files import replacing, user_cache
 from vreloc_pyg.video.array_pickle import read_arrays
 
 #: Largest file of weights in an archive.
-MOST_BYTES = 2**30
+MOST_BYTES = 2**27
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,10 @@ def _packed(path: Path) -> bytes:
             if member.isfile() and member.name.endswith("kinetics-400.ckpt"):
                 inside = archive.extractfile(member)
                 assert inside is not None
-                content = inside.read(MOST_BYTES + 1)
-                if len(content) > MOST_BYTES:
-                    raise WeightsError(f"its {member.name} holds more than {MOST_BYTES >> 20} MiB")
-                return content
+                content = bytearray()  # block by block: what a member claims is not allocated
+                while block := inside.read(2**20):
+                    content += block
+                    if len(content) > MOST_BYTES:
+                        raise WeightsError(f"its {member.name} holds more than {MOST_BYTES >> 20} MiB")
+                return bytes(content)
     raise WeightsError("it holds no *kinetics-400.ckpt")
