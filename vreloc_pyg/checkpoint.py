@@ -83,7 +83,7 @@ def check_network(folder: str | Path, make: Callable[[], nn.Module]) -> None:
 
     Args:
         folder: that of :func:`save_model`.
-        make: builds the network, as settings say.
+        make: builds the network, as settings say; what it raises is raised.
     """
     path, ours, count = Path(folder) / WEIGHTS_NAME, threading.get_ident(), 0
     with reading(f"the model weights {path}: missing or damaged", CheckpointError), safe_open(path, "pt") as file:
@@ -97,7 +97,7 @@ def check_network(folder: str | Path, make: Callable[[], nn.Module]) -> None:
 
     hook = register_module_parameter_registration_hook(counted)
     try:
-        with reading(f"the settings of the model in {folder}", CheckpointError), torch.device("meta"):
+        with torch.device("meta"):
             claimed = make().state_dict()
     finally:
         hook.remove()

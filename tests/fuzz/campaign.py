@@ -125,6 +125,7 @@ def _work(door: Door, seeds: list[Files], numbers: range, seed: int, folder: Pat
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
     ctypes.CDLL(None).mallopt(-8, 1)  # one arena: threads would else claim 64 MiB of addresses each
+    judge(door, seeds[0], folder)  # what libraries take when they are first used is not the input's
     most = _memory("VmSize") + BYTES_TO_HAVE
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

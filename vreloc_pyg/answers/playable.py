@@ -37,6 +37,9 @@ def media_type(video: str | Path) -> str:
 
 def playable_copy(video: str | Path, output: str | Path) -> Path:
     """Encode a small copy ``output`` in H.264, whole or not at all; :class:`VideoError` if that fails."""
-    with reading(f"{video} to make a copy that browsers play", VideoError), replacing(output) as unfinished:
-        encode_part(video, 0.0, math.inf, unfinished, crf=CRF, max_height=MAX_HEIGHT)
+    try:
+        with replacing(output) as unfinished:
+            encode_part(video, 0.0, math.inf, unfinished, crf=CRF, max_height=MAX_HEIGHT)
+    except Exception as error:  # FFmpeg has an error for everything, and Python's for numbers that are too large
+        raise VideoError(f"Cannot make a copy of {video} that browsers play: {error}") from None
     return Path(output)

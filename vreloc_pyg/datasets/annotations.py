@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,7 +21,7 @@ NOMINAL_STEP_S = 0.5
 #: Frames per second that a video may have, where nobody says how many it has.
 SLOWEST_RATE, FASTEST_RATE = 2.0, 300.0
 #: More frames than a video has: a year of 100 a second.
-MOST_FRAMES = 2**32
+MOST_FRAMES, MOST_SECONDS = 2**32, 2**32
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class AnnotatedVideo:
     sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.duration_s is not None and not 0 < self.duration_s < math.inf:
+        if self.duration_s is not None and not 0 < self.duration_s < MOST_SECONDS:
             raise DataError(f"Expected a positive duration of {self.video_id!r} (got {self.duration_s})")
         frames = self.num_frames
         if frames is not None and not (isinstance(frames, int) and 0 < frames < MOST_FRAMES):

@@ -21,6 +21,9 @@ MATRIX, COMPRESSED = 14, 15
 #: Classes of matrices that hold numbers or text; the others hold matrices of their own.
 PLAIN = range(4, 16)
 SPARSE = 5
+#: Types of the parts of a matrix: its flags, its sizes, its name, and its numbers or its text.
+FLAGS, SIZES, NAME = (6,), (5,), (1,)
+NUMBERS = (1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 16, 17, 18)
 
 
 def read_mat(path: str | Path, names: Sequence[str]) -> dict[str, Any]:
@@ -59,6 +62,11 @@ def _check_matrix(kind: int, content: bytes, order: str, path: str | Path) -> No
     if kind != MATRIX or len(parts) < 3:
         raise DataError(f"Cannot read {path}: it holds something that is no matrix")
     flags, sizes = parts[0][1], parts[1][1]
+    expected = (FLAGS, SIZES, NAME)
+    if any(kind not in kinds for (kind, _), kinds in zip(parts, expected, strict=False)) or any(
+        kind not in NUMBERS for kind, _ in parts[3:]
+    ):
+        raise DataError(f"Cannot read {path}: it holds a matrix whose parts are not as MATLAB writes them")
     class_of = struct.unpack(order + "I", flags[:4])[0] & 0xFF
     if class_of not in PLAIN or class_of == SPARSE:
         raise DataError(f"{path} lacks or damages an array: it holds a matrix that is none of numbers or text")

@@ -186,7 +186,7 @@ class Localizer:
                 settings_from_dict(AnswerSettings, config["answers"]),
             )
             found.name = config["row"]
-        except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError) as error:
             raise CheckpointError(f"The settings of the localizer in {path} are unusable: {error}") from None
         checkpoint.load_weights(folder, network)
         if adapt_to is not None:

@@ -63,7 +63,7 @@ class MGFFNet(Trunk):
         try:
             checkpoint.check_network(folder, lambda: cls(**config["model"]))
             model = cls(**config["model"])
-        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+        except (KeyError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
             path = Path(folder) / checkpoint.CONFIG_NAME
             raise CheckpointError(f"The settings 'model' in {path} are unusable: {error}") from None
         checkpoint.load_weights(folder, model)

@@ -63,7 +63,7 @@ class NetworkProposals(ABC):
             check_network(folder, lambda: cls.from_settings(config).network)
             proposals = cls.from_settings(config)
             proposals.about = dict(config["about"])
-        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+        except (KeyError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
             raise CheckpointError(
                 f"The settings of the {cls.kind} proposals in {folder} are unusable: {error}"
             ) from None
