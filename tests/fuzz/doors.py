@@ -7,6 +7,7 @@ import math
 from functools import cache
 from pathlib import Path
 
+import pandas as pd
 import torch
 from safetensors.torch import save as safetensors_bytes
 
@@ -46,6 +47,7 @@ from vreloc_pyg.video.decoding import FrameGrid, read_frames, thumbnail, video_d
 from vreloc_pyg.video.extraction import FeatureCache, extract_video
 from vreloc_pyg.video.network_weights import PublishedNetwork
 
+pd.Series(["a"], dtype=str)  # pandas reserves a gigabyte of addresses for its first text
 SMALL_GRID = FrameGrid(10.0, 32, 32)
 REFERENCE = Reference(torch.randn(60, 8), 0.5, torch.empty(0, 2), (), "second", ("second",))
 QUERY = Query(torch.randn(9, 8), 0.5, "x", "first")

@@ -23,6 +23,7 @@ PLAIN = range(4, 16)
 SPARSE = 5
 #: Types of the parts of a matrix: its flags, its sizes, its name, and its numbers or its text.
 FLAGS, SIZES, NAME = (6,), (5,), (1,)
+KNOWN_FLAGS = 0x06FF  # the class, whether it is logical, and whether it is global; not whether it is complex
 NUMBERS = (1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 16, 17, 18)
 
 
@@ -67,7 +68,10 @@ def _check_matrix(kind: int, content: bytes, order: str, path: str | Path) -> No
         kind not in NUMBERS for kind, _ in parts[3:]
     ):
         raise DataError(f"Cannot read {path}: it holds a matrix whose parts are not as MATLAB writes them")
-    class_of = struct.unpack(order + "I", flags[:4])[0] & 0xFF
+    word = struct.unpack(order + "I", flags[:4])[0]
+    class_of = word & 0xFF
+    if word & ~KNOWN_FLAGS or len(parts) > 4:
+        raise DataError(f"Cannot read {path}: it holds a matrix of complex numbers, or a damaged one")
     if class_of not in PLAIN or class_of == SPARSE:
         raise DataError(f"{path} lacks or damages an array: it holds a matrix that is none of numbers or text")
     dims = struct.unpack(f"{order}{len(sizes) // 4}i", sizes[: len(sizes) // 4 * 4])
