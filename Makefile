@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 # As many processes as there are processors, up to 8; tests of one xdist_group share one.
 PYTEST = $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadgroup
 
-.PHONY: demo test quick-test full-test learning-tests results results-check fuzz kills check-leaks weights house lint install clean
+.PHONY: demo test quick-test full-test learning-tests results results-check fuzz kills weights house lint install clean
 
 demo: $(VENV)/.installed
 	$(BIN)/vreloc demo --output outputs/demo
@@ -43,11 +43,6 @@ fuzz: $(VENV)/.installed
 KILLS ?= 200
 kills: $(VENV)/.installed
 	nice $(BIN)/python -m tests.kills.campaign --kills $(KILLS)
-
-# Planted leaks must be found, and planted faults in graphs/, nn/ and localization/.
-MUTANTS ?= 60
-check-leaks: $(VENV)/.installed
-	nice $(BIN)/python -m tests.mutants.campaign --mutants $(MUTANTS)
 
 weights: $(VENV)/.installed
 	mkdir -p $(VENV)/downloads

@@ -48,6 +48,7 @@ class OneOf:
 
 Whole = Annotated[int, Within("[0, inf)")]
 Count = Annotated[int, Within("[1, inf)")]
+Steps = Annotated[int, Within("[1, 10000]")]  # of a clip that a network looks at: memory grows with them
 Positive = Annotated[float, Within("(0, inf)")]
 NotNegative = Annotated[float, Within("[0, inf)")]
 Share = Annotated[float, Within("[0, 1]")]

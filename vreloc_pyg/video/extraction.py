@@ -298,7 +298,10 @@ def _extract_files(
             if features is None:
                 raise DataError(f"The features {place} are gone: run the command again")
             writer.add(video_id, features.features, extractor.frame_rate, content)
-    for place, _ in places.values():
+    # Those of an earlier run too, which was killed when it had written the store, and what it had half written.
+    contents = (*old.values(), *(content for _, content in places.values()))
+    finished = (parts.path(content, extractor, 0.0, None) for content in contents)
+    for place in (*finished, *parts.folder.glob(".*")):
         place.unlink(missing_ok=True)
     if parts.folder.is_dir() and not any(parts.folder.iterdir()):
         parts.folder.rmdir()
