@@ -86,14 +86,19 @@ def check_network(folder: str | Path, make: Callable[[], nn.Module]) -> None:
         make: builds the network, as settings say; what it raises is raised.
     """
     path, ours, count = Path(folder) / WEIGHTS_NAME, threading.get_ident(), 0
-    with reading(f"the model weights {path}: missing or damaged", CheckpointError), safe_open(path, "pt") as file:
+    with (
+        reading(f"the model weights {path}: missing or damaged", CheckpointError),
+        safe_open(path, "pt") as file,
+    ):
         held = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 (no mapping)
 
     def counted(*_: object) -> None:
         nonlocal count
         count += threading.get_ident() == ours
         if count > 10 * len(held) + 100:
-            raise CheckpointError(f"{path} does not fit its settings: they ask for more than its {len(held)} tensors")
+            raise CheckpointError(
+                f"{path} does not fit its settings: they ask for more than its {len(held)} tensors"
+            )
 
     hook = register_module_parameter_registration_hook(counted)
     try:
@@ -101,7 +106,9 @@ def check_network(folder: str | Path, make: Callable[[], nn.Module]) -> None:
             claimed = make().state_dict()
     finally:
         hook.remove()
-    problems = state_problems(claimed, {name: torch.empty(shape, device="meta") for name, shape in held.items()})
+    problems = state_problems(
+        claimed, {name: torch.empty(shape, device="meta") for name, shape in held.items()}
+    )
     if problems:
         raise CheckpointError(f"{path} does not fit its settings: {problems}")
 

@@ -162,7 +162,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if hint is int:
         return isinstance(value, numbers.Integral)
     if hint is float:
-        return isinstance(value, numbers.Real) and abs(value) < math.inf  # NaN is not, nor is it finite
+        return isinstance(value, numbers.Real) and value == value and value not in (math.inf, -math.inf)
     return isinstance(value, hint) if hint in (bool, str, NoneType) else True
 
 

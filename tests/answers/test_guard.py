@@ -85,7 +85,9 @@ def ask(server, number, session, data):
     """What the page is told of a question, and the seconds that took."""
     began = time.monotonic()
     post(f"{server}/gradio_api/queue/join", {"data": data, "fn_index": number, "session_hash": session})
-    with urllib.request.urlopen(f"{server}/gradio_api/queue/data?session_hash={session}", timeout=60) as lines:
+    with urllib.request.urlopen(
+        f"{server}/gradio_api/queue/data?session_hash={session}", timeout=60
+    ) as lines:
         for line in lines:
             message = json.loads(line[5:]) if line.startswith(b"data:") else {}
             if message.get("msg") == "process_completed":

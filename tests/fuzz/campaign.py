@@ -1,6 +1,7 @@
 """Mutated inputs for every parser, each with a limit of time and memory: only our own errors may leave.
 
-``python -m tests.fuzz.campaign --inputs 20000`` runs them over all doors; what was found is printed with the numbers
+``python -m tests.fuzz.campaign --inputs 20000`` runs them over all doors; what was found is printed with the
+numbers
 that make it again: ``--door NAME --first N --inputs 1``.
 """
 
@@ -28,7 +29,8 @@ from typing import Any
 from tests.fuzz.mutate import Files, mutate
 from vreloc_pyg.errors import VrelocError
 
-#: Of one input: processor seconds, seconds, and bytes that may be allocated; more than the last cannot be had at all.
+#: Of one input: processor seconds, seconds, and bytes that may be allocated; more than the last cannot be
+#: had at all.
 CPU_S, WALL_S, MOST_BYTES, BYTES_TO_HAVE = 10, 60, 512 * 2**20, 3 * 2**30
 
 
@@ -163,7 +165,9 @@ def run_door(
         while number < last and time.time() < until:
             ours, theirs = context.Pipe(duplex=False)
             numbers = range(number, last)
-            worker = context.Process(target=_work, args=(door, seeds, numbers, seed, Path(place, "input"), theirs))
+            worker = context.Process(
+                target=_work, args=(door, seeds, numbers, seed, Path(place, "input"), theirs)
+            )
             worker.start()
             theirs.close()
             begun, ended = number, True
@@ -221,11 +225,16 @@ def main() -> int:
             same = fault.text.split("'")[0] + fault.kind
             shown[same] += 1
             if shown[same] <= 2:
-                print(f"  {fault.kind} at --door {door.name} --first {fault.number}: {fault.text}", flush=True)
+                print(
+                    f"  {fault.kind} at --door {door.name} --first {fault.number}: {fault.text}", flush=True
+                )
             if given.keep is not None:
                 with tempfile.TemporaryDirectory() as place:
                     seeds = door.seeds(Path(place, "seeds"))
-                write_input(given.keep / f"{door.name}-{fault.number}", input_of(door, seeds, fault.number, given.seed))
+                write_input(
+                    given.keep / f"{door.name}-{fault.number}",
+                    input_of(door, seeds, fault.number, given.seed),
+                )
     print(f"{sum(total.values())} inputs: {dict(total)}")
     return int(total["fault"] > 0)
 

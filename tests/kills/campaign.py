@@ -72,7 +72,7 @@ def extract(folder: Path) -> None:
 def store_digest(name: str) -> Callable[[Path], str]:
     def of(folder: Path) -> str:
         store = HDF5Store(folder / name)
-        left = sorted(one.name for one in folder.iterdir() if one.name.startswith((".", f"{name}.p")) and one.name != "out.pca.safetensors")  # fmt: skip
+        left = sorted(one.name for one in folder.iterdir() if one.name.startswith((".", f"{name}.p")) and one.name != "out.pca.safetensors")  # fmt: skip  # noqa: E501
         about = [(video, store.content(video), store.frame_rate(video)) for video in store.ids()]
         return digest(about, left, *map(store.read, store.ids()))
 
@@ -128,7 +128,15 @@ def benchmark(folder: Path) -> None:
         splits=lambda request: Loaded(Synthetic(4, 2, 2, **sizes, seed=request.seed).splits()),
         windows=SlidingWindows(shortest=5, longest=40, ratio=2.0, overlap=0.5),
     )
-    words = ["benchmark", "--data", "synthetic", "--systems", "[window-rule,mgffnet]", "--output", str(folder / "out")]
+    words = [
+        "benchmark",
+        "--data",
+        "synthetic",
+        "--systems",
+        "[window-rule,mgffnet]",
+        "--output",
+        str(folder / "out"),
+    ]
     if cli.main([*words, "--quick"]) != 0:
         raise RuntimeError("the benchmark failed")
 

@@ -27,7 +27,9 @@ def written(write):
             if not (folder / str(number)).exists():
                 write(folder / str(number), "half ", "whole")
 
-    return Work(lambda folder: None, run, lambda folder: digest([(folder / str(i)).read_text() for i in range(20)]))
+    return Work(
+        lambda folder: None, run, lambda folder: digest([(folder / str(i)).read_text() for i in range(20)])
+    )
 
 
 def torn(path, one, other):

@@ -19,7 +19,8 @@ _ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 class Guard:
     """An ASGI application before another: refuses what would take too much, or fetch from other servers.
 
-    Gradio fetches what a client calls the address of a file. Here addresses are taken out of requests, so that not
+    Gradio fetches what a client calls the address of a file. Here addresses are taken out of requests, so
+    that not
     even a name is looked up: the path of a file that was uploaded is enough.
 
     Args:
@@ -108,13 +109,15 @@ async def within(receive: Any, until: float) -> Any:
     """The next message of a client, or that it has gone, if it does not come until a time."""
     try:
         return await asyncio.wait_for(receive(), max(0.0, until - time.monotonic()))
-    except asyncio.TimeoutError:  # noqa: UP041 (another class before Python 3.11)
+    except asyncio.TimeoutError:
         return {"type": "http.disconnect"}
 
 
 async def refuse(send: Any, status: int, why: str) -> None:
     """Answer with an error."""
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"text/plain")]})
+    await send(
+        {"type": "http.response.start", "status": status, "headers": [(b"content-type", b"text/plain")]}
+    )
     await send({"type": "http.response.body", "body": why.encode()})
 
 

@@ -40,6 +40,8 @@ def playable_copy(video: str | Path, output: str | Path) -> Path:
     try:
         with replacing(output) as unfinished:
             encode_part(video, 0.0, math.inf, unfinished, crf=CRF, max_height=MAX_HEIGHT)
-    except Exception as error:  # FFmpeg has an error for everything, and Python's for numbers that are too large
+    except (
+        Exception
+    ) as error:  # FFmpeg has an error for everything, and Python's for numbers that are too large
         raise VideoError(f"Cannot make a copy of {video} that browsers play: {error}") from None
     return Path(output)

@@ -6,7 +6,6 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from vreloc_pyg.answers.app import TOGETHER, Answering, DemoApp
 from vreloc_pyg.answers.guard import Guard
@@ -35,7 +34,9 @@ def serve(
         MissingExtraError: if Gradio is not installed.
     """
     if max_uploads_mb < max_upload_mb:
-        raise SettingsError(f"Expected max_uploads_mb >= max_upload_mb (got {max_uploads_mb} and {max_upload_mb})")
+        raise SettingsError(
+            f"Expected max_uploads_mb >= max_upload_mb (got {max_uploads_mb} and {max_upload_mb})"
+        )
     if max_upload_mb < 1 or not 0 < port < 65536:
         raise SettingsError(
             f"Expected max_upload_mb >= 1 and 0 < port < 65536 (got {max_upload_mb} and {port})"

@@ -1,7 +1,7 @@
 """Arrays in MATLAB's files, never larger than what the file can hold.
 
-SciPy allocates what the file claims; so the claims are looked at first. The layout is that of "MAT-File Format",
-level 5 (https://www.mathworks.com/help/pdf_doc/matlab/matfile_format.pdf).
+SciPy allocates what the file claims; so the claims are looked at first. The layout is level 5 of
+https://www.mathworks.com/help/pdf_doc/matlab/matfile_format.pdf.
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ def _check_matrix(kind: int, content: bytes, order: str, path: str | Path) -> No
     if word & ~KNOWN_FLAGS or len(parts) > 4:
         raise DataError(f"Cannot read {path}: it holds a matrix of complex numbers, or a damaged one")
     if class_of not in PLAIN or class_of == SPARSE:
-        raise DataError(f"{path} lacks or damages an array: it holds a matrix that is none of numbers or text")
+        raise DataError(
+            f"{path} lacks or damages an array: it holds a matrix that is none of numbers or text"
+        )
     dims = struct.unpack(f"{order}{len(sizes) // 4}i", sizes[: len(sizes) // 4 * 4])
     if any(size < 0 for size in dims):
         raise DataError(f"Cannot read {path}: it holds a matrix of shape {dims}")
@@ -81,7 +83,7 @@ def _check_matrix(kind: int, content: bytes, order: str, path: str | Path) -> No
 
 
 def _elements(content: bytes, order: str, path: str | Path) -> Iterator[tuple[int, bytes]]:
-    """Type and content of one element after the other; their sizes are multiples of 8 but for compressed ones."""
+    """Type and content of one element after the other; their sizes are multiples of 8 but for compressed ones."""  # noqa: E501
     at = 0
     while at + 8 <= len(content):
         kind, size = struct.unpack(order + "II", content[at : at + 8])

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 import vreloc_pyg.checkpoint as checkpoint
-from vreloc_pyg.errors import CheckpointError, SettingsError
+from vreloc_pyg.errors import CheckpointError
 from vreloc_pyg.nn.heads import BoundaryHead, RegressionHead, ScoreHead
 from vreloc_pyg.nn.mgff_settings import MGFFSettings
 from vreloc_pyg.nn.ranking import pool_proposals

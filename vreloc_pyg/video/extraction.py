@@ -298,7 +298,7 @@ def _extract_files(
             if features is None:
                 raise DataError(f"The features {place} are gone: run the command again")
             writer.add(video_id, features.features, extractor.frame_rate, content)
-    # Those of an earlier run too, which was killed when it had written the store, and what it had half written.
+    # Those of an earlier run too, killed when it had written the store, and what it had half written.
     contents = (*old.values(), *(content for _, content in places.values()))
     finished = (parts.path(content, extractor, 0.0, None) for content in contents)
     for place in (*finished, *parts.folder.glob(".*")):

@@ -147,7 +147,8 @@ class ActivityNetStore(HDF5Store):
 def open_file(path: str | Path, mode: str = "r") -> h5py.File:
     """An HDF5 file, to be closed by the caller or a ``with`` block; :class:`DataError` if it is none.
 
-    One that this process has not seen before is looked at in another process first (:mod:`.hdf5_probe`), which
+    One that this process has not seen before is looked at in another process first (:mod:`.hdf5_probe`),
+    which
     takes a tenth of a second: HDF5's own code may loop, and nothing could end that here.
     """
     import h5py
@@ -166,7 +167,12 @@ def probe(path: str | Path) -> None:
     if version in _known:
         return
     seconds = PROBE_S + version[1] // PROBE_BYTES_A_SECOND
-    program = [sys.executable, "-I", hdf5_probe.__file__, *map(str, (Path(path).resolve(), seconds, version[1]))]
+    program = [
+        sys.executable,
+        "-I",
+        hdf5_probe.__file__,
+        *map(str, (Path(path).resolve(), seconds, version[1])),
+    ]
     try:
         code = subprocess.run(program, capture_output=True, timeout=10 * seconds, check=False).returncode
     except subprocess.TimeoutExpired:
@@ -225,7 +231,9 @@ def find_dataset(file: h5py.File, name: str, what: str, path: str | Path) -> h5p
     with reading(f"{what} in {path}"):
         if found.external or found.is_virtual:
             raise DataError(f"Cannot read {what} in {path}: it consists of other files, which are not read")
-        check_claim((found.size or 0) * found.dtype.itemsize, found.id.get_storage_size(), f"{what} in {path}")
+        check_claim(
+            (found.size or 0) * found.dtype.itemsize, found.id.get_storage_size(), f"{what} in {path}"
+        )
         chunk = 0 if found.chunks is None else math.prod(found.chunks) * found.dtype.itemsize
         if chunk > MOST_CHUNK_BYTES:
             raise DataError(f"Cannot read {what} in {path}: its chunks have {chunk:,} bytes")

@@ -1,6 +1,7 @@
 """A first look at an HDF5 file, in a process that can be ended: a program, run by :mod:`.hdf5`.
 
-HDF5's own code loops or breaks down in files that were made to do that. Here everything that will be read is looked
+HDF5's own code loops or breaks down in files that were made to do that. Here everything that will be read is
+looked
 at, with a limit of time and memory; what it raises does not matter, since it will be raised again.
 """
 
