@@ -183,5 +183,5 @@ def _changed(name: str, content: bytes, rng: random.Random, others: list[bytes])
     suffix = "." + name.rpartition(".")[2]
     try:
         return rng.choice(CHANGES.get(suffix, [bytes_changed]))(content, rng, others)
-    except ValueError:  # what is no JSON any more
+    except (ValueError, OverflowError):  # what is no JSON any more, or a number that is too large
         return bytes_changed(content, rng, others)
