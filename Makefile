@@ -6,8 +6,8 @@ BIN = $(VENV)/bin
 # As many processes as there are processors, up to 8; tests of one xdist_group share one.
 PYTEST = $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadgroup
 
-.PHONY: demo test quick-test full-test learning-tests results results-check bench-check weights house licences docs \
-	wheel-check pythons lint install clean
+.PHONY: demo test quick-test full-test learning-tests results results-check bench-check fuzz kills weights house \
+	licences docs wheel-check pythons lint install clean
 
 demo: $(VENV)/.installed
 	$(BIN)/vreloc demo --output outputs/demo
@@ -38,6 +38,16 @@ results-check: $(VENV)/.installed
 # Fails when a ratio of docs/results/ratios.csv has fallen by more than a fifth; a minute on one core.
 bench-check: $(VENV)/.installed
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/ratios.py --check docs/results/ratios.csv
+
+# Mutated inputs for every parser; FUZZ="--inputs 5000 --seed 7" is more of them.
+FUZZ ?= --inputs 1000
+fuzz: $(VENV)/.installed
+	nice $(BIN)/python -m tests.fuzz.campaign $(FUZZ)
+
+# Runs that are killed at random and resumed, against undisturbed ones.
+KILLS ?= 200
+kills: $(VENV)/.installed
+	nice $(BIN)/python -m tests.kills.campaign --kills $(KILLS)
 
 weights: $(VENV)/.installed
 	mkdir -p $(VENV)/downloads

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from vreloc_pyg.errors import CheckpointError, DataError
+from vreloc_pyg.errors import CheckpointError, DataError, reading
 from vreloc_pyg.files import file_digest, read_json, replacing
 
 CONFIG_NAME = "config.json"
@@ -72,6 +74,43 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise CheckpointError(f"Expected a JSON object in {path} (got {type(config).__name__})")
     return config
+
+
+def check_network(folder: str | Path, make: Callable[[], nn.Module]) -> None:
+    """Raise :class:`CheckpointError` unless a folder has the tensors for a network, before it is built.
+
+    Settings from elsewhere may ask for any size: here it is built without memory.
+
+    Args:
+        folder: that of :func:`save_model`.
+        make: builds the network, as settings say; what it raises is raised.
+    """
+    path, ours, count = Path(folder) / WEIGHTS_NAME, threading.get_ident(), 0
+    with (
+        reading(f"the model weights {path}: missing or damaged", CheckpointError),
+        safe_open(path, "pt") as file,
+    ):
+        held = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118 (no mapping)
+
+    def counted(*_: object) -> None:
+        nonlocal count
+        count += threading.get_ident() == ours
+        if count > 10 * len(held) + 100:
+            raise CheckpointError(
+                f"{path} does not fit its settings: they ask for more than its {len(held)} tensors"
+            )
+
+    hook = register_module_parameter_registration_hook(counted)
+    try:
+        with torch.device("meta"):
+            claimed = make().state_dict()
+    finally:
+        hook.remove()
+    problems = state_problems(
+        claimed, {name: torch.empty(shape, device="meta") for name, shape in held.items()}
+    )
+    if problems:
+        raise CheckpointError(f"{path} does not fit its settings: {problems}")
 
 
 def load_weights(folder: str | Path, module: nn.Module) -> None:

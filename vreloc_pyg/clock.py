@@ -6,7 +6,7 @@ import re
 
 from vreloc_pyg.errors import SettingsError
 
-_TIME = re.compile(r"(?:(?:(?P<hours>\d+):)?(?P<minutes>\d+):)?(?P<seconds>\d+(?:\.\d*)?|\.\d+)")
+_TIME = re.compile(r"(?:(?:(?P<hours>\d{1,9}):)?(?P<minutes>\d{1,9}):)?(?P<seconds>\d{1,12}(?:\.\d*)?|\.\d+)")
 
 
 def clock(seconds: float) -> str:

@@ -15,6 +15,11 @@
     └── MissingExtraError  an optional package is not installed
 """
 
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
 
 class VrelocError(Exception):
     """Base of all errors raised on purpose; the command line prints it without a traceback."""
@@ -58,3 +63,20 @@ class WeightsError(VrelocError):
 
 class MissingExtraError(VrelocError, ImportError):
     """An optional dependency is needed and not installed."""
+
+
+@contextlib.contextmanager
+def reading(what: object, kind: type[VrelocError] = DataError) -> Iterator[None]:
+    """Turn whatever a library raises of a damaged file into an error of ours: they raise nearly anything.
+
+    Args:
+        what: the file, and what of it, for the message.
+        kind: of the error.
+    """
+    try:
+        yield
+    except VrelocError:
+        raise
+    except Exception as error:
+        words = " ".join(str(error).split()) or type(error).__name__
+        raise kind(f"Cannot read {what}: {words[:300]}") from None

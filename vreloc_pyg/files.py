@@ -6,12 +6,16 @@ import contextlib
 import hashlib
 import json
 import os
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from vreloc_pyg.errors import DataError, SettingsError
+
+#: Digits of a whole number in JSON and its sign; with more it would fit no number of the processor.
+MOST_DIGITS = 19
 
 
 @contextlib.contextmanager
@@ -22,7 +26,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    unfinished = path.with_name(f".{path.stem}.{os.getpid()}-{threading.get_ident()}{path.suffix}")
     try:
         yield unfinished
         with unfinished.open("rb") as file:
@@ -103,8 +107,13 @@ def parse_json(text: str, path: str | Path) -> Any:
             raise DataError(f"{path} holds the key {twice[0]!r} twice")
         return dict(pairs)
 
+    def whole(digits: str) -> int:
+        if len(digits) > MOST_DIGITS:
+            raise DataError(f"{path} holds a number of {len(digits)} digits, {digits[:20]}...")
+        return int(digits)
+
     try:
-        return json.loads(text, object_pairs_hook=unique)
+        return json.loads(text, object_pairs_hook=unique, parse_int=whole)
     except json.JSONDecodeError as error:
         raise DataError(f"{path}, line {error.lineno}: {error.msg}; the file is cut off or no JSON") from None
     except DataError:

@@ -19,6 +19,8 @@ from vreloc_pyg.errors import DataError
 MOST_EXPANSION = 200
 #: Values that claim no more than this, in bytes, are harmless.
 SMALL_BYTES = 2**22
+#: The largest code of a character: NumPy keeps any number in its place.
+MOST_CODE = 0x10FFFF
 
 
 def check_claim(claimed: int, stored: int, what: str) -> None:
@@ -65,8 +67,17 @@ def read_npz(path: str | Path, names: Sequence[str]) -> list[NDArray[Any]]:
             for name in names:
                 npz_header(archive, name, path)
         with np.load(path, allow_pickle=False) as content:
-            return [content[name] for name in names]
+            found = [content[name] for name in names]
+        for name, array in zip(names, found, strict=True):
+            if array.dtype.kind == "U" and array.size and _codes(array).max() > MOST_CODE:
+                raise DataError(f"{name} in {path} holds what is no text")
+        return found
     except DataError:
         raise
     except Exception as error:  # zip, its packers and NumPy have errors of their own
         raise DataError(f"Cannot read the arrays {', '.join(names)} of {path}: {error}") from None
+
+
+def _codes(array: NDArray[Any]) -> NDArray[np.uint32]:
+    plain = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
+    return plain.view(np.uint32)

@@ -48,6 +48,7 @@ class OneOf:
 
 Whole = Annotated[int, Within("[0, inf)")]
 Count = Annotated[int, Within("[1, inf)")]
+Steps = Annotated[int, Within("[1, 10000]")]  # of a clip that a network looks at: memory grows with them
 Positive = Annotated[float, Within("(0, inf)")]
 NotNegative = Annotated[float, Within("[0, inf)")]
 Share = Annotated[float, Within("[0, 1]")]
@@ -161,7 +162,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if hint is int:
         return isinstance(value, numbers.Integral)
     if hint is float:
-        return isinstance(value, numbers.Real) and math.isfinite(value)
+        return isinstance(value, numbers.Real) and value == value and value not in (math.inf, -math.inf)
     return isinstance(value, hint) if hint in (bool, str, NoneType) else True
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import html
 import os
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Longest query that the sliders choose, in seconds, where a video does not say how long it is.
 LONGEST_S = 600.0
+#: So many questions are answered at a time, and reading the videos of one takes no longer, in seconds.
+TOGETHER, ANSWER_S = 4, 900.0
 SEEK = "(s) => { const v = document.querySelector('#preview video'); if (v) v.currentTime = s; return s; }"
 
 
@@ -97,8 +100,8 @@ class DemoApp:
             def ask(*values: Any, progress: Any = gr.Progress()) -> str:  # noqa: B008
                 return self.find(progress, *values)
 
-            find.click(ask, [*places, start, end], shown, **private)
-        return blocks
+            find.click(ask, [*places, start, end], shown, concurrency_limit=TOGETHER, **private)
+        return blocks.queue(default_concurrency_limit=2 * TOGETHER)
 
     def readable(self, path: str) -> Path:
         """A video named by its path; :class:`VideoError` if it lies elsewhere, whether it exists or not."""
@@ -148,11 +151,13 @@ class DemoApp:
             query, reference: uploaded files; files that are named by a path go first.
             start_s, end_s: the part of the query, in seconds.
         """
-        seen = 0
+        seen, until = 0, time.monotonic() + ANSWER_S
 
         def count(name: str, frames: int, total: int | None) -> None:
             nonlocal seen
             seen += frames
+            if time.monotonic() > until:
+                raise VideoError(f"Reading took longer than {ANSWER_S:.0f} s: choose shorter videos")
             if seen % 25 == 0:
                 progress((seen, None), desc=f"reading {name}", unit="frames")
 

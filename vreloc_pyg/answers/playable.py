@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from vreloc_pyg.answers.encode import encode_part
-from vreloc_pyg.errors import VideoError
+from vreloc_pyg.errors import VideoError, reading
 from vreloc_pyg.files import replacing
 from vreloc_pyg.video.container import open_video
 
@@ -23,17 +23,11 @@ MAX_HEIGHT, CRF = 360, 28
 
 def is_playable(video: str | Path) -> bool:
     """Whether browsers play a file as it is; :class:`VideoError` if it cannot be read."""
-    import av
-
     codecs, _ = PLAYED.get(Path(video).suffix.lower(), ((), ""))
-    try:
-        source, stream = open_video(video)
-        with source:
-            return stream.codec_context.name.removeprefix("lib").split("-")[0] in codecs and (
-                stream.pix_fmt in ("yuv420p", "yuvj420p")
-            )
-    except (av.error.FFmpegError, ValueError) as error:
-        raise VideoError(f"Cannot read {video} as a video: {error}") from None
+    source, stream = open_video(video)
+    with source, reading(f"{video} as a video", VideoError):
+        codec = stream.codec_context.name.removeprefix("lib").split("-")[0]
+        return codec in codecs and stream.pix_fmt in ("yuv420p", "yuvj420p")
 
 
 def media_type(video: str | Path) -> str:
@@ -43,11 +37,11 @@ def media_type(video: str | Path) -> str:
 
 def playable_copy(video: str | Path, output: str | Path) -> Path:
     """Encode a small copy ``output`` in H.264, whole or not at all; :class:`VideoError` if that fails."""
-    import av
-
     try:
         with replacing(output) as unfinished:
             encode_part(video, 0.0, math.inf, unfinished, crf=CRF, max_height=MAX_HEIGHT)
-    except (av.error.FFmpegError, ValueError) as error:
+    except (
+        Exception
+    ) as error:  # FFmpeg has an error for everything, and Python's for numbers that are too large
         raise VideoError(f"Cannot make a copy of {video} that browsers play: {error}") from None
     return Path(output)

@@ -6,26 +6,10 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from vreloc_pyg.answers.app import Answering, DemoApp
+from vreloc_pyg.answers.app import TOGETHER, Answering, DemoApp
+from vreloc_pyg.answers.guard import Guard
 from vreloc_pyg.errors import SettingsError
-
-
-class NoFetching:
-    """Refuses requests by which Gradio, the ASGI application ``app``, would fetch from other servers."""
-
-    def __init__(self, app: Any) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Pass a request on, or answer 404."""
-        path = scope.get("path", "").lower()
-        if "/proxy=" in path or "/file=http" in path:
-            await send({"type": "http.response.start", "status": 404, "headers": []})
-            await send({"type": "http.response.body", "body": b"not found"})
-            return
-        await self.app(scope, receive, send)
 
 
 def serve(
@@ -34,19 +18,25 @@ def serve(
     port: int = 7860,
     videos: Sequence[str | Path] = (),
     max_upload_mb: int = 500,
+    max_uploads_mb: int = 5000,
 ) -> None:
     """Serve the page until interrupted; uploads and copies are removed at the end.
 
     Args:
-        answer: finds the segments; one question is answered at a time.
+        answer: finds the segments; may be called from several threads, for a few questions at a time.
         host, port: to listen on; by default this machine alone reaches it.
         videos: folders whose videos may be named by their paths.
         max_upload_mb: largest upload in MB.
+        max_uploads_mb: what all uploads together may take, in MB; further ones are refused.
 
     Raises:
         SettingsError: if the port is taken, or a setting is impossible.
         MissingExtraError: if Gradio is not installed.
     """
+    if max_uploads_mb < max_upload_mb:
+        raise SettingsError(
+            f"Expected max_uploads_mb >= max_upload_mb (got {max_uploads_mb} and {max_upload_mb})"
+        )
     if max_upload_mb < 1 or not 0 < port < 65536:
         raise SettingsError(
             f"Expected max_upload_mb >= 1 and 0 < port < 65536 (got {max_upload_mb} and {port})"
@@ -70,7 +60,8 @@ def serve(
                 footer_links=[],
                 enable_monitoring=False,
                 theme=Base(font=["system-ui", "sans-serif"], font_mono=["monospace"]),  # none from a server
-                app_kwargs={"middleware": [Middleware(NoFetching)]},
+                max_threads=20 * TOGETHER,
+                app_kwargs={"middleware": [Middleware(Guard, Path(folder), max_uploads_mb * 10**6)]},
             )
         except OSError as error:
             raise SettingsError(f"Cannot listen on {host}:{port}: {error}") from None

@@ -57,7 +57,15 @@ class ActivityNet(AnnotatedDataset):
             seen.add(video_id)
             try:
                 video = read_video(video_id, value, notes)
-            except (DataError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            except (
+                DataError,
+                KeyError,
+                TypeError,
+                ValueError,
+                IndexError,
+                OverflowError,
+                AttributeError,
+            ) as error:
                 problem = str(error) if isinstance(error, DataError) else f"malformed, {error!r}"
                 problems.append(f"{key}: {problem}")
                 continue

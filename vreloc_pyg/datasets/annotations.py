@@ -20,6 +20,8 @@ from vreloc_pyg.features.store import FeatureSlice, FeatureStore
 NOMINAL_STEP_S = 0.5
 #: Frames per second that a video may have, where nobody says how many it has.
 SLOWEST_RATE, FASTEST_RATE = 2.0, 300.0
+#: More frames than a video has: a year of 100 a second.
+MOST_FRAMES, MOST_SECONDS = 2**32, 2**32
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,9 @@ class AnnotatedVideo:
         instances: ``(start_s, end_s, label)`` of each.
         num_frames: where it is known; with the duration it gives the frame rate.
         sources: people, scenes or longer videos that it shares with others.
+
+    Raises:
+        DataError: if its duration or its number of frames is impossible.
     """
 
     video_id: str
@@ -39,6 +44,13 @@ class AnnotatedVideo:
     instances: tuple[Instance, ...]
     num_frames: int | None = None
     sources: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.duration_s is not None and not 0 < self.duration_s < MOST_SECONDS:
+            raise DataError(f"Expected a positive duration of {self.video_id!r} (got {self.duration_s})")
+        frames = self.num_frames
+        if frames is not None and not (isinstance(frames, int) and 0 < frames < MOST_FRAMES):
+            raise DataError(f"Expected a positive number of frames of {self.video_id!r} (got {frames!r})")
 
     @property
     def labels(self) -> set[str]:

@@ -132,7 +132,7 @@ def parse_pair(cells: Cells) -> ListedPair:
         if not cells[name]:
             raise DataError(f"has an empty {name}")
     fold = cells["fold"]
-    if fold and not fold.isdigit():
+    if fold and not (fold.isdecimal() and len(fold) < 10):
         raise DataError(f"has a fold that is no number from 0: {fold!r}")
     return ListedPair(cells.line, cells["query"], cells["reference"], int(fold) if fold else None)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from vreloc_pyg.datasets.composer import COMPOSED, POSES_2D, Composer, compose_fold
 from vreloc_pyg.datasets.folds import SELECTION, ClassFold, class_folds
+from vreloc_pyg.datasets.matlab_files import read_mat
 from vreloc_pyg.datasets.pose_clips import PoseClip
 from vreloc_pyg.datasets.splits import RelocalizationSplit
 from vreloc_pyg.datasets.task import Loaded, Task
@@ -56,12 +57,7 @@ def read_clip(path: Path) -> PoseClip:
 
     Joints annotated as invisible at (1, 1) have no position; they are interpolated in time.
     """
-    from scipy.io import loadmat
-
-    try:
-        content = loadmat(path, variable_names=["x", "y", "visibility", "action"])
-    except Exception as error:  # scipy raises many types for a damaged file
-        raise DataError(f"Cannot read {path}: not a MATLAB 5 file or damaged ({error})") from None
+    content = read_mat(path, ("x", "y", "visibility", "action"))
     try:
         x, y, visibility = (np.asarray(content[key], dtype=np.float64) for key in ("x", "y", "visibility"))
         label = str(content["action"].item())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from vreloc_pyg.datasets.annotations import AnnotatedDataset, AnnotatedVideo
@@ -97,7 +98,9 @@ def read_lengths(path: Path | None) -> dict[str, tuple[float, int | None]]:
         try:
             video_id, seconds, frames = line.split()[:3]
             lengths[video_id] = (float(seconds), int(float(frames)))
-        except ValueError:
+            if not 0 < lengths[video_id][0] < math.inf:
+                raise ValueError
+        except (ValueError, OverflowError):
             raise DataError(
                 f"{path}, line {number}: expected a video, seconds and frames (got {line!r})"
             ) from None
@@ -111,6 +114,8 @@ def read_durations(path: Path | None) -> dict[str, tuple[float, int | None]]:
     for (_, name), (number, seconds) in zip(lines[::2], lines[1::2], strict=False):
         try:
             durations[Path(name.strip()).stem] = (float(seconds), None)
+            if not 0 < float(seconds) < math.inf:
+                raise ValueError
         except ValueError:
             raise DataError(f"{path}, line {number}: expected seconds (got {seconds!r})") from None
     if len(lines) % 2:

@@ -28,6 +28,8 @@ from vreloc_pyg.sequences.pose import KINECT_SKELETON, normalize_pose, pose_feat
 FRAMES_PER_STEP = 4
 FRAME_RATE = 30.0
 SECONDS_PER_STEP = FRAMES_PER_STEP / FRAME_RATE
+#: Frame ids step by 2 to 16.
+MOST_FRAMES_A_LINE = 1000
 
 CLASSES = (
     "walk", "sitDown", "standUp", "pickUp", "carry", "throw", "push", "pull", "waveHands", "clapHands",
@@ -107,6 +109,8 @@ def read_recording(
     """
     table = _read_table(path, 1 + KINECT_SKELETON.num_joints * KINECT_SKELETON.num_dims)
     frames, rows = np.unique(table[:, 0], return_index=True)
+    if frames[-1] - frames[0] > MOST_FRAMES_A_LINE * len(frames):
+        raise DataError(f"{path}: frame ids from {frames[0]:g} to {frames[-1]:g} in {len(frames)} lines")
     grid = np.arange(frames[0], frames[-1] + 1, FRAMES_PER_STEP)
     joints = np.stack([np.interp(grid, frames, column) for column in table[rows, 1:].T], axis=1)
     joints = joints.reshape(len(grid), KINECT_SKELETON.num_joints, KINECT_SKELETON.num_dims)

@@ -255,7 +255,7 @@ def read_lengths(path: Path) -> dict[str, int]:
     values = read_json(path)
     try:
         return {video_id: int(value["n_feat"]) for video_id, value in values.items()}
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise DataError(f"Expected n_feat of every video in {path} (got {error!r})") from None
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from vreloc_pyg.datasets.splits import RelocalizationSplit
-from vreloc_pyg.errors import DataError
+from vreloc_pyg.errors import DataError, reading
 from vreloc_pyg.evaluation.hits import best_tiou, passes
 from vreloc_pyg.evaluation.metrics import Metric, with_curve
 from vreloc_pyg.files import replacing
@@ -30,6 +30,11 @@ ANSWER = ("start_s", "end_s", "score", "probability", "seconds", "parameters", "
 TEXT = dict.fromkeys(
     ("system", "kin", "kind", "about", "query_id", "reference_id", "label", "truths", "others"), str
 )
+NUMBERS = {"fold", "seed", "pair", "query", "query_s", "duration_s", *ANSWER} - {"about"}
+NEEDED_OF_ANSWERS = ("system", "kin", "kind", "fold", "pair", "start_s", "end_s")
+NEEDED_OF_PAIRS = ("fold", "pair", *OF_PAIR, "truths")
+#: The largest table that is read, in bytes; those of five folds and 14 systems have 2 MB.
+MOST_BYTES = 2**27
 
 
 def rounded(frame: pd.DataFrame) -> pd.DataFrame:
@@ -100,6 +105,12 @@ def recompute(
     """
     metrics = with_curve() if metrics is None else metrics
     predictions, keys = predictions.reset_index(drop=True), ["fold", "pair"]
+    for table, needed in ((predictions, NEEDED_OF_ANSWERS), (pairs, NEEDED_OF_PAIRS)):
+        missing_columns = [name for name in needed if name not in table]
+        if missing_columns:
+            raise DataError(f"A table of a benchmark lacks the columns {', '.join(missing_columns)}")
+    if pairs.duplicated(keys).any():
+        raise DataError("The table of pairs names a pair of a fold twice")
     about = pairs.set_index(keys)
     asked = pd.MultiIndex.from_frame(predictions[keys])
     missing = asked.difference(about.index)
@@ -153,10 +164,15 @@ def save_table_gz(path: str | Path, frame: pd.DataFrame) -> Path:
 
 def read_table_gz(path: str | Path) -> pd.DataFrame:
     """A table of :func:`save_table_gz`, number by number as it was; :class:`DataError` if there is none."""
-    try:
-        text = gzip.decompress(Path(path).read_bytes()).decode()
-        frame = pd.read_csv(io.StringIO(text), dtype=TEXT)
-    except (OSError, EOFError, ValueError) as error:
-        raise DataError(f"Cannot read the table {path}: {error}") from None
+    with reading(f"the table {path}"):
+        content = bytearray()
+        with gzip.open(path) as file:
+            while block := file.read(2**20):  # block by block: a few bytes may unpack to gigabytes
+                content += block
+                if len(content) > MOST_BYTES:
+                    raise DataError(f"The table {path} holds more than {MOST_BYTES >> 20} MiB")
+        frame = pd.read_csv(io.StringIO(content.decode()), dtype=TEXT)
+        for name in NUMBERS & set(frame):
+            frame[name] = pd.to_numeric(frame[name])
     texts = [name for name in TEXT if name in frame]
     return frame.fillna(dict.fromkeys(texts, ""))

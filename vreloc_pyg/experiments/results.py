@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from vreloc_pyg.datasets.tasks import TASKS, Task, find_task
-from vreloc_pyg.errors import DataError
+from vreloc_pyg.errors import DataError, reading
 from vreloc_pyg.evaluation import recall
 from vreloc_pyg.experiments.budget import BUDGETS_NAME
 from vreloc_pyg.experiments.predictions import PAIRS_NAME, PREDICTIONS_NAME, read_table_gz, recompute
@@ -56,15 +56,17 @@ class KeptBenchmark:
     def read(cls, folder: str | Path) -> KeptBenchmark:
         """What is kept in a folder; :class:`DataError` if a file is missing or does not fit the others."""
         folder = Path(folder)
-        about = _read_json(folder / ABOUT_NAME, ("data", "systems", "command", "candidate_recall"))
-        budgets = None
-        if (folder / BUDGETS_NAME).exists():
-            budgets = _read_json(folder / BUDGETS_NAME, ("budget_s", "systems"))
-            systems = {find_system(name).row: pace for name, pace in budgets["systems"].items()}
-            budgets = {**budgets, "systems": systems}
-        pairs = read_table_gz(folder / PAIRS_NAME)
-        frame = recompute(read_table_gz(folder / PREDICTIONS_NAME), pairs)
-        return cls(folder, find_task(about["data"]), about, budgets, frame, pairs)
+        with reading(f"the benchmark {folder}"):
+            about = _read_json(folder / ABOUT_NAME, ("data", "systems", "command", "candidate_recall"))
+            budgets = None
+            if (folder / BUDGETS_NAME).exists():
+                budgets = _read_json(folder / BUDGETS_NAME, ("budget_s", "systems"))
+                systems = {find_system(name).row: pace for name, pace in budgets["systems"].items()}
+                budgets = {**budgets, "systems": systems}
+            pairs = read_table_gz(folder / PAIRS_NAME)
+            frame = recompute(read_table_gz(folder / PREDICTIONS_NAME), pairs)
+            task = find_task(about["data"])
+        return cls(folder, task, about, budgets, frame, pairs)
 
     @property
     def name(self) -> str:

@@ -9,11 +9,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from vreloc_pyg.errors import DataError, FeatureError, SettingsError
+from vreloc_pyg.errors import DataError, FeatureError, SettingsError, reading
 from vreloc_pyg.features.store import FeatureStore, HDF5Store, StoreWriter, open_store
 from vreloc_pyg.features.store.hdf5 import find_dataset, open_file
 from vreloc_pyg.files import replacing
@@ -64,11 +63,9 @@ class PCA:
         """A basis of :meth:`save`, or ActivityNet's published one; :class:`DataError` if it is neither."""
         if Path(path).suffix.lower() in (".hdf5", ".h5"):
             return load_activitynet_pca(path)
-        try:
+        with reading(f"the PCA basis {path}: missing or damaged"):
             tensors = load_file(path)
             return cls(tensors["mean"], tensors["basis"])
-        except (OSError, SafetensorError, KeyError) as error:
-            raise DataError(f"Cannot read the PCA basis {path}: missing or damaged ({error})") from None
 
 
 def load_activitynet_pca(path: str | Path, num_components: int = 500) -> PCA:
@@ -76,13 +73,10 @@ def load_activitynet_pca(path: str | Path, num_components: int = 500) -> PCA:
 
     The published features are ``(x - x_mean) @ U[:, :500]``. Another layout is a :class:`DataError`.
     """
-    try:
-        with open_file(path) as file:
-            mean = torch.from_numpy(find_dataset(file, "data/x_mean", "x_mean", path)[...]).float().flatten()
-            columns = find_dataset(file, "data/U", "U", path)[:, :num_components]
-            basis = torch.from_numpy(columns).float()
-    except (OSError, RuntimeError, TypeError) as error:
-        raise DataError(f"Expected data/U and data/x_mean in {path} ({error})") from None
+    with reading(f"data/U and data/x_mean of {path}"), open_file(path) as file:
+        mean = torch.from_numpy(find_dataset(file, "data/x_mean", "x_mean", path)[...]).float().flatten()
+        columns = find_dataset(file, "data/U", "U", path)[:, :num_components]
+        basis = torch.from_numpy(columns).float()
     if basis.shape != (len(mean), num_components):
         raise DataError(
             f"Expected data/U [{len(mean)}, {num_components} or more] in {path} (got {tuple(basis.shape)})"

@@ -16,7 +16,7 @@ from vreloc_pyg.graphs.relative import RELATIVE_PER_GROUP, relative_nodes
 from vreloc_pyg.sequences.pose import check_mirror, mirror_image
 from vreloc_pyg.sequences.statistics import window_statistics
 from vreloc_pyg.sequences.windows import cut_windows
-from vreloc_pyg.settings import CheckedSettings, Count, NotNegative
+from vreloc_pyg.settings import CheckedSettings, NotNegative, Steps
 
 
 class Pairs(NamedTuple):
@@ -85,7 +85,7 @@ class Pairing(CheckedSettings):
             Empty: no mirror images.
     """
 
-    num_steps: Count | None = 40
+    num_steps: Steps | None = 40
     fit: Literal["resample", "pad"] = "pad"
     nodes: Literal["features", "relative", "match"] = "features"
     context: NotNegative = 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -170,9 +171,10 @@ class Localizer:
             )
         try:
             known = find_learned(config["system"]) if system is None else system
-            network = known.network(
-                config["num_features"], settings_from_dict(known.settings, config["settings"])
-            )
+            settings = settings_from_dict(known.settings, config["settings"])
+            build = partial(known.network, config["num_features"], settings)
+            checkpoint.check_network(folder, build)
+            network = build()
             features, calibration = config["features"], config["calibration"]
             found = cls(
                 known,
@@ -184,7 +186,7 @@ class Localizer:
                 settings_from_dict(AnswerSettings, config["answers"]),
             )
             found.name = config["row"]
-        except (KeyError, TypeError, AttributeError, SettingsError) as error:
+        except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError) as error:
             raise CheckpointError(f"The settings of the localizer in {path} are unusable: {error}") from None
         checkpoint.load_weights(folder, network)
         if adapt_to is not None:

@@ -9,7 +9,7 @@ from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.graphs.matching import Head
 from vreloc_pyg.graphs.pair_features import MATCH_FEATURES, PAIR_FEATURES
 from vreloc_pyg.graphs.weights import WeightKind
-from vreloc_pyg.settings import Below1, CheckedSettings, Count, NotNegative, Positive
+from vreloc_pyg.settings import Below1, CheckedSettings, Count, NotNegative, Positive, Steps
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class MGFFSettings(CheckedSettings):
     in_channels: Count = 500
     hidden_channels: Count = 500
     num_layers: Count = 2
-    scales: tuple[Count, ...] = (1, 2, 3)
+    scales: tuple[Steps, ...] = (1, 2, 3)
     weight: WeightKind = "binary"
     bandwidth: Positive | None = None
     mask_padding: bool = False

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vreloc_pyg.errors import DataError
@@ -31,7 +32,7 @@ class CachedProposals:
         path = self.folder / f"{self._key(video)}.npy"
         try:
             kept = read_npy(path)
-            if kept.ndim == 2 and kept.dtype == np.int64:
+            if kept.ndim == 2 and kept.dtype == np.int64 and _lie_in(kept, video.num_steps):
                 return torch.from_numpy(np.array(kept))
         except DataError:
             pass
@@ -49,3 +50,11 @@ class CachedProposals:
         digest.update(repr(about).encode())
         digest.update(video.features.contiguous().numpy().tobytes())
         return digest.hexdigest()
+
+
+def _lie_in(windows: NDArray[np.int64], num_steps: int) -> bool:
+    """Whether an array ``[M, 2]`` of a file holds windows of a video; anything may lie in a shared folder."""
+    if windows.shape[1] != 2 or len(windows) == 0:
+        return False
+    start, end = windows.T
+    return bool((start >= 0).all() and (start < end).all() and (end <= num_steps).all())

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 
 from torch import Tensor, nn
 
-from vreloc_pyg.checkpoint import load_weights, read_config, save_model, weights_hash
+from vreloc_pyg.checkpoint import check_network, load_weights, read_config, save_model, weights_hash
 from vreloc_pyg.errors import CheckpointError
 from vreloc_pyg.proposals.source import Video
 
@@ -60,9 +60,10 @@ class NetworkProposals(ABC):
         """Proposals of :meth:`save_pretrained`; :class:`CheckpointError` if they are damaged."""
         config = read_config(folder)
         try:
+            check_network(folder, lambda: cls.from_settings(config).network)
             proposals = cls.from_settings(config)
             proposals.about = dict(config["about"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
             raise CheckpointError(
                 f"The settings of the {cls.kind} proposals in {folder} are unusable: {error}"
             ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -11,6 +12,9 @@ from torch import Tensor
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.proposals.source import Video
 from vreloc_pyg.settings import Below1, CheckedSettings, Count, Within
+
+#: Of a set of windows.
+MOST_LENGTHS = 1000
 
 
 def window_lengths(shortest: int, longest: int, ratio: float) -> list[int]:
@@ -24,8 +28,10 @@ def window_lengths(shortest: int, longest: int, ratio: float) -> list[int]:
         raise SettingsError(
             f"Expected 1 <= shortest <= longest and ratio > 1 (got {shortest}, {longest}, {ratio})"
         )
+    if math.log(longest / shortest) > MOST_LENGTHS * math.log(ratio):
+        raise SettingsError(f"Expected at most {MOST_LENGTHS} window lengths: a larger ratio than {ratio}")
     lengths, length = [], float(shortest)
-    while round(length) <= longest:
+    while length < longest + 1 and round(length) <= longest:
         lengths.append(round(length))
         length *= ratio
     return sorted(set(lengths))

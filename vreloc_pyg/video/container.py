@@ -66,6 +66,10 @@ def open_video(path: str | Path) -> tuple[InputContainer, VideoStream]:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         container.close()
         raise VideoError(f"{path} has no video stream (it holds {kinds})")
+    streams = [one for one in streams if one.codec_context is not None]
+    if not streams:
+        container.close()
+        raise VideoError(f"Cannot decode {path}: its video is of no known codec, or damaged")
     stream = next((one for one in streams if one.disposition & Disposition.default), streams[0])
     stream.thread_type = "AUTO"
     return container, stream
@@ -82,14 +86,27 @@ def open_at(path: str | Path, start_s: float) -> tuple[InputContainer, VideoStre
         if start_s - back <= 0 or clock_jumps(path):
             return container, stream
         place = round((start_s - back + origin_of(container, stream, path)) * 1e6)
-        container.seek(place, backward=True)
+        if not _enter(container, place):
+            container.close()
+            continue
         times = (frame.time for frame in decode(container, stream, path, []) if frame.time is not None)
         first = next(times, None)
         if first is not None and first - origin_of(container, stream, path) <= start_s + 1e-6:
-            container.seek(place, backward=True)
+            _enter(container, place)
             return container, stream
         container.close()
     return open_video(path)
+
+
+def _enter(container: InputContainer, place: int) -> bool:
+    """Seek to a time in microseconds, if the file lets that be done."""
+    import av
+
+    try:
+        container.seek(place, backward=True)
+    except (av.error.FFmpegError, OSError, ValueError, OverflowError):
+        return False
+    return True
 
 
 def clock_jumps(path: str | Path) -> bool:

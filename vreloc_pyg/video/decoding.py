@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from vreloc_pyg.errors import VideoError
+from vreloc_pyg.errors import VideoError, reading
 from vreloc_pyg.video.container import (
     decode,
     duration_of,
@@ -94,7 +94,7 @@ def read_frames(
         raise VideoError(f"Expected 0 <= start < end of a range in {path} (got {start_s} to {end_s})")
     container, stream = open_at(path, start_s)
     found = [] if problems is None else problems
-    with container:
+    with container, reading(f"{path} as a video", VideoError):
         duration = duration_of(container, stream, path)
         slack = 1.0 / grid.rate
         for bound in (start_s, end_s):
@@ -161,7 +161,7 @@ def thumbnail(path: str | Path, at_s: float, height: int = 120) -> bytes:
     import av
 
     container, stream = open_at(path, at_s)
-    with container:
+    with container, reading(f"a picture of {path}", VideoError):
         shown = None
         for time, frame in timed_frames(container, stream, at_s <= 0, path, []):
             if shown is not None and time > at_s:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -69,15 +70,17 @@ class FeatureCache:
         try:
             with safe_open(path, "pt") as file:
                 about = json.loads(file.metadata()["about"])
-                return VideoFeatures(
-                    file.get_tensor("features"),
-                    about["seconds_per_step"],
-                    about["duration_s"],
-                    tuple(about["problems"]),
-                    cached=True,
-                )
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError):
+                features = file.get_tensor("features")
+                step_s, duration_s = float(about["seconds_per_step"]), float(about["duration_s"])
+                problems = tuple(map(str, about["problems"]))
+        except Exception:  # of a damaged file nearly anything
             return None
+        whole = features.dim() == 2 and 0 not in features.shape and features.dtype == torch.float32
+        if not whole or not (0 < step_s < math.inf and 0 < duration_s < math.inf):
+            return None
+        if not torch.isfinite(features).all():
+            return None
+        return VideoFeatures(features, step_s, duration_s, problems, cached=True)
 
     def put(self, path: Path, found: VideoFeatures) -> None:
         """Keep features, whole or not at all."""
@@ -295,7 +298,10 @@ def _extract_files(
             if features is None:
                 raise DataError(f"The features {place} are gone: run the command again")
             writer.add(video_id, features.features, extractor.frame_rate, content)
-    for place, _ in places.values():
+    # Those of an earlier run too, killed when it had written the store, and what it had half written.
+    contents = (*old.values(), *(content for _, content in places.values()))
+    finished = (parts.path(content, extractor, 0.0, None) for content in contents)
+    for place in (*finished, *parts.folder.glob(".*")):
         place.unlink(missing_ok=True)
     if parts.folder.is_dir() and not any(parts.folder.iterdir()):
         parts.folder.rmdir()

@@ -26,7 +26,7 @@ from vreloc_pyg.files import replacing, user_cache
 from vreloc_pyg.video.array_pickle import read_arrays
 
 #: Largest file of weights in an archive.
-MOST_BYTES = 2**30
+MOST_BYTES = 2**27
 #: Where the state is, in checkpoints that hold more than that.
 HOLDERS = ("state_dict", "model_state", "model", "module")
 
@@ -171,7 +171,9 @@ def _packed(path: Path, ending: str | None) -> bytes:
 
 def _all_of(packed: IO[bytes], name: str) -> bytes:
     """What a file in an archive holds, which may tell another size than it has."""
-    content = packed.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise WeightsError(f"its {name} holds more than {MOST_BYTES >> 20} MiB")
-    return content
+    content = bytearray()  # block by block: what is claimed is not allocated
+    while block := packed.read(2**20):
+        content += block
+        if len(content) > MOST_BYTES:
+            raise WeightsError(f"its {name} holds more than {MOST_BYTES >> 20} MiB")
+    return bytes(content)

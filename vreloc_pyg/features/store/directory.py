@@ -111,8 +111,12 @@ class DirectoryStore(FeatureStore):
 
 
 def read_features(path: str | Path) -> Tensor:
-    """Features ``[num_steps, F]`` of a ``.npy`` file, never unpickled; :class:`DataError` if it has none."""
+    """Finite features ``[num_steps, F]`` of a ``.npy`` file, never unpickled; else a :class:`DataError`."""
     array = read_npy(path, "the features ")
     if array.ndim != 2 or array.dtype.kind not in "fiu":
         raise DataError(f"Expected a matrix [num_steps, F] of numbers in {path}")
-    return torch.from_numpy(np.array(array, dtype=np.float32, order="C"))
+    with np.errstate(over="ignore"):  # what is too large for float32 is infinite there
+        found = torch.from_numpy(np.array(array, dtype=np.float32, order="C"))
+    if not torch.isfinite(found).all():
+        raise DataError(f"The features in {path} hold NaN or infinite values")
+    return found

@@ -144,7 +144,8 @@ class FeatureStore(ABC):
             found = self._cache.get((key, start, stop))
             if found is None:
                 rows = self._rows(key, start, stop).reshape(stop - start, width)
-                array = np.ascontiguousarray(rows, dtype=np.float32)
+                with np.errstate(over="ignore"):  # what is too large for float32 is infinite there
+                    array = np.ascontiguousarray(rows, dtype=np.float32)
                 found = torch.from_numpy(array)
                 if not torch.isfinite(found).all():
                     step = start + int((~torch.isfinite(found)).any(1).nonzero()[0, 0])

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from vreloc_pyg.errors import DataError
+from vreloc_pyg.errors import DataError, reading
 from vreloc_pyg.features.metadata import FeatureMetadata
+from vreloc_pyg.features.store import hdf5_probe
 from vreloc_pyg.features.store.feature_store import FeatureStore, read_metadata
 from vreloc_pyg.numpy_files import check_claim
 
@@ -23,6 +26,11 @@ MOST_CHUNK_BYTES = 2**28
 #: Root attribute that marks our own HDF5 files, and its value.
 FORMAT_KEY, FORMAT = "vreloc_features", 1
 
+#: Processor seconds for the first look at a file, and one more for so many bytes.
+PROBE_S, PROBE_BYTES_A_SECOND = 3, 10**8
+#: Files that were looked at: path, bytes, time of the last change.
+_known: set[tuple[str, int, int]] = set()
+
 
 class HDF5Store(FeatureStore):
     """Our own HDF5: a data set ``features/<id>`` per video, the metadata as attributes of the file.
@@ -31,7 +39,7 @@ class HDF5Store(FeatureStore):
     """
 
     def __init__(self, path: str | Path) -> None:
-        with open_file(path) as file:
+        with reading(path), open_file(path) as file:
             version = file.attrs.get(FORMAT_KEY)
             if version != FORMAT:
                 raise DataError(f"Expected {path} in version {FORMAT} of our layout (got {version})")
@@ -68,22 +76,26 @@ class HDF5Store(FeatureStore):
             return find_dataset(self._file, f"{group}/{name}", what, self.path)
 
     def _shape(self, key: str) -> tuple[int, int]:
-        dataset = self._dataset(key)
-        return self._check_shape(dataset.shape, dataset.dtype.kind, f"features of {key!r}")
+        with reading(self.path):
+            dataset = self._dataset(key)
+            return self._check_shape(dataset.shape, dataset.dtype.kind, f"features of {key!r}")
 
     def _rows(self, key: str, start: int, stop: int) -> NDArray[Any]:
         return read_rows(self._dataset(key), slice(start, stop), key, self.path)
 
     def frame_rate(self, video_id: str) -> float | None:
-        rate = self._dataset(self._key(video_id)).attrs.get("frame_rate")
+        with reading(self.path):
+            rate = self._dataset(self._key(video_id)).attrs.get("frame_rate")
         try:
-            return self.metadata.frame_rate if rate is None else float(rate)
+            found = self.metadata.frame_rate if rate is None else float(rate)
         except (TypeError, ValueError):
             raise DataError(f"The frame_rate of {video_id!r} in {self.path} is no number") from None
+        return found
 
     def content(self, video_id: str) -> str | None:
         """Digest of the file that a video's features were made of, where it is known."""
-        found = self._dataset(self._key(video_id)).attrs.get("content")
+        with reading(self.path):
+            found = self._dataset(self._key(video_id)).attrs.get("content")
         return None if found is None else str(found)
 
 
@@ -97,7 +109,7 @@ class ActivityNetStore(HDF5Store):
     STRIDE_FRAMES, SUBSAMPLE = 8, 2
 
     def __init__(self, path: str | Path) -> None:
-        with open_file(path) as file:
+        with reading(path), open_file(path) as file:
             self._ids = sorted(name.removeprefix("v_") for name in file if name.startswith("v_"))
             if not self._ids:
                 raise DataError(f"Expected groups v_<id> in {path}, as in ActivityNet's file (found none)")
@@ -119,8 +131,9 @@ class ActivityNetStore(HDF5Store):
         return self._open_dataset(f"v_{key}", "c3d_features", f"c3d_features of v_{key}")
 
     def _shape(self, key: str) -> tuple[int, int]:
-        dataset = self._dataset(key)
-        rows, width = self._check_shape(dataset.shape, dataset.dtype.kind, f"c3d_features of v_{key}")
+        with reading(self.path):
+            dataset = self._dataset(key)
+            rows, width = self._check_shape(dataset.shape, dataset.dtype.kind, f"c3d_features of v_{key}")
         return -(-rows // self.SUBSAMPLE), width
 
     def _rows(self, key: str, start: int, stop: int) -> NDArray[Any]:
@@ -132,13 +145,53 @@ class ActivityNetStore(HDF5Store):
 
 
 def open_file(path: str | Path, mode: str = "r") -> h5py.File:
-    """An HDF5 file, to be closed by the caller or a ``with`` block; :class:`DataError` if it is none."""
+    """An HDF5 file, to be closed by the caller or a ``with`` block; :class:`DataError` if it is none.
+
+    One that this process has not seen before is looked at in another process first (:mod:`.hdf5_probe`),
+    which
+    takes a tenth of a second: HDF5's own code may loop, and nothing could end that here.
+    """
     import h5py
 
+    if Path(path).is_file():
+        probe(path)
     try:
         return h5py.File(path, mode)
-    except (OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # of a damaged file HDF5 raises nearly anything
         raise DataError(f"Cannot read {path}: truncated or no HDF5 file ({error})") from None
+
+
+def probe(path: str | Path) -> None:
+    """Raise :class:`DataError` if HDF5 does not come to an end of a file, or breaks down."""
+    version = _version(path)
+    if version in _known:
+        return
+    seconds = PROBE_S + version[1] // PROBE_BYTES_A_SECOND
+    program = [
+        sys.executable,
+        "-I",
+        hdf5_probe.__file__,
+        *map(str, (Path(path).resolve(), seconds, version[1])),
+    ]
+    try:
+        code = subprocess.run(program, capture_output=True, timeout=10 * seconds, check=False).returncode
+    except subprocess.TimeoutExpired:
+        code = -1
+    except OSError:  # there can be no other process
+        code = 0
+    if code < 0:
+        raise DataError(f"Cannot read {path}: it is damaged, and HDF5 does not come to an end of it")
+    mark_known(path)
+
+
+def mark_known(path: str | Path) -> None:
+    """Remember a file that was looked at, or that this process wrote."""
+    _known.add(_version(path))
+
+
+def _version(path: str | Path) -> tuple[str, int, int]:
+    about = Path(path).stat()
+    return str(Path(path).resolve()), about.st_size, about.st_mtime_ns
 
 
 def is_hdf5(path: str | Path) -> bool:
@@ -175,12 +228,15 @@ def find_dataset(file: h5py.File, name: str, what: str, path: str | Path) -> h5p
     found = _find(file, name, what, path)
     if not isinstance(found, h5py.Dataset):
         raise DataError(f"Cannot read {what} in {path}: it is no data set")
-    if found.external or found.is_virtual:
-        raise DataError(f"Cannot read {what} in {path}: it consists of other files, which are not read")
-    check_claim((found.size or 0) * found.dtype.itemsize, found.id.get_storage_size(), f"{what} in {path}")
-    chunk = 0 if found.chunks is None else math.prod(found.chunks) * found.dtype.itemsize
-    if chunk > MOST_CHUNK_BYTES:
-        raise DataError(f"Cannot read {what} in {path}: its chunks have {chunk:,} bytes")
+    with reading(f"{what} in {path}"):
+        if found.external or found.is_virtual:
+            raise DataError(f"Cannot read {what} in {path}: it consists of other files, which are not read")
+        check_claim(
+            (found.size or 0) * found.dtype.itemsize, found.id.get_storage_size(), f"{what} in {path}"
+        )
+        chunk = 0 if found.chunks is None else math.prod(found.chunks) * found.dtype.itemsize
+        if chunk > MOST_CHUNK_BYTES:
+            raise DataError(f"Cannot read {what} in {path}: its chunks have {chunk:,} bytes")
     return found
 
 
@@ -193,7 +249,7 @@ def _find(file: h5py.File, name: str, what: str, path: str | Path) -> Any:
         try:
             link = place.get(part, getlink=True) if isinstance(place, h5py.Group) else None
             place = place[part] if isinstance(link, h5py.HardLink) else None
-        except (KeyError, OSError, RuntimeError, ValueError) as error:
+        except Exception as error:  # of a damaged file HDF5 raises nearly anything
             raise DataError(f"Cannot read {what} in {path}: {error}") from None
         if link is None:
             problem = f"there is no {name}"
@@ -209,5 +265,5 @@ def read_rows(dataset: h5py.Dataset, rows: slice, key: str, path: Path) -> NDArr
     try:
         array: NDArray[Any] = dataset[rows]
         return array
-    except (OSError, RuntimeError, ValueError, MemoryError) as error:
+    except Exception as error:
         raise DataError(f"Cannot read {key!r} in {path}: truncated or damaged ({error})") from None

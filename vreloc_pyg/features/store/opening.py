@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vreloc_pyg.errors import DataError
+from vreloc_pyg.errors import DataError, reading
 from vreloc_pyg.features.store.directory import DirectoryStore
 from vreloc_pyg.features.store.feature_store import FeatureStore
 from vreloc_pyg.features.store.hdf5 import FORMAT_KEY, ActivityNetStore, HDF5Store, open_file
@@ -17,6 +17,6 @@ def open_store(path: str | Path) -> FeatureStore:
         return DirectoryStore(path)
     if not path.exists():
         raise DataError(f"There is no feature store {path}")
-    with open_file(path) as file:
+    with reading(path), open_file(path) as file:
         ours = FORMAT_KEY in file.attrs
     return HDF5Store(path) if ours else ActivityNetStore(path)

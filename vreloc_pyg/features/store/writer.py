@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vreloc_pyg.errors import DataError, FeatureError
 from vreloc_pyg.features.metadata import FeatureMetadata
-from vreloc_pyg.features.store.hdf5 import FORMAT, FORMAT_KEY, HDF5Store, is_hdf5, open_file
+from vreloc_pyg.features.store.hdf5 import FORMAT, FORMAT_KEY, HDF5Store, is_hdf5, mark_known, open_file
 from vreloc_pyg.files import locked
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class StoreWriter:
             self._file.close()
             if kind is None:
                 self.part.replace(self.path)
+                mark_known(self.path)
 
     def __contains__(self, video_id: str) -> bool:
         return video_id in self._file["features"]
