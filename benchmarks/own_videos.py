@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from vreloc_pyg.errors import VideoError
 from vreloc_pyg.evaluation.tables import to_markdown
 from vreloc_pyg.files import write_text
 from vreloc_pyg.localization import locate
@@ -32,8 +33,9 @@ FADE_S = 0.6
 ACTIONS = ("baseball_pitch", "golf_swing", "segway", "soccer_juggling")
 #: Videos whose motion changes, for queries from the same scene.
 ONE_SCENE = ("other_dance", "other_yoga", "other_fx", "golf_swing_2", "segway_2")
-SYSTEMS = ("similarity-curve", "mean-cosine", "window-rule", "frame-level-slope", "alignment")
-EXTRACTORS = ("i3d", "look")
+RULES = ("similarity-curve", "mean-cosine", "window-rule", "frame-level-slope", "alignment")
+#: Systems that are asked, by the extractor of the features.
+SYSTEMS = {"i3d": RULES, "look": RULES, "pose": (*RULES, "mgffnet")}
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 Images = list[np.ndarray]
 
@@ -149,14 +151,21 @@ def answers(asks: Sequence[Ask], systems: Sequence[str], extractor: str) -> pd.D
     network = load_extractor(extractor)
     for ask in asks:
         for system in systems:
-            answer = locate(ask.query, ask.reference, system=system, extractor=network)
-            moment = answer.moments[0]
-            row = {
+            row: dict[str, object] = {
                 "kind": ask.kind,
                 "query": ask.query.stem,
                 "reference": ask.reference.stem,
                 "features": extractor,
                 "system": system,
+            }
+            rows.append(row)
+            try:
+                answer = locate(ask.query, ask.reference, system=system, extractor=network)
+            except VideoError:  # nobody is seen in one of the two: no answer
+                row |= {"tIoU": 0.0, "right clip": False} if ask.truth is not None else {}
+                continue
+            moment = answer.moments[0]
+            row |= {
                 "start_s": round(moment.start_s, 3),
                 "end_s": round(moment.end_s, 3),
                 "score": round(moment.score, 4),
@@ -168,7 +177,6 @@ def answers(asks: Sequence[Ask], systems: Sequence[str], extractor: str) -> pd.D
                 centre = (moment.start_s + moment.end_s) / 2
                 row["tIoU"] = round(float(temporal_iou(bounds, truth)), 3)
                 row["right clip"] = ask.truth[0] <= centre <= ask.truth[1]
-            rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -189,21 +197,42 @@ def summary(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, dtype=object).fillna("–")
 
 
+def left_out(found: pd.DataFrame, kind: str) -> str:
+    """Verdicts of the default on questions of a kind, each action judged by a fit without it."""
+    default = found[(found["system"] == "similarity-curve") & (found["features"] == "i3d")]
+    said = {"sure": 0, "maybe": 0, "not found": 0}
+    for action in ACTIONS:
+        ours = default["query"].str.startswith(action)
+        others = default[~ours]
+        fitted = fit_calibration(
+            others[others["kind"] == "other video"]["score"].tolist(),
+            others[others["kind"] == "absent"]["score"].tolist(),
+        )
+        for score in default[ours & (default["kind"] == kind)]["score"]:
+            said[fitted.verdict(score)] += 1
+    return ", ".join(f"{count} {verdict}" for verdict, count in said.items())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("videos", type=Path, help="folder with the videos")
     parser.add_argument("--work", type=Path, required=True, help="folder for the references that are made")
     arguments = parser.parse_args()
     asks = list(questions(arguments.videos, arguments.work))
-    found = pd.concat([answers(asks, SYSTEMS, extractor) for extractor in EXTRACTORS])
+    found = pd.concat([answers(asks, systems, extractor) for extractor, systems in SYSTEMS.items()])
     for system, group in found.groupby(["system", "features"], sort=False):
         present = group[(group["kind"] == "other video") & (group["right clip"] == 1)]["score"]
-        absent = group[group["kind"] == "absent"]["score"]
+        absent = group[group["kind"] == "absent"]["score"].dropna()
         print(system, fit_calibration(present.tolist(), absent.tolist()))
     table = summary(found)
     print(table.to_string(index=False))
     found.to_csv(RESULTS / "own_videos.csv", index=False)
-    write_text(RESULTS / "own_videos.md", REPORT.format(table=to_markdown(table)))
+    write_text(
+        RESULTS / "own_videos.md",
+        REPORT.format(
+            table=to_markdown(table), present=left_out(found, "other video"), absent=left_out(found, "absent")
+        ),
+    )
 
 
 REPORT = """# Real videos, without training
@@ -217,9 +246,14 @@ The first answer to each question.
 - *One scene*: the query is a fifth of the reference, darkened, mirrored and faster, so that the scene tells
   nothing; the truth is that fifth.
 
-`mean-cosine` is ten lines that anybody would write first.
+`mean-cosine` is ten lines that anybody would write first; `mgffnet` is the network that comes with the
+package, on poses. Where poses show nobody, that is no answer.
 
 {table}
+
+The threshold of the similarity curve was chosen on these very questions, among .4, .5 and .6, and how sure
+each system is was fitted on them. With the questions about one action left out of the fit at a time, and
+judged by it, the curve on I3D says of right answers: {present}; of references without the action: {absent}.
 
 Every answer is in [own_videos.csv](own_videos.csv). Made by
 `python benchmarks/own_videos.py VIDEOS --work FOLDER`.

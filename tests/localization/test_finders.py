@@ -15,9 +15,10 @@ from vreloc_pyg.datasets.splits import Query, Reference
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.localization import Calibration, locate, training_free
 from vreloc_pyg.localization import finders as module
-from vreloc_pyg.localization.finders import WITHOUT_TRAINING, without_training
+from vreloc_pyg.localization.finders import AT_HAND, at_hand, usual_system
 
 STEP_S = 0.5
+RULES = [name for name in AT_HAND if name != "mgffnet"]
 
 
 def steps(*parts: tuple[int, int]) -> torch.Tensor:
@@ -34,9 +35,9 @@ def clip(thing: int) -> Query:
     return Query(steps((thing, 10)), STEP_S, "", f"q{thing}")
 
 
-@pytest.mark.parametrize("system", WITHOUT_TRAINING)
+@pytest.mark.parametrize("system", RULES)
 def test_every_system_finds_both_occurrences_first(system):
-    found = without_training(system).find([clip(0)], REFERENCE, 4)
+    found = at_hand(system).find([clip(0)], REFERENCE, 4)
     assert len(found.curve) == REFERENCE.num_steps
     assert found.curve[20:30].mean() > found.curve[:20].mean() + 0.05
     overlaps = [max(min(end, b) - max(start, a) for a, b in SHOWN) for start, end in found.segments]
@@ -47,15 +48,15 @@ def test_every_system_finds_both_occurrences_first(system):
             assert min(end, b) - max(start, a) <= 0.5 * min(end - start, b - a) + 1e-9
 
 
-@pytest.mark.parametrize("system", WITHOUT_TRAINING)
+@pytest.mark.parametrize("system", RULES)
 def test_several_queries_find_what_each_shows(system):
-    found = without_training(system).find([clip(0), clip(3)], REFERENCE, 6)
+    found = at_hand(system).find([clip(0), clip(3)], REFERENCE, 6)
     assert len(found.segments) >= 1
     assert len(found.curve) == REFERENCE.num_steps
 
 
 def test_an_answer_refined_into_a_better_one_stands_as_it_was():
-    finder = without_training("window-rule")
+    finder = at_hand("window-rule")
     found = finder.find([clip(2)], REFERENCE, 3)
     assert len(found.segments) == 3
     start, end = next(iter(found.segments))
@@ -67,20 +68,25 @@ def test_what_is_more_like_the_unwanted_is_left_out():
     action, kitchen, garden, other = torch.eye(4)
     both = [action + kitchen] * 10 + [other] * 12 + [action + garden] * 10
     reference = Reference(torch.stack(both), STEP_S, torch.empty(0, 2), (), "r")
-    finder = without_training()
+    finder = at_hand()
     wanted = finder.find([Query(action.expand(8, 4), STEP_S, "", "q")], reference, 5)
     assert len(wanted.segments) == 2
     other_said = finder.find([Query((garden + 0.2 * action).expand(8, 4), STEP_S, "", "n")], reference, 5)
     assert list(module.unlike(wanted, other_said, STEP_S)) == [(0, 5)]
 
 
-def test_only_systems_without_training_answer_without_a_model():
+def test_what_answers_by_default_depends_on_the_features():
+    systems = [usual_system(one) for one in ("i3d", "look", "pose", None)]
+    assert systems == ["similarity-curve", "similarity-curve", "alignment", "alignment"]
+
+
+def test_only_systems_at_hand_answer_without_a_model():
     with pytest.raises(SettingsError, match="'mgffnet' needs training: give --checkpoint"):
-        without_training("mgffnet")
+        at_hand("mgffnet")
     with pytest.raises(SettingsError, match="not both"):
         locate("a.mp4", "b.mp4", training_free(), system="alignment")
     text = inspect.getdoc(locate_command)
-    assert all(name in text for name in WITHOUT_TRAINING)
+    assert all(name in text for name in RULES)
 
 
 @pytest.fixture

@@ -20,8 +20,7 @@ class Guard:
     """An ASGI application before another: refuses what would take too much, or fetch from other servers.
 
     Gradio fetches what a client calls the address of a file. Here addresses are taken out of requests, so
-    that not
-    even a name is looked up: the path of a file that was uploaded is enough.
+    that not even a name is looked up: the path of a file that was uploaded is enough.
 
     Args:
         app: the application.

@@ -39,9 +39,10 @@ def locate(
     Args:
         query: what shows the action.
         reference: what is searched.
-        checkpoint: folder of a model trained on such features; by default a system that needs no training.
-        system: which of those: similarity-curve, the default; window-rule, whose answers are as long as the
-            query, for the very part that it shows; mean-cosine; frame-level-slope; or alignment.
+        checkpoint: folder of a model of your own, trained on such features.
+        system: without one, what answers: similarity-curve; alignment, the default on poses and unknown
+            features; window-rule, whose answers are as long as the query, for the very part that it shows;
+            mean-cosine; frame-level-slope; or mgffnet, the network that comes with the package, on poses.
         start: where the action begins in the query, in seconds or as a clock time, 0:01:05.5.
         end: where it ends; by default the end of the query.
         also: further clips of the same action, as [CLIP2,CLIP3].
@@ -120,8 +121,8 @@ def serve(
         port: of the server.
         videos: folders whose videos may be named by their paths, as [DIR1,DIR2]; by default none may.
         max_upload_mb: largest upload in MB.
-        checkpoint: folder of a model trained on such features; by default a system that needs no training.
-        system: which of those, as of `vreloc locate`.
+        checkpoint: folder of a model of your own, trained on such features.
+        system: without one, what answers, as of `vreloc locate`.
         extractor: network of the features, one of {extractors}; by default the model's own, or i3d.
         weights: its weights, as `vreloc weights` keeps them.
         device: where it computes.

@@ -201,32 +201,55 @@ CALIBRATIONS: Mapping[tuple[str, str], Calibration] = MappingProxyType(
     }
 )
 
-#: Systems that need no training, by the names of the catalog; the first is the default.
-WITHOUT_TRAINING: Mapping[str, Callable[[Calibration | None], Finder]] = MappingProxyType(
+
+def shipped_model(name: str, calibration: Calibration | None = None) -> Localizer:
+    """A model that comes with the package (:mod:`.shipped`).
+
+    Args:
+        name: of the model.
+        calibration: how sure its scores are on the features at hand.
+    """
+    found = Localizer.from_pretrained(name)
+    found.calibration = calibration
+    return found
+
+
+#: Systems that answer without a model of one's own, by the names of the catalog.
+AT_HAND: Mapping[str, Callable[[Calibration | None], Finder]] = MappingProxyType(
     {
         "similarity-curve": lambda calibration: CurveFinder(calibration=calibration),
+        "alignment": lambda calibration: RuleFinder(Alignment(), calibration),
         "window-rule": lambda calibration: RankingFinder(training_free(calibration)),
         "mean-cosine": lambda calibration: RuleFinder(MeanCosine(), calibration),
         "frame-level-slope": lambda calibration: RuleFinder(FrameLevel("slope"), calibration),
-        "alignment": lambda calibration: RuleFinder(Alignment(), calibration),
+        "mgffnet": lambda calibration: RankingFinder(shipped_model("mgffnet", calibration)),
     }
 )
 
 
-def without_training(system: str | None = None, extractor: str | None = None) -> Finder:
-    """A system that needs no training.
+def usual_system(extractor: str | None) -> str:
+    """What answers by default: of the features of an extractor what did best on real videos.
 
     Args:
-        system: of :data:`WITHOUT_TRAINING`; by default the first.
+        extractor: its name; ``None`` of features that nobody knows. Those may be poses, of which the curve
+            knows nothing and the alignment is the best rule.
+    """
+    return "alignment" if extractor in (None, "pose", "pose-path") else "similarity-curve"
+
+
+def at_hand(system: str | None = None, extractor: str | None = None) -> Finder:
+    """A system that answers without a model of one's own.
+
+    Args:
+        system: of :data:`AT_HAND`; by default the :func:`usual_system`.
         extractor: whose features it will see; of those it was not calibrated on it is never sure.
 
     Raises:
         SettingsError: for an unknown name.
     """
-    name = next(iter(WITHOUT_TRAINING)) if system is None else system
-    if name not in WITHOUT_TRAINING:
+    name = usual_system(extractor) if system is None else system
+    if name not in AT_HAND:
         raise SettingsError(
-            f"The system {name!r} needs training: give --checkpoint. Those that need none are "
-            f"{', '.join(WITHOUT_TRAINING)}"
+            f"The system {name!r} needs training: give --checkpoint. Those at hand are {', '.join(AT_HAND)}"
         )
-    return WITHOUT_TRAINING[name](CALIBRATIONS.get((name, extractor or "")))
+    return AT_HAND[name](CALIBRATIONS.get((name, extractor or "")))

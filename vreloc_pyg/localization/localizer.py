@@ -15,6 +15,7 @@ from vreloc_pyg.datasets.splits import Query, Reference, check_features
 from vreloc_pyg.errors import CheckpointError, SettingsError
 from vreloc_pyg.features.metadata import FeatureMetadata
 from vreloc_pyg.localization.calibration import Calibration
+from vreloc_pyg.localization.shipped import model_folder
 from vreloc_pyg.proposals.saved import load_saved_proposals, save_proposals
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.proposals.source import ProposalSource
@@ -148,7 +149,8 @@ class Localizer:
         """A localizer saved by :meth:`save_pretrained`.
 
         Args:
-            folder: where it was saved.
+            folder: where it was saved, or the name of a model that comes with the package
+                (:data:`.shipped.SHIPPED`).
             proposals: to use in place of those it was saved with.
             system: of one's own, which the catalog does not know.
             adapt_to: put the weights on other features, with the settings that suit those, such as their
@@ -161,6 +163,7 @@ class Localizer:
                 version 0.1; or the proposals were read from a list, which no checkpoint holds, and none are
                 given.
         """
+        folder = model_folder(folder)
         config = checkpoint.read_config(folder)
         path = Path(folder) / checkpoint.CONFIG_NAME
         if config.get("format") != FORMAT and ("rival" in config or "pairing" in config):

@@ -15,8 +15,9 @@ from vreloc_pyg.errors import FeatureError, SettingsError, VideoError
 from vreloc_pyg.features.store import FeatureStore
 from vreloc_pyg.files import user_cache
 from vreloc_pyg.localization.calibration import Calibration
-from vreloc_pyg.localization.finders import Finder, RankingFinder, unlike, without_training
+from vreloc_pyg.localization.finders import Finder, RankingFinder, at_hand, shipped_model, unlike
 from vreloc_pyg.localization.localizer import Localizer
+from vreloc_pyg.localization.shipped import SHIPPED
 from vreloc_pyg.localization.sources import Progress, Sources
 from vreloc_pyg.moments import Moment, Verdict
 from vreloc_pyg.segments import Segments, clip_segments
@@ -136,8 +137,8 @@ def locate(
     Args:
         query: what shows the action: a video, a ``.npy`` file ``[num_steps, F]``, or a name in ``store``.
         reference: what is searched, likewise.
-        localizer: a trained model; by default a system without training.
-        system: which of :data:`.finders.WITHOUT_TRAINING`.
+        localizer: a model of one's own.
+        system: without one, which of :data:`.finders.AT_HAND`.
         also: further clips of the same action.
         unlike_these: clips of what is *not* wanted: segments that answer them better are left out.
         store: features of videos by name.
@@ -162,13 +163,14 @@ def locate(
     if localizer is not None and system is not None:
         raise SettingsError(f"Give a trained model or the system {system!r}, not both")
     if localizer is None:
-        without_training(system)  # an unknown name is told before minutes are spent
+        at_hand(system)  # an unknown name is told before minutes are spent
     kept = FeatureCache(user_cache() / "features" if cache is None else Path(cache))
 
     def network() -> VideoExtractor:
         if isinstance(extractor, VideoExtractor):
             return extractor
-        return choose_extractor(localizer, extractor, weights, device)
+        model = shipped_model(system) if localizer is None and system in SHIPPED else localizer
+        return choose_extractor(model, extractor, weights, device)
 
     trained_on = None if localizer is None else localizer.features
     sources = Sources(network, kept, trained_on, store, seconds_per_step, progress)
@@ -176,9 +178,7 @@ def locate(
     for source in (query, *also, *unlike_these):
         sources.lasting(source)
     made_with = sources.made_with(reference)
-    finder: Finder = (
-        without_training(system, made_with.extractor) if localizer is None else RankingFinder(localizer)
-    )
+    finder: Finder = at_hand(system, made_with.extractor) if localizer is None else RankingFinder(localizer)
     if every and finder.calibration is None:
         raise SettingsError(
             f"Nobody knows which scores of {finder.name} on features of {made_with.extractor} are matches: "
