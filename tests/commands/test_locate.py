@@ -96,7 +96,7 @@ def test_missing_and_unfit_features(trained, files, fails, which):
     arguments = ["locate", "--checkpoint", trained / "model", *files]
     path = files[which == "reference"]
     steps = 6 if which == "query" else 60
-    infinite = f"{which} '{which}' hold NaN or infinite values, first at step 0"
+    infinite = f"The features in {path} hold NaN or infinite values"
     for array, message in [
         (np.ones((steps, 5)), f"Expected features of {which} '{which}' with F = 8 (got F = 5)"),
         (np.full((steps, 8), np.nan), infinite),

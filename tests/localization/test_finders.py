@@ -12,7 +12,7 @@ from tests.videos import Levels, grey, write_video
 from vreloc_pyg.cli import main
 from vreloc_pyg.commands.locate import locate as locate_command
 from vreloc_pyg.datasets.splits import Query, Reference
-from vreloc_pyg.errors import SettingsError
+from vreloc_pyg.errors import FeatureError, SettingsError
 from vreloc_pyg.localization import Calibration, locate, training_free
 from vreloc_pyg.localization import finders as module
 from vreloc_pyg.localization.finders import AT_HAND, at_hand, usual_system
@@ -48,6 +48,18 @@ def test_every_system_finds_both_occurrences_first(system):
             assert min(end, b) - max(start, a) <= 0.5 * min(end - start, b - a) + 1e-9
 
 
+def test_the_network_that_comes_with_the_package_takes_poses():
+    finder = at_hand("mgffnet")
+    poses = torch.randn(40, 52, generator=torch.manual_seed(0))
+    found = finder.find(
+        [Query(poses[10:22], STEP_S, "", "q")], Reference(poses, STEP_S, torch.empty(0, 2), (), "r"), 2
+    )
+    start, end = next(iter(found.segments))
+    assert (start, end) == pytest.approx((5, 11), abs=1.5)
+    with pytest.raises(FeatureError, match="F = 52"):
+        finder.find([clip(0)], REFERENCE, 1)
+
+
 @pytest.mark.parametrize("system", RULES)
 def test_several_queries_find_what_each_shows(system):
     found = at_hand(system).find([clip(0), clip(3)], REFERENCE, 6)
@@ -68,7 +80,7 @@ def test_what_is_more_like_the_unwanted_is_left_out():
     action, kitchen, garden, other = torch.eye(4)
     both = [action + kitchen] * 10 + [other] * 12 + [action + garden] * 10
     reference = Reference(torch.stack(both), STEP_S, torch.empty(0, 2), (), "r")
-    finder = at_hand()
+    finder = at_hand("similarity-curve")
     wanted = finder.find([Query(action.expand(8, 4), STEP_S, "", "q")], reference, 5)
     assert len(wanted.segments) == 2
     other_said = finder.find([Query((garden + 0.2 * action).expand(8, 4), STEP_S, "", "n")], reference, 5)
@@ -77,12 +89,12 @@ def test_what_is_more_like_the_unwanted_is_left_out():
 
 def test_what_answers_by_default_depends_on_the_features():
     systems = [usual_system(one) for one in ("i3d", "look", "pose", None)]
-    assert systems == ["similarity-curve", "similarity-curve", "alignment", "alignment"]
+    assert systems == ["similarity-curve", "similarity-curve", "mgffnet", "alignment"]
 
 
 def test_only_systems_at_hand_answer_without_a_model():
-    with pytest.raises(SettingsError, match="'mgffnet' needs training: give --checkpoint"):
-        at_hand("mgffnet")
+    with pytest.raises(SettingsError, match="'cgbm' needs training: give --checkpoint"):
+        at_hand("cgbm")
     with pytest.raises(SettingsError, match="not both"):
         locate("a.mp4", "b.mp4", training_free(), system="alignment")
     text = inspect.getdoc(locate_command)

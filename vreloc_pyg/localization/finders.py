@@ -234,7 +234,8 @@ def usual_system(extractor: str | None) -> str:
         extractor: its name; ``None`` of features that nobody knows. Those may be poses, of which the curve
             knows nothing and the alignment is the best rule.
     """
-    return "alignment" if extractor in (None, "pose", "pose-path") else "similarity-curve"
+    usual = {None: "alignment", "pose": "mgffnet", "pose-path": "alignment"}
+    return usual.get(extractor, "similarity-curve")
 
 
 def at_hand(system: str | None = None, extractor: str | None = None) -> Finder:
