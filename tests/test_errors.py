@@ -5,7 +5,11 @@ import pytest
 
 from vreloc_pyg import errors
 
-CLASSES = {name: cls for name, cls in vars(errors).items() if inspect.isclass(cls)}
+CLASSES = {
+    name: cls
+    for name, cls in vars(errors).items()
+    if inspect.isclass(cls) and cls.__module__ == errors.__name__
+}
 
 
 @pytest.mark.parametrize("name", sorted(CLASSES))

@@ -124,7 +124,7 @@ def test_demo(tmp_path, capsys):
         (["--training.depth=3"], "Unknown setting 'depth' of RankerTraining; known are learning_rate, "),
         (["--training.epochs=0"], "Expected epochs as int in [1, inf) (got 0)"),
         (["--model.weight=gaussian"], "Expected weight as one of binary, "),
-        (["--model.num-steps=0"], "Expected num_steps as int in [1, inf) or none (got 0)"),
+        (["--model.num-steps=0"], "Expected num_steps as int in [1, 10000] or none (got 0)"),
         (["--system=mgfnet"], "Unknown system 'mgfnet'; known are chance, "),
         (["--data=kinetics"], "Unknown data set 'kinetics'; known are synthetic, "),
         (["--fold=5"], "has folds 0 to 0 (got 5)"),
