@@ -16,7 +16,10 @@ version = release = import_module("vreloc_pyg").__version__
 
 # The source is the repository and not docs/, so that a link leads to the same page here and there.
 root_doc = "docs/index"
-include_patterns = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**.md"]
+include_patterns = [
+    *("README.md", "CONTRIBUTING.md", "CHANGELOG.md"),
+    *("docs/**.md", "vreloc_pyg/models/*/README.md"),
+]
 # Tables without a heading, which the reports beside them show, are files to read as they are.
 exclude_patterns = [".*", "build", "outputs", "**/results.md", "**/differences.md", "**/sign_flip.md"]
 extensions = [
