@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -19,18 +20,20 @@ PROBED, REFINED = 64, 4
 
 
 class LanceIndex:
-    """A table ``windows-N`` whose versions are the states.
+    """A table of its own, ``windows-`` and a random number, whose versions are the states.
 
     An update that was cut off is undone by the next one, which begins from the state that counts. Versions
-    stay until the index is built anew, in a table of its own; each holds only what it changed. Above
-    :data:`.LARGE` vectors the table gets an IVF-PQ index.
+    stay until the index is built anew, in another table; each holds only what it changed. Tables that do not
+    count any more are dropped on a disk, and stay in an object store, where they may be another library's.
+    Above :data:`.LARGE` vectors the table gets an IVF-PQ index.
     """
 
     def __init__(
         self, place: str | Path, state: str, dims: int, expected: int, sample: Tensor | None
     ) -> None:
         place = str(place)
-        self._database = _lancedb().connect(place if "://" in place else str(Path(place) / "lance"))
+        self._shared = "://" in place
+        self._database = _lancedb().connect(place if self._shared else str(Path(place) / "lance"))
         self._dims, self._fresh = dims, not state
         self._table: Any = None
         if not state:
@@ -68,10 +71,7 @@ class LanceIndex:
 
         reader = pyarrow.RecordBatchReader.from_batches(schema, rows())
         if self._table is None:
-            number = len(self._names()) + 1
-            while (name := f"windows-{number}") in self._names():
-                number += 1
-            self._table = self._database.create_table(name, reader)
+            self._table = self._database.create_table(f"windows-{uuid4().hex}", reader)
         else:
             self._table.restore()  # what came after the state that counts is undone
             for first, last in gone:
@@ -97,7 +97,7 @@ class LanceIndex:
         return ids, similarities
 
     def settle(self) -> None:
-        if self._table is None:
+        if self._table is None or self._shared:
             return
         for name in self._names():
             if name.startswith("windows-") and name != self._table.name:

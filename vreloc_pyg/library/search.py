@@ -11,10 +11,11 @@ from torch import Tensor
 
 from vreloc_pyg.datasets.splits import Query, Reference, StoredReference, check_features
 from vreloc_pyg.errors import FeatureError
+from vreloc_pyg.features.store.feature_store import FeatureSlice
 from vreloc_pyg.library.catalog import Entry
 from vreloc_pyg.library.library import Library, Searchable
 from vreloc_pyg.library.neighbourhoods import NEIGHBOURHOODS, neighbourhoods
-from vreloc_pyg.library.stored import LibraryFeatures
+from vreloc_pyg.library.stored import LibraryStore
 from vreloc_pyg.localization.localizer import Localizer
 from vreloc_pyg.moments import Moment
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
@@ -95,7 +96,7 @@ def _second_stage(
             windows = localizer.proposals.within(entry.num_steps, one.start, one.stop)
         else:
             if one.number not in proposed:
-                whole = LibraryFeatures(library, entry, 0, entry.num_steps)
+                whole = FeatureSlice(LibraryStore(library), entry.name, 0, entry.num_steps)
                 video = StoredReference(whole, step, torch.empty(0, 2), (), entry.name)
                 proposed[one.number] = localizer.proposals.propose(video)
             windows = windows_within(proposed[one.number], one.start, one.stop)

@@ -2,37 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
-from torch import Tensor
 
 from vreloc_pyg.features.store import FeatureStore
-from vreloc_pyg.library.catalog import Entry
 from vreloc_pyg.library.library import Library
-
-
-@dataclass(frozen=True)
-class LibraryFeatures:
-    """Half-open steps of a video of a library, read when they are asked for."""
-
-    library: Library
-    entry: Entry
-    start: int
-    stop: int
-
-    @property
-    def num_steps(self) -> int:
-        return self.stop - self.start
-
-    def read(self) -> Tensor:
-        """``[num_steps, F]`` float32."""
-        return self.library.read(self.entry, self.start, self.stop)
-
-    def part(self, start: int, stop: int) -> LibraryFeatures:
-        """Some of these steps."""
-        return LibraryFeatures(self.library, self.entry, self.start + start, self.start + stop)
 
 
 class LibraryStore(FeatureStore):

@@ -114,30 +114,6 @@ class RankingFinder:
 
 
 @dataclass(frozen=True)
-class CurveFinder:
-    """Answers with the stretches of a similarity curve; several queries are one mean curve.
-
-    Args:
-        rule: how stretches are found.
-        calibration: of the rule on the features at hand.
-    """
-
-    rule: SimilarityCurve = field(default_factory=SimilarityCurve)
-    calibration: Calibration | None = None
-    features: FeatureMetadata | None = None
-
-    @property
-    def name(self) -> str:
-        return self.rule.name
-
-    def find(self, queries: Sequence[Query], reference: Reference, top_n: int) -> Found:
-        """The stretches, which do not overlap; all of them are candidates."""
-        curve = self.rule.curve(queries, reference)
-        candidates = self.rule.stretches(queries, reference, curve, max(top_n, KEPT))
-        return Found(candidates[slice(0, top_n)], curve, candidates)
-
-
-@dataclass(frozen=True)
 class RuleFinder:
     """Answers with any rule; of several queries the best answer counts.
 
@@ -165,6 +141,19 @@ class RuleFinder:
             curve.clamp(min=float(found.scores.min())),
             found[slice(0, KEPT)],
         )
+
+
+@dataclass(frozen=True)
+class CurveFinder(RuleFinder):
+    """Answers with the stretches of a similarity curve; several queries are one mean curve."""
+
+    rule: SimilarityCurve = field(default_factory=SimilarityCurve)
+
+    def find(self, queries: Sequence[Query], reference: Reference, top_n: int) -> Found:
+        """The stretches, which do not overlap; all of them are candidates."""
+        curve = self.rule.curve(queries, reference)
+        candidates = self.rule.stretches(queries, reference, curve, max(top_n, KEPT))
+        return Found(candidates[slice(0, top_n)], curve, candidates)
 
 
 def together(segments: Sequence[Segments]) -> Segments:
