@@ -51,6 +51,7 @@ Count = Annotated[int, Within("[1, inf)")]
 Steps = Annotated[int, Within("[1, 10000]")]  # of a clip that a network looks at: memory grows with them
 Positive = Annotated[float, Within("(0, inf)")]
 NotNegative = Annotated[float, Within("[0, inf)")]
+Context = Annotated[float, Within("[0, 10]")]  # seen beside a window, as a share of its length
 Share = Annotated[float, Within("[0, 1]")]
 Below1 = Annotated[float, Within("[0, 1)")]  # a rate of dropout, say
 

@@ -16,7 +16,7 @@ from vreloc_pyg.graphs.relative import RELATIVE_PER_GROUP, relative_nodes
 from vreloc_pyg.sequences.pose import check_mirror, mirror_image
 from vreloc_pyg.sequences.statistics import window_statistics
 from vreloc_pyg.sequences.windows import cut_windows
-from vreloc_pyg.settings import CheckedSettings, NotNegative, Steps
+from vreloc_pyg.settings import CheckedSettings, Context, Steps
 
 
 class Pairs(NamedTuple):
@@ -88,7 +88,7 @@ class Pairing(CheckedSettings):
     num_steps: Steps | None = 40
     fit: Literal["resample", "pad"] = "pad"
     nodes: Literal["features", "relative", "match"] = "features"
-    context: NotNegative = 0.0
+    context: Context = 0.0
     feature_groups: tuple[tuple[int, int], ...] = ()
     pair_features: bool = False
     heads: tuple[Head, ...] = ()

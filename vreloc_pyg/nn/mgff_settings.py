@@ -9,7 +9,7 @@ from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.graphs.matching import Head
 from vreloc_pyg.graphs.pair_features import MATCH_FEATURES, PAIR_FEATURES
 from vreloc_pyg.graphs.weights import WeightKind
-from vreloc_pyg.settings import Below1, CheckedSettings, Count, NotNegative, Positive, Steps
+from vreloc_pyg.settings import Below1, CheckedSettings, Context, Count, Positive, Steps
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class MGFFSettings(CheckedSettings):
     score_gain: float = 1.0
     pair_features: bool = False
     regression: Literal["pooled", "boundaries"] = "pooled"
-    context: NotNegative = 0.0
+    context: Context = 0.0
 
     @property
     def num_pair_features(self) -> int:

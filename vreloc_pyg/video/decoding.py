@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from vreloc_pyg.errors import VideoError, reading
 from vreloc_pyg.video.container import (
+    LONGEST_S,
     decode,
     duration_of,
     open_at,
@@ -146,7 +147,7 @@ def _on_grid(
     if shown is None:
         raise VideoError(f"Cannot decode a frame of {path}: it is damaged, or ends before {start_s:g} s")
     lasting = float(shown.duration * shown.time_base) if shown.duration and shown.time_base else gap
-    end = since + lasting
+    end = since + min(lasting, LONGEST_S)  # what a last frame tells is no more to be believed than a gap
     if end_s is not None and end_s > end + max(lasting, 1.0 / grid.rate):
         raise VideoError(f"{path} lasts {end:.3f} s: there is no second {end_s:g} in it")
     if duration is not None and end < duration - CUT_SHORT_S and (end_s is None or end < end_s - CUT_SHORT_S):

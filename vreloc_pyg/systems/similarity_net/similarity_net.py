@@ -17,7 +17,7 @@ from vreloc_pyg.datasets.sampling import GradedSampler, TrainingPool
 from vreloc_pyg.datasets.tasks import TaskData
 from vreloc_pyg.nn.losses import listwise_loss
 from vreloc_pyg.sequences.pose import check_mirror, mirror_image
-from vreloc_pyg.settings import Below1, CheckedSettings, Count, NotNegative, RunSettings
+from vreloc_pyg.settings import Below1, CheckedSettings, Context, Count, RunSettings
 from vreloc_pyg.systems.network import EVERYTHING, Ranked, RankingNetwork
 from vreloc_pyg.systems.similarity_net.distance_maps import (
     MAPS_PER_GROUP,
@@ -50,7 +50,7 @@ class SimilarityNetSettings(CheckedSettings):
     dropout: Below1 = 0.2
     num_query: Count = 16
     num_window: Count = 24
-    context: NotNegative = 0.2
+    context: Context = 0.2
     feature_groups: tuple[tuple[int, int], ...] = ((0, 1),)
     mirror_index: tuple[int, ...] = ()
     mirror_sign: tuple[float, ...] = ()
