@@ -1,8 +1,7 @@
 """Mutated inputs for every parser, each with a limit of time and memory: only our own errors may leave.
 
 ``python -m tests.fuzz.campaign --inputs 20000`` runs them over all doors; what was found is printed with the
-numbers
-that make it again: ``--door NAME --first N --inputs 1``.
+numbers that make it again: ``--door NAME --first N --inputs 1``.
 """
 
 from __future__ import annotations
@@ -122,6 +121,9 @@ def _memory(key: str) -> int:
 def _work(door: Door, seeds: list[Files], numbers: range, seed: int, folder: Path, pipe: Connection) -> None:
     """In a process of its own, which a time limit ends whatever it is in."""
     os.nice(10)
+    import torch
+
+    torch.set_num_threads(1)  # threads of the process that was forked are not here, and would be waited for
     nowhere = os.open(os.devnull, os.O_WRONLY)
     said = os.dup(2)
     os.dup2(nowhere, 1)
