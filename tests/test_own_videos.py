@@ -4,6 +4,7 @@ import pickle
 import re
 import shlex
 import tarfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from tests.video.test_networks import tensorflow_tree
 from tests.videos import grey, write_video
 from vreloc_pyg import cli
 from vreloc_pyg.localization import Localizer
+from vreloc_pyg.moments import load_moments
 from vreloc_pyg.video.i3d_network import I3D
 
 CLASSES = {"stir": 40, "pour": 120, "dig": 220}
@@ -51,7 +53,13 @@ def test_the_documented_way_runs(tmp_path, monkeypatch, capsys, request):
             arguments += ["--training.epochs", "1", "--training.steps_per_epoch", "2"]
         assert cli.main(arguments) == 0, (arguments, capsys.readouterr())
         done.append(arguments[0])
-    assert done == ["weights", "features", "validate", "train", "evaluate", "locate"]
+    assert done == [
+        *["weights", "features", "validate", "train", "evaluate", "locate"],
+        *["index", "search", "cut"],
+    ]
+    moments = load_moments("found.json")
+    assert {Path(one.video).stem for one in moments[:3]} <= {"kitchen_1", "kitchen_2", "garden_3"}
+    assert len(list(Path("clips").glob("*.mp4"))) == len(moments)
     assert "garden_3" in (tmp_path / "answer.html").read_text()
     localizer = Localizer.from_pretrained("outputs/own/model")
     assert localizer.features is not None

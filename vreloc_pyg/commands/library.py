@@ -85,7 +85,8 @@ def search(
     Args:
         queries: videos, .npy files of features, or names of videos in the library, that show the action.
         library: folder of `vreloc index`.
-        checkpoint: folder of a model trained on such features; by default a rule that needs no training.
+        checkpoint: folder of a model trained on such features; by default, on poses, the network that comes
+            with the package, mgffnet, and on others a rule that needs no training.
         start: where the action begins in a single query, in seconds or as a clock time, 0:01:05.5.
         end: where it ends; by default the end of the query.
         top: number of moments, at most.
@@ -119,8 +120,11 @@ def search(
         raise SettingsError("Name a query: a video, a .npy file, or a name in the library")
     searched = Library(library)
     found = searched.searchable()
+    extractor = searched.metadata.extractor
+    if checkpoint is None and extractor == "pose":
+        checkpoint = "mgffnet"
     localizer = (
-        training_free(CALIBRATIONS.get(("window-rule", searched.metadata.extractor or "")))
+        training_free(CALIBRATIONS.get(("window-rule", extractor or "")))
         if checkpoint is None
         else Localizer.from_pretrained(checkpoint)
     )
