@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from vreloc_pyg.datasets.splits import RelocalizationSplit
 from vreloc_pyg.errors import DataError
@@ -61,6 +60,8 @@ def fit_calibration(present: Sequence[float], absent: Sequence[float]) -> Calibr
     paper the targets of N answers of a kind are 1 / (N + 2) away from 0 and 1: however well few answers are
     told apart, they do not make anybody certain.
     """
+    from scipy.optimize import minimize  # half a second, which no answer waits for
+
     if not present or not absent:
         raise DataError("Calibration needs scores of references with and without the action")
     scores = np.array([*present, *absent])
