@@ -6,8 +6,8 @@ BIN = $(VENV)/bin
 # As many processes as there are processors, up to 8; tests of one xdist_group share one.
 PYTEST = $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadgroup
 
-.PHONY: demo test quick-test full-test learning-tests results results-check bench-check fuzz kills weights house \
-	licences docs wheel-check pythons lint install clean
+.PHONY: demo test quick-test full-test learning-tests results results-check bench-check fuzz kills check-leaks \
+	weights house licences docs wheel-check pythons lint install clean
 
 demo: $(VENV)/.installed
 	$(BIN)/vreloc demo --output outputs/demo
@@ -48,6 +48,10 @@ fuzz: $(VENV)/.installed
 KILLS ?= 200
 kills: $(VENV)/.installed
 	nice $(BIN)/python -m tests.kills.campaign --kills $(KILLS)
+
+# Leaks of test classes, sources and answers that are planted in a copy of the package: tests have to find them.
+check-leaks: $(VENV)/.installed
+	$(BIN)/python -m tests.leaks.campaign
 
 weights: $(VENV)/.installed
 	mkdir -p $(VENV)/downloads

@@ -5,9 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from tests.small_runs import WithoutTest
 from vreloc_pyg.datasets.splits import RelocalizationSplit
+from vreloc_pyg.datasets.tasks import load_task
 from vreloc_pyg.errors import DataError, FeatureError, SettingsError
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
+from vreloc_pyg.systems.catalog import every_system, find_system
 from vreloc_pyg.systems.protocol import answer_lengths, answer_steps
 from vreloc_pyg.systems.rules.alignment import Alignment
 from vreloc_pyg.systems.rules.chance import Chance
@@ -106,3 +109,11 @@ def test_answer_steps_ranks_and_turns_steps_into_seconds(make_reference):
     steps, scores = torch.tensor([[0, 2], [4, 40], [6, 7]]), torch.tensor([0.0, 1.0, 1.0])
     answers = answer_steps(steps, scores, make_reference(), top_n=2)
     assert answers.bounds.tolist() == [[2.0, 20.0], [3.0, 3.5]]
+
+
+@pytest.mark.parametrize("name", [one.name for one in every_system() if one.kin == "rule"])
+def test_no_rule_is_fitted_on_test_classes(name):
+    data = load_task("synthetic")
+    rule = find_system(name).fit(replace(data, splits=WithoutTest(data.splits)))
+    query, reference = data.splits["test"][0]
+    assert len(rule.localize(query.unlabelled(), reference.unannotated())) == 1
