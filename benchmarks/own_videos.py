@@ -4,7 +4,7 @@ Two videos each of four actions, by other people in other places, and other vide
 each action's one video is asked in references that hold its other one. Writes docs/results/own_videos.md and
 .csv, and prints the calibrations that :mod:`vreloc_pyg.localization.finders` holds.
 
-    python benchmarks/own_videos.py VIDEOS --work /tmp/references
+    python benchmarks/own_videos.py VIDEOS --work FOLDER
 """
 
 from __future__ import annotations

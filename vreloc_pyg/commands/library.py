@@ -110,7 +110,8 @@ def search(
     from vreloc_pyg.library.messages import about_search, stale, table
     from vreloc_pyg.library.search import search
     from vreloc_pyg.localization import Localizer
-    from vreloc_pyg.localization.finders import CALIBRATIONS
+    from vreloc_pyg.localization.finders import CALIBRATIONS, usual_system
+    from vreloc_pyg.localization.shipped import SHIPPED
     from vreloc_pyg.localization.training_free import training_free
     from vreloc_pyg.moments import save_moments
 
@@ -121,8 +122,8 @@ def search(
     searched = Library(library)
     found = searched.searchable()
     extractor = searched.metadata.extractor
-    if checkpoint is None and extractor == "pose":
-        checkpoint = "mgffnet"
+    if checkpoint is None and (usual := usual_system(extractor)) in SHIPPED:
+        checkpoint = usual
     localizer = (
         training_free(CALIBRATIONS.get(("window-rule", extractor or "")))
         if checkpoint is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from types import MappingProxyType
 from typing import Protocol
 
@@ -12,7 +13,6 @@ from torch import Tensor
 
 from vreloc_pyg.datasets.splits import Query, Reference
 from vreloc_pyg.errors import SettingsError
-from vreloc_pyg.features.metadata import FeatureMetadata
 from vreloc_pyg.localization.calibration import Calibration
 from vreloc_pyg.localization.localizer import Localizer
 from vreloc_pyg.localization.training_free import training_free
@@ -39,7 +39,7 @@ class Found:
 
     segments: Segments
     curve: Tensor
-    candidates: Segments = field(default_factory=lambda: Segments(torch.empty(0, 2), torch.empty(0)))
+    candidates: Segments
 
 
 class Finder(Protocol):
@@ -48,10 +48,6 @@ class Finder(Protocol):
     @property
     def name(self) -> str:
         """What answered, for people."""
-
-    @property
-    def features(self) -> FeatureMetadata | None:
-        """What features must have been made with; ``None``: any will do."""
 
     @property
     def calibration(self) -> Calibration | None:
@@ -74,10 +70,6 @@ class RankingFinder:
     @property
     def name(self) -> str:
         return self.localizer.name
-
-    @property
-    def features(self) -> FeatureMetadata | None:
-        return self.localizer.features
 
     @property
     def calibration(self) -> Calibration | None:
@@ -124,7 +116,6 @@ class RuleFinder:
 
     rule: LocalizerProtocol
     calibration: Calibration | None = None
-    features: FeatureMetadata | None = None
 
     @property
     def name(self) -> str:
@@ -191,6 +182,7 @@ CALIBRATIONS: Mapping[tuple[str, str], Calibration] = MappingProxyType(
 )
 
 
+@cache
 def shipped_model(name: str, calibration: Calibration | None = None) -> Localizer:
     """A model that comes with the package (:mod:`.shipped`).
 
@@ -227,6 +219,15 @@ def usual_system(extractor: str | None) -> str:
     return usual.get(extractor, "similarity-curve")
 
 
+def check_at_hand(name: str) -> str:
+    """The name of a system of :data:`AT_HAND`; :class:`SettingsError` for another."""
+    if name not in AT_HAND:
+        raise SettingsError(
+            f"The system {name!r} needs training: give --checkpoint. Those at hand are {', '.join(AT_HAND)}"
+        )
+    return name
+
+
 def at_hand(system: str | None = None, extractor: str | None = None) -> Finder:
     """A system that answers without a model of one's own.
 
@@ -237,9 +238,5 @@ def at_hand(system: str | None = None, extractor: str | None = None) -> Finder:
     Raises:
         SettingsError: for an unknown name.
     """
-    name = usual_system(extractor) if system is None else system
-    if name not in AT_HAND:
-        raise SettingsError(
-            f"The system {name!r} needs training: give --checkpoint. Those at hand are {', '.join(AT_HAND)}"
-        )
+    name = check_at_hand(usual_system(extractor) if system is None else system)
     return AT_HAND[name](CALIBRATIONS.get((name, extractor or "")))

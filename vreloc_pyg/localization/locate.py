@@ -15,7 +15,14 @@ from vreloc_pyg.errors import FeatureError, SettingsError, VideoError
 from vreloc_pyg.features.store import FeatureStore
 from vreloc_pyg.files import user_cache
 from vreloc_pyg.localization.calibration import Calibration
-from vreloc_pyg.localization.finders import Finder, RankingFinder, at_hand, shipped_model, unlike
+from vreloc_pyg.localization.finders import (
+    Finder,
+    RankingFinder,
+    at_hand,
+    check_at_hand,
+    shipped_model,
+    unlike,
+)
 from vreloc_pyg.localization.localizer import Localizer
 from vreloc_pyg.localization.shipped import SHIPPED
 from vreloc_pyg.localization.sources import Progress, Sources
@@ -162,8 +169,8 @@ def locate(
     check_top_n(top_n)
     if localizer is not None and system is not None:
         raise SettingsError(f"Give a trained model or the system {system!r}, not both")
-    if localizer is None:
-        at_hand(system)  # an unknown name is told before minutes are spent
+    if system is not None:
+        check_at_hand(system)  # before minutes are spent
     kept = FeatureCache(user_cache() / "features" if cache is None else Path(cache))
 
     def network() -> VideoExtractor:
