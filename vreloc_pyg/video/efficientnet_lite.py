@@ -7,7 +7,6 @@ https://blog.tensorflow.org/2020/03/higher-accuracy-on-vision-models-with-effici
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from vreloc_pyg.video.extractor import ExtractorSpec, VideoExtractor
 from vreloc_pyg.video.i3d import Precision, choose_precision
 from vreloc_pyg.video.i3d_network import same_padding
-from vreloc_pyg.video.network_weights import PublishedNetwork
+from vreloc_pyg.video.network_weights import PublishedNetwork, renamed
 
 #: Of each stage: how much wider its blocks are inside, kernel, stride of its first block, channels, blocks.
 STAGES = (
@@ -178,9 +177,7 @@ def efficientnet_lite_state(published: Mapping[str, Any]) -> dict[str, Tensor]:
     state = {}
     for name, value in published.items():
         if not name.endswith("num_batches_tracked"):
-            for pattern, ours in PARTS:
-                name = re.sub(pattern, ours, name)
-            state[name] = torch.as_tensor(value).float().contiguous()
+            state[renamed(name, PARTS)] = torch.as_tensor(value).float().contiguous()
     return state
 
 

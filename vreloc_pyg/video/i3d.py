@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -13,7 +12,7 @@ from torch import Tensor
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.video.extractor import ExtractorSpec, VideoExtractor
 from vreloc_pyg.video.i3d_network import I3D
-from vreloc_pyg.video.network_weights import PublishedNetwork
+from vreloc_pyg.video.network_weights import PublishedNetwork, renamed
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -83,7 +82,7 @@ def i3d_state(published: Mapping[str, Any]) -> dict[str, Tensor]:
         if name.endswith("num_batches_tracked"):
             continue
         tensor = torch.from_numpy(np.ascontiguousarray(value)) if nested else torch.as_tensor(value)
-        ours = _own_name(name)
+        ours = renamed(name, PARTS)
         if ".norm." in ours:
             tensor = tensor.flatten()  # TensorFlow keeps [1, 1, 1, 1, C]
         elif nested and tensor.dim() == 5:
@@ -129,12 +128,6 @@ PARTS = [
     (r"^[Mm]ixed_", "mixed_"),
     (r"^(conv_|mixed_)", r"trunk.\1"),
 ]
-
-
-def _own_name(name: str) -> str:
-    for pattern, ours in PARTS:
-        name = re.sub(pattern, ours, name)
-    return name
 
 
 I3D_NETWORK = PublishedNetwork(

@@ -7,10 +7,11 @@ Nothing is downloaded at run time. Published pickles are read as arrays and noth
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 import zipfile
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -121,6 +122,13 @@ class PublishedNetwork:
             raise WeightsError(f"{path} holds no weights of {self.name}: {problems}")
         made.load_state_dict(dict(state), strict=False)  # counts of batches are not kept
         return made.eval()
+
+
+def renamed(name: str, parts: Sequence[tuple[str, str]]) -> str:
+    """A published name in our layout: each pattern gives way to what stands beside it, in their order."""
+    for pattern, ours in parts:
+        name = re.sub(pattern, ours, name)
+    return name
 
 
 def _read(path: Path, packed: str | None) -> Any:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vreloc_pyg.video.extractor import ExtractorSpec, VideoExtractor
-from vreloc_pyg.video.network_weights import PublishedNetwork
+from vreloc_pyg.video.network_weights import PublishedNetwork, renamed
 
 #: Of each stage: channels, channels inside its blocks, channels that a block's gate is computed with, blocks.
 STAGES = ((24, 54, 8, 3), (48, 108, 8, 5), (96, 216, 16, 11), (192, 432, 32, 7))
@@ -148,8 +148,7 @@ def x3d_state(published: Mapping[str, Any]) -> dict[str, Tensor]:
     for name, value in published.items():
         if name.endswith("num_batches_tracked"):
             continue
-        for pattern, ours in PARTS:
-            name = re.sub(pattern, ours, name)
+        name = renamed(name, PARTS)
         stage = re.match(r"blocks\.([1-4])\.res_blocks\.(.*)", name)
         if stage:
             name = f"stages.{int(stage[1]) - 1}.{stage[2]}"
