@@ -10,11 +10,12 @@ import io
 import re
 import tarfile
 import zipfile
+from abc import ABC, abstractmethod
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 import torch
 from safetensors import SafetensorError
@@ -32,25 +33,52 @@ MOST_BYTES = 2**27
 HOLDERS = ("state_dict", "model_state", "model", "module")
 
 
-class PublishedWeights(Protocol):
+class PublishedWeights(ABC):
     """Weights that others published: how they are imported, kept and loaded."""
 
-    @property
-    def fetch(self) -> str:
-        """How to get them, for messages."""
+    #: They are kept as ``<name>.safetensors``.
+    name: str
+    #: How to get them, for messages.
+    fetch: str
 
     def weights_path(self) -> Path:
         """Where imported weights are kept, unless another place is given."""
+        return user_cache() / "weights" / f"{self.name}.safetensors"
 
+    @abstractmethod
     def import_weights(self, path: str | Path, output: str | Path | None = None) -> Path:
         """Read them as they were published, and keep them; :class:`WeightsError` if they are none."""
 
+    @abstractmethod
+    def filled(self, state: Mapping[str, Tensor], path: str | Path) -> Any:
+        """What an extractor is made with, of a file's tensors; :class:`WeightsError` if they do not fit."""
+
+    def keep(self, state: dict[str, Tensor], output: str | Path | None) -> Path:
+        """Write the tensors, by default to :meth:`weights_path`."""
+        place = self.weights_path() if output is None else Path(output)
+        with replacing(place) as unfinished:
+            save_file(state, unfinished)
+        return place
+
     def load(self, path: str | Path | None = None) -> Any:
-        """What an extractor is made with; :class:`WeightsError` if they are missing or damaged."""
+        """What an extractor is made with, from imported weights.
+
+        Raises:
+            WeightsError: if they are missing or damaged, with the commands that fetch and import them.
+        """
+        place = self.weights_path() if path is None else Path(path)
+        if not place.is_file():
+            raise WeightsError(f"There are no weights of {self.name} in {place}. Fetch them: {self.fetch}")
+        try:
+            return self.filled(load_file(place), place)
+        except (OSError, SafetensorError, WeightsError) as error:
+            raise WeightsError(
+                f"Cannot read {place} ({error}). Import the weights again: {self.fetch}"
+            ) from None
 
 
 @dataclass(frozen=True)
-class PublishedNetwork:
+class PublishedNetwork(PublishedWeights):
     """A feature network whose weights others published.
 
     Args:
@@ -68,10 +96,6 @@ class PublishedNetwork:
     convert: Callable[[Mapping[str, Any]], dict[str, Tensor]]
     fetch: str
     packed: str | None = None
-
-    def weights_path(self) -> Path:
-        """Where imported weights are kept, unless another place is given."""
-        return user_cache() / "weights" / f"{self.name}.safetensors"
 
     def import_weights(self, path: str | Path, output: str | Path | None = None) -> Path:
         """Read published weights and keep them as safetensors, by default in :meth:`weights_path`.
@@ -92,26 +116,7 @@ class PublishedNetwork:
         except (TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise WeightsError(f"Cannot use the weights {path}: {error}") from None
         self.filled(state, path)
-        place = self.weights_path() if output is None else Path(output)
-        with replacing(place) as unfinished:
-            save_file(state, unfinished)
-        return place
-
-    def load(self, path: str | Path | None = None) -> nn.Module:
-        """The network in eval mode with imported weights.
-
-        Raises:
-            WeightsError: if they are missing or damaged, with the commands that fetch and import them.
-        """
-        place = self.weights_path() if path is None else Path(path)
-        if not place.is_file():
-            raise WeightsError(f"There are no weights of {self.name} in {place}. Fetch them: {self.fetch}")
-        try:
-            return self.filled(load_file(place), place)
-        except (OSError, SafetensorError, WeightsError) as error:
-            raise WeightsError(
-                f"Cannot read {place} ({error}). Import the weights again: {self.fetch}"
-            ) from None
+        return self.keep(state, output)
 
     def filled(self, state: Mapping[str, Tensor], path: str | Path) -> nn.Module:
         """The network in eval mode with the state of a file; :class:`WeightsError` if it does not fit."""

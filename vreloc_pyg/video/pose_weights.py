@@ -8,14 +8,14 @@ from __future__ import annotations
 import hashlib
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from vreloc_pyg.errors import WeightsError
-from vreloc_pyg.files import replacing, user_cache
+from vreloc_pyg.video.network_weights import PublishedWeights
 from vreloc_pyg.video.pose_network import LandmarkNetwork, PersonDetector
 
 #: The files, and the SHA-256 of each.
@@ -36,7 +36,7 @@ class PoseNetworks:
         self.digest = hashlib.sha256("".join(FILES.values()).encode()).hexdigest()[:12]
 
 
-class PoseWeights:
+class PoseWeights(PublishedWeights):
     """Where the files come from and where they are kept, in one file of the user's cache."""
 
     name = "pose"
@@ -44,10 +44,6 @@ class PoseWeights:
         "pip download --no-deps --only-binary=:all: --python-version 3.11 --platform manylinux_2_28_x86_64 "
         "mediapipe==0.10.21 && vreloc weights import-pose mediapipe-0.10.21-*.whl"
     )
-
-    def weights_path(self) -> Path:
-        """Where imported files are kept, unless another place is given."""
-        return user_cache() / "weights" / f"{self.name}.safetensors"
 
     def import_weights(self, path: str | Path, output: str | Path | None = None) -> Path:
         """Read the published files and keep them, by default in :meth:`weights_path`.
@@ -60,28 +56,16 @@ class PoseWeights:
         """
         files = checked(read_files(Path(path)), path)
         PoseNetworks(files)
-        place = self.weights_path() if output is None else Path(output)
         bytes_of = {name: torch.frombuffer(bytearray(one), dtype=torch.uint8) for name, one in files.items()}
-        with replacing(place) as unfinished:
-            save_file(bytes_of, unfinished)
-        return place
+        return self.keep(bytes_of, output)
 
-    def load(self, path: str | Path | None = None) -> PoseNetworks:
-        """The networks from imported files.
-
-        Raises:
-            WeightsError: if they are missing or damaged, with the command that fetches and imports them.
-        """
-        place = self.weights_path() if path is None else Path(path)
-        if not place.is_file():
-            raise WeightsError(f"There are no weights of {self.name} in {place}. Fetch them: {self.fetch}")
+    def filled(self, state: Mapping[str, Tensor], path: str | Path) -> PoseNetworks:
+        """The networks of kept files; :class:`WeightsError` unless they are the published ones."""
         try:
-            files = {name: one.numpy().tobytes() for name, one in load_file(place).items()}
-            return PoseNetworks(checked(files, place))
-        except (OSError, SafetensorError, TypeError, WeightsError) as error:
-            raise WeightsError(
-                f"Cannot read {place} ({error}). Import the weights again: {self.fetch}"
-            ) from None
+            files = {name: one.numpy().tobytes() for name, one in state.items()}
+        except TypeError as error:  # tensors of kinds that NumPy has not
+            raise WeightsError(str(error)) from None
+        return PoseNetworks(checked(files, path))
 
 
 def read_files(path: Path) -> dict[str, bytes]:
