@@ -100,6 +100,8 @@ class RunSettings(CheckedSettings):
         augment: change training features at random (:func:`~vreloc_pyg.datasets.augmentation.usual_changes`).
         buckets: batches hold references of like lengths, which saves computing on padding; the order of the
             batches stays random.
+        mixed_precision: take training steps in bfloat16 where PyTorch holds it safe (``torch.autocast``), which
+            is faster on processors made for it; weights, validation and answers stay float32.
         seed: decides initial weights, examples and dropout.
     """
 
@@ -116,6 +118,7 @@ class RunSettings(CheckedSettings):
     schedule: Literal["constant", "decay"] = "constant"
     augment: bool = False
     buckets: bool = False
+    mixed_precision: bool = False
     seed: Whole = 0
 
 

@@ -72,6 +72,7 @@ def test_paper_is_the_literal_reading():
         "crop": 0.0,
         "ema_decay": None,
         "buckets": False,
+        "mixed_precision": False,
         "seed": 0,
     }
 

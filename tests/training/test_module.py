@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -74,7 +75,8 @@ def test_the_constant_schedule():
 def test_losses_are_added_and_logged_by_name():
     run = small_run("cgbm")
     for losses in (torch.tensor(3.0), {"near": torch.tensor(1.0), "far": torch.tensor(2.0)}):
-        module = TrainingModule(run.network, SimpleNamespace(loss=lambda *_, made=losses: made), run.settings)
+        recipe = replace(run.recipe, loss=lambda *_, made=losses: made)
+        module = TrainingModule(run.network, recipe, run.settings)
         logged = {}
         module.log = lambda name, value, into=logged, **_: into.update({name: value.item()})
         assert module.training_step(None, 0).item() == 3
@@ -98,3 +100,23 @@ def test_an_epochs_dropout_depends_on_seed_and_number_alone():
     assert len({tuple(numbers) for numbers in firsts}) == 3
     first, second = draw(0, 0)
     assert first != second  # steps of one epoch differ
+
+
+@pytest.mark.parametrize("name", ["mgffnet-paper", "mgffnet", "matching-transformer"])
+def test_mixed_precision_changes_training_steps_by_rounding_alone(name):
+    """A loss in bfloat16 is that of float32 to some per cent; weights and gradients are not cast."""
+    losses = []
+    for mixed in (False, True):
+        run = small_run(name, mixed_precision=mixed)
+        torch.manual_seed(0)  # dropout
+        step = TrainingModule(run.network, run.recipe, run.settings).train()
+        step.log = lambda *_, **__: None
+        loss = step.training_step(run.batch(), 0)
+        loss.backward()
+        assert {value.dtype for value in run.network.parameters()} == {torch.float32}
+        assert {value.grad.dtype for value in run.network.parameters() if value.grad is not None} == {
+            torch.float32
+        }
+        losses.append(loss.item())
+    assert losses[0] != losses[1]
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)

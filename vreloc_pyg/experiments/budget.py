@@ -13,7 +13,6 @@ from time import process_time
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from vreloc_pyg.datasets.tasks import TaskData
 from vreloc_pyg.errors import DataError, SettingsError
@@ -82,10 +81,9 @@ def measure_pace(
     def train(num_steps: int) -> float:
         began = process_time()
         for batch in RunData(recipe, replace(run, steps_per_epoch=num_steps)).train_dataloader():
-            losses = recipe.loss(network, batch)
-            total = losses if isinstance(losses, Tensor) else torch.stack(list(losses.values())).sum()
+            losses = recipe.losses(network, batch, run.mixed_precision)
             optimizer.zero_grad()
-            total.backward()
+            torch.stack(list(losses.values())).sum().backward()
             optimizer.step()
         return (process_time() - began) / num_steps
 

@@ -52,9 +52,7 @@ class TrainingModule(lightning.LightningModule):
                 torch.empty((), dtype=torch.int64).random_()
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        losses = self.recipe.loss(self.network, batch)
-        if isinstance(losses, Tensor):
-            losses = {"loss": losses}
+        losses = self.recipe.losses(self.network, batch, self.settings.mixed_precision)
         for name, loss in losses.items():
             self.log(f"train/{name}", loss, prog_bar=True, batch_size=self.settings.batch_size)
         loss = torch.stack(list(losses.values())).sum()

@@ -57,6 +57,14 @@ class Recipe:
     monitor: str = MEAN_TIOU
     skips_a_number: bool = False
 
+    def losses(self, network: nn.Module, batch: Any, mixed_precision: bool = False) -> dict[str, Tensor]:
+        """The losses of a batch by name, in float32; their sum is minimised."""
+        device = next(network.parameters()).device.type
+        with torch.autocast(device, torch.bfloat16, enabled=mixed_precision):
+            losses = self.loss(network, batch)
+        named = {"loss": losses} if isinstance(losses, Tensor) else losses
+        return {name: loss.float() for name, loss in named.items()}
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Recipe:
         return self  # averaging copies the module that is trained, and need not copy its data
 
