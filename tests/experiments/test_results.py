@@ -16,7 +16,7 @@ from vreloc_pyg.report.plots import picture_difference
 SYSTEMS = "[chance,window-rule,window-rule-best,frame-level,strongest-rule]"
 PAGE = "".join(
     f"<!-- generated: {name} --><!-- end -->\n"
-    for name in ("sets", "suite", "tables", "claims", "first", "time")
+    for name in ("sets", "suite", "tables", "claims", "gist", "time")
 )
 
 

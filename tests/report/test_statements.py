@@ -4,7 +4,8 @@ import pytest
 
 from tests.results import frame_of
 from vreloc_pyg.evaluation import difference_table, recall, result_table
-from vreloc_pyg.report.statements import Benchmark, claims
+from vreloc_pyg.report.statements import Benchmark, claims, gist
+from vreloc_pyg.systems.mgffnet.presets import CNN, ELSEWHERE
 from vreloc_pyg.systems.rules.audit import BY_LOOK, BY_SPEED, KNOWN_JOINS
 from vreloc_pyg.systems.rules.strongest_rule import StrongestRule
 from vreloc_pyg.systems.rules.window_rule import BEST_WINDOW_RULE
@@ -36,6 +37,20 @@ def test_who_is_first_by_how_much_and_whether_that_tells_them_apart():
         "ours minus rival, the best trained rival: +50.0 [+50.0, +50.0], +0.0 [+0.0, +0.0] (not told apart), "
         "+0.0 [+0.0, +0.0] (not told apart) at .5, .7, .9."
     )
+
+
+def test_the_gist_names_each_comparison_that_a_set_has():
+    """Both sets tell what the graph is worth; the rule is a row of one only, and no set is without rows."""
+    rows = {"ours": [[0.6, 0.6], [0.6, 0.6]], CNN.row: [[0.6, 0.1], [0.6, 0.1]]}
+    full = {**rows, STRONGEST: [[0.1, 0.1]] * 2, ELSEWHERE.row: [[0.6, 0.1]] * 2}
+    assert gist([benchmark(full), benchmark(rows)]).splitlines() == [
+        f"- **What the graph is worth**: ours minus {CNN.row}, R@1 at .5: "
+        "+50.0 [+50.0, +50.0] on *x*, +50.0 [+50.0, +50.0] on *x*.",
+        f"- **What training is worth**: ours minus {STRONGEST}, R@1 at .5: +100.0 [+100.0, +100.0] on *x*.",
+        f"- **What carries over to another data set**: {ELSEWHERE.row} minus {STRONGEST}, R@1 at .5: "
+        "+50.0 [+50.0, +50.0] on *x*.",
+    ]
+    assert gist([benchmark({"ours": [[0.6]]})]) == ""
 
 
 def test_intervals_are_those_of_the_paired_difference_and_controls_are_no_competitors():

@@ -21,7 +21,7 @@ from vreloc_pyg.report.benchmark_report import write_report
 from vreloc_pyg.report.cost import time_sentence
 from vreloc_pyg.report.pages import replace_blocks, short_table, shown_rows, suite_table
 from vreloc_pyg.report.plots import picture_difference
-from vreloc_pyg.report.statements import SPOKEN, Benchmark, claims, placings
+from vreloc_pyg.report.statements import SPOKEN, Benchmark, claims, gist
 from vreloc_pyg.systems.catalog import find_system
 
 #: What a benchmark was, beside its predictions.
@@ -198,7 +198,7 @@ def page_blocks(benchmarks: Sequence[Benchmark], links: Sequence[str]) -> dict[s
     """What stands on a page between ``<!-- generated: NAME -->`` and ``<!-- end -->``, by name.
 
     ``sets`` lists the data sets with their reports, ``suite`` is one table of all, ``tables`` has one of
-    each, ``claims`` what the numbers say, ``first`` only who is first, and ``time`` how long it took.
+    each, ``claims`` what the numbers say, ``gist`` what to make of them, and ``time`` how long it took.
 
     Args:
         benchmarks: in the order of the pages.
@@ -224,6 +224,6 @@ def page_blocks(benchmarks: Sequence[Benchmark], links: Sequence[str]) -> dict[s
         "suite": suite_table({one.name: one.results for one in benchmarks}, hidden, metrics),
         "tables": "\n".join(tables),
         "claims": claims(benchmarks),
-        "first": placings(benchmarks),
+        "gist": gist(benchmarks),
         "time": time_sentence([one.frame for one in benchmarks]),
     }

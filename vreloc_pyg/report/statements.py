@@ -14,6 +14,7 @@ from vreloc_pyg.evaluation.comparison import choose_ours
 from vreloc_pyg.evaluation.hits import recall_column
 from vreloc_pyg.evaluation.tables import settled
 from vreloc_pyg.report.standing import EQUAL
+from vreloc_pyg.systems.mgffnet.presets import CNN, ELSEWHERE
 from vreloc_pyg.systems.rules.audit import DETECTORS, KNOWN_JOINS
 from vreloc_pyg.systems.rules.strongest_rule import StrongestRule
 from vreloc_pyg.systems.rules.window_rule import BEST_WINDOW_RULE
@@ -82,12 +83,27 @@ def claims(benchmarks: Sequence[Benchmark]) -> str:
             f"on *{one.name}* {text}" for one, text in zip(benchmarks, said, strict=True) if text is not None
         ]
         lines += [f"{about}: {'; '.join(known)}."] if known else []
-    return "\n".join([placings(benchmarks), *(f"- {line}" for line in lines)])
+    placings = map(_placing, benchmarks)
+    return "\n".join(f"- {line}" for line in (*placings, *lines))
 
 
-def placings(benchmarks: Sequence[Benchmark]) -> str:
-    """Which system is first on each data set, by how much, and where ours stands; a list in Markdown."""
-    return "\n".join(f"- {_placing(one)}" for one in benchmarks)
+def gist(benchmarks: Sequence[Benchmark]) -> str:
+    """What to make of the numbers: what graph, training and other sets are worth; a list in Markdown."""
+    lines = []
+    for question, row, other in (
+        ("What the graph is worth", "", CNN.row),
+        ("What training is worth", "", StrongestRule.name),
+        ("What carries over to another data set", ELSEWHERE.row, StrongestRule.name),
+    ):
+        rows = [(one, row or one.ours) for one in benchmarks]
+        rows = [
+            (one, name) for one, name in rows if {name, other} <= set(one.systems.index) and name != other
+        ]
+        leads = [f"{one.ahead(name, other, SPOKEN[0])} on *{one.name}*" for one, name in rows]
+        if leads:
+            asked = f"{rows[0][1]} minus {other}, R@1 at {_dot(SPOKEN[0])}"
+            lines.append(f"- **{question}**: {asked}: {', '.join(leads)}.")
+    return "\n".join(lines)
 
 
 def _placing(one: Benchmark) -> str:
