@@ -100,8 +100,8 @@ class RunSettings(CheckedSettings):
         augment: change training features at random (:func:`~vreloc_pyg.datasets.augmentation.usual_changes`).
         buckets: batches hold references of like lengths, which saves computing on padding; the order of the
             batches stays random.
-        mixed_precision: take training steps in bfloat16 where PyTorch holds it safe (``torch.autocast``), which
-            is faster on processors made for it; weights, validation and answers stay float32.
+        mixed_precision: take training steps in bfloat16 where PyTorch holds it safe (``torch.autocast``);
+            weights, validation and answers stay float32. Faster on processors that are made for it.
         seed: decides initial weights, examples and dropout.
     """
 
