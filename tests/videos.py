@@ -67,6 +67,7 @@ class Levels(VideoExtractor):
     """Features that tell grey levels apart."""
 
     name, dim, frames_per_step = "levels", 16, 2
+    darkest = 0.0
 
     def __init__(self, frame_rate: float = 10.0) -> None:
         super().__init__(frame_rate, 48, 48, 4, 0)

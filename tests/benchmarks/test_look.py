@@ -30,6 +30,7 @@ def test_clips_lie_where_it_is_said(fade):
 
 class Levels(VideoExtractor):
     name, dim, frames_per_step = "levels", 1, 1
+    darkest = 0.0
 
     def __init__(self) -> None:
         super().__init__(5.0, 2, 2, 4, 0)

@@ -86,6 +86,7 @@ class Means(VideoExtractor):
     """Steps are means of their frames, so that one sees which frames a step was made of."""
 
     name, dim, frames_per_step = "means", 1, 8
+    darkest = 0.0
 
     def __init__(self, clip_steps: int, context_steps: int, frame_rate: float = 25.0) -> None:
         super().__init__(frame_rate, 32, 24, clip_steps, context_steps)
@@ -94,6 +95,16 @@ class Means(VideoExtractor):
     def _compute(self, frames):
         self.seen.append(len(frames))
         return frames.float().mean(dim=(1, 2, 3)).view(-1, self.frames_per_step).mean(1, keepdim=True)
+
+
+def test_dark_frames_are_brightened_wherever_clips_are_cut():
+    extractors = Means(1, 0), Means(3, 2)
+    for extractor in extractors:
+        extractor.darkest = 64.0
+    frames = torch.full((24, 24, 24, 3), 30, dtype=torch.uint8)
+    frames[8:] = 90
+    for extractor in extractors:
+        torch.testing.assert_close(extractor(frames)[:, 0], torch.tensor([64.0, 90.0, 90.0]))
 
 
 @pytest.mark.parametrize("number", [1, 3, 4, 7, 8, 12, 32, 41, 100, 200])

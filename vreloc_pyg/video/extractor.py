@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from vreloc_pyg.checkpoint import weights_hash
 from vreloc_pyg.errors import FeatureError, SettingsError
 from vreloc_pyg.features.metadata import FeatureMetadata
+from vreloc_pyg.video.brightness import DARKEST, brightened
 from vreloc_pyg.video.decoding import Frame, FrameGrid
 from vreloc_pyg.video.network_weights import PublishedWeights
 
@@ -24,7 +25,8 @@ class VideoExtractor(ABC):
 
     One that must see a video as a whole replaces :meth:`stream`, and keeps less of a frame than its pixels.
     Where frames before or after a clip matter to it, the clip is computed with ``context_steps`` of them on
-    either side; at the ends of a video its first and last frame stand still.
+    either side; at the ends of a video its first and last frame stand still. Frames darker than
+    ``darkest`` are brightened (:func:`~vreloc_pyg.video.brightness.brightened`).
 
     Args:
         frame_rate, shorter_side, crop: how frames are taken, see :class:`.FrameGrid`.
@@ -36,6 +38,7 @@ class VideoExtractor(ABC):
     name: str
     dim: int
     frames_per_step: int
+    darkest: float = DARKEST
 
     def __init__(
         self,
@@ -77,7 +80,8 @@ class VideoExtractor(ABC):
 
     def fingerprint(self) -> str:
         """Everything that decides the features of given frames, as text."""
-        return f"{self.name} {(self.weights, self.grid, self.clip_steps, self.context_steps)}"
+        about = (self.weights, self.grid, self.clip_steps, self.context_steps, self.darkest)
+        return f"{self.name} {about}"
 
     @abstractmethod
     def _compute(self, frames: Tensor) -> Tensor:
@@ -130,7 +134,7 @@ class VideoExtractor(ABC):
             del window[: steps * step]
 
     def _clip(self, window: list[Frame], steps: int) -> Tensor:
-        features = self._compute(torch.from_numpy(np.stack(window)))
+        features = self._compute(brightened(torch.from_numpy(np.stack(window)), self.darkest))
         return features[self.context_steps : self.context_steps + steps].float().contiguous()
 
 

@@ -47,8 +47,7 @@ class I3DExtractor(VideoExtractor):
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last_3d)
 
     def fingerprint(self) -> str:
-        about = (self.weights, self.grid, self.precision, self.clip_steps, self.context_steps)
-        return f"i3d {about}"
+        return f"{super().fingerprint()} {self.precision}"
 
     def _compute(self, frames: Tensor) -> Tensor:
         device = self.network.classifier.weight.device
