@@ -107,6 +107,8 @@ class App:
             return self.readable(path.strip())
         if upload is None:
             raise VideoError(f"Choose a {role} video")
+        if not Path(upload).is_file():
+            raise VideoError(f"{Path(upload).name} was removed to make room for others: choose it again")
         return Path(upload)
 
     def _example(self) -> list[str]:

@@ -42,7 +42,7 @@ const cards = results.map(one => {
   button.addEventListener("pointerleave", event => { if (event.pointerType === "mouse" && playing === card && !pinned) stop(); });
   const name = make("div", "name", one.video.split(/[\\/]/).pop());
   name.title = one.video;
-  about.append(make("span", "rank", one.rank), make("span", "score", `${one.verdict ?? "score"} ${one.score.toFixed(3)}`));
+  about.append(make("span", "rank", one.rank), make("span", "score", (one.verdict ? one.verdict + ", " : "") + `score ${one.score.toFixed(3)}`));
   const actions = make("div", "row");
   actions.append(...judges(one), press("more like this", (event, like) => more(one, like)));
   if (one.save) actions.append(link("save clip", one.save, "clip.mp4"));
