@@ -73,8 +73,10 @@ class App:
                 with gr.Column():
                     start = gr.Slider(0, 1, 0, step=0.01, label="Action begins, s", elem_id="start")
                     end = gr.Slider(0, 1, 1, step=0.01, label="Action ends, s", elem_id="end")
-                    example = gr.Button("Drawn example", elem_id="example", visible=self.question.example)
-                    find = gr.Button("Find", variant="primary", elem_id="find")
+                    with gr.Row():
+                        drawn = self.question.example
+                        example = gr.Button("Drawn example", elem_id="example", visible=drawn)
+                        find = gr.Button("Find", variant="primary", elem_id="find")
             shown = gr.HTML(elem_id="answer")
             private: dict[str, Any] = {"api_visibility": "private"}
             if self.question.example:
