@@ -10,6 +10,7 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,13 +64,17 @@ class Desk:
         self.room, self.hidden = room, {str(Path(one)) for one in hidden}
         self._videos: OrderedDict[str, Path] = OrderedDict()
         self._shown: OrderedDict[str, Shown] = OrderedDict()
-        self._lock, self._turns = threading.Lock(), threading.Semaphore(TOGETHER)
+        self._lock = threading.Lock()
         ways = {"clip": self._clip, "preview": self._preview, "more": self._more}
+        turns = threading.Semaphore(TOGETHER)
         routes = [
-            Route(f"{DOOR}{name}/{{key}}/{{rank:int}}", self._guarded(way)) for name, way in ways.items()
+            Route(f"{DOOR}{name}/{{key}}/{{rank:int}}", self._guarded(way, turns))
+            for name, way in ways.items()
         ]
         #: An ASGI application that answers for addresses that begin with :data:`DOOR`.
-        self.answer = Router([*routes, Route(f"{DOOR}video/{{key}}", self._guarded(self._video))])
+        self.answer = Router(
+            [*routes, Route(f"{DOOR}video/{{key}}", self._guarded(self._video, nullcontext()))]
+        )
 
     def video(self, path: Path) -> str:
         """The address of a video, or of a copy that browsers play; :class:`VideoError` if it is none."""
@@ -104,14 +109,16 @@ class Desk:
                 where.popitem(last=False)
             return key
 
-    def _guarded(self, way: Callable[[Request], Response]) -> Callable[[Request], Response]:
-        """A way of answering whose errors are told without folders."""
+    def _guarded(
+        self, way: Callable[[Request], Response], turns: AbstractContextManager[Any]
+    ) -> Callable[[Request], Response]:
+        """A way of answering, when its turn has come, whose errors are told without folders."""
 
         def answer(request: Request) -> Response:
             from starlette.responses import HTMLResponse
 
             try:
-                with self._turns:
+                with turns:
                     return way(request)
             except (VrelocError, OSError) as error:
                 return HTMLResponse(sorry(self.hide(str(error))), 404)

@@ -99,7 +99,8 @@ class PoseExtractor(VideoExtractor):
         if share < MOSTLY and problems is not None:
             problems.append(f"A person is seen in {share:.0%} of {video}")
         if joints is not None:
-            joints.append(torch.from_numpy(poses.landmarks[:, list(PENN_LANDMARKS), :2] / size))
+            places = poses.landmarks[:, list(PENN_LANDMARKS), :2] / size
+            joints.append(torch.from_numpy(places).contiguous())
         features = features_of(poses)
         yield torch.cat([features, hip_path(poses, self.frame_rate)], 1) if self.path else features
 
