@@ -60,27 +60,30 @@ class Guard:
             ended = ended or not message.get("more_body", False)
             return message if left >= 0 else {"type": "http.disconnect"}
 
-        if left > self.one_upload:
-            await refuse(send, 413, "the upload has exceeded its maximum allowed size")
-            return
-        with self.room.reserving(left) as fits:
-            if fits:
-                await self.app(scope, limited, send)
-            else:
-                await refuse(send, 413, "the uploads together have exceeded their maximum allowed size")
+        if left <= self.one_upload:
+            with self.room.reserving(left) as fits:
+                if fits:
+                    await self.app(scope, limited, send)
+                    return
+        left = self.one_upload
+        while not ended and (await limited())["type"] == "http.request":
+            pass  # a client that is still sending would not see the answer
+        await refuse(send, 413, "the upload, or all uploads together, exceed their maximum allowed size")
 
     async def _ask(self, scope: Any, receive: Any, send: Any) -> None:
-        body, until, more = b"", time.monotonic() + BODY_S, True
-        while more:
+        body, size, until, more = b"", 0, time.monotonic() + BODY_S, True
+        while more and size < 4 * MOST_BODY:  # of what is too large some is read, so that the answer is seen
             message = await within(receive, until)
             if message["type"] != "http.request":
                 await refuse(send, 408, "the request did not come in time")
                 return
-            body += message.get("body", b"")
-            if len(body) > MOST_BODY:
-                await refuse(send, 413, "the request is too large")
-                return
+            part = message.get("body", b"")
+            size += len(part)
+            body = body + part if size <= MOST_BODY else b""
             more = message.get("more_body", False)
+        if size > MOST_BODY:
+            await refuse(send, 413, "the request is too large")
+            return
         try:
             values = json.loads(body) if body.strip() else None
             changed = body if values is None else json.dumps(without_addresses(values)).encode()

@@ -18,7 +18,7 @@ function stop() {
   pinned = false;
 }
 function show(card, one, pin) {
-  if (!one.clip) return;
+  if (!one.clip || card.hidden) return;
   if (playing !== card) {
     stop();
     const video = make("video", "");
