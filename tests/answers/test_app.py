@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
 import socket
-import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -15,34 +11,22 @@ from pathlib import Path
 
 import pytest
 
+from tests.answers.serving import browsing, free_port, get, served
 from tests.videos import Levels, counting, write_video
 from vreloc_pyg import cli
 from vreloc_pyg.answers import app as module
-from vreloc_pyg.answers.app import DemoApp
+from vreloc_pyg.answers.app import App
+from vreloc_pyg.answers.desk import Desk, Shown
 from vreloc_pyg.answers.example_videos import draw_example
+from vreloc_pyg.answers.questions import PairQuestion
+from vreloc_pyg.answers.room import Room
 from vreloc_pyg.answers.server import serve
 from vreloc_pyg.errors import MissingExtraError, SettingsError, VideoError
 from vreloc_pyg.localization.locate import locate
+from vreloc_pyg.moments import Moment
+from vreloc_pyg.video.decoding import video_duration
 
 pytest.importorskip("gradio", reason="gradio is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def get(address: str) -> int:
-    """Status of a request."""
-    try:
-        with urllib.request.urlopen(address, timeout=30) as answer:
-            return int(answer.status)
-    except urllib.error.HTTPError as error:
-        error.close()
-        return error.code
 
 
 @pytest.fixture(scope="module")
@@ -63,30 +47,33 @@ from functools import partial
 signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore it
 from tests.videos import Levels
 from vreloc_pyg.localization.locate import locate
+from vreloc_pyg.answers.questions import PairQuestion
 from vreloc_pyg.answers.server import serve
 port, videos, cache = sys.argv[1:]
-serve(partial(locate, extractor=Levels(), cache=cache), port=int(port), videos=[videos], max_upload_mb=1)
+find = partial(locate, extractor=Levels(), cache=cache)
+serve(partial(PairQuestion, find), port=int(port), videos=[videos], max_upload_mb=1)
 """
 
 
+def question(desk: Desk) -> PairQuestion:
+    return PairQuestion(partial(locate, extractor=Levels()), desk)
+
+
+def app(folder: Path, videos=()) -> App:
+    desk = Desk(Room(folder, 10**9))
+    return App(question(desk), desk, videos)
+
+
 @pytest.fixture(scope="module")
-def server(videos, tmp_path_factory):
-    """Address of a server in a process of its own, whose temporary files are watched."""
-    temporary, port = tmp_path_factory.mktemp("temporary"), free_port()
-    arguments = [sys.executable, "-c", SERVER, str(port), videos / "open", tmp_path_factory.mktemp("cache")]
-    environment = {**os.environ, "TMPDIR": str(temporary), "PYTHONPATH": str(Path(__file__).parents[2])}
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        try:
-            line = process.stdout.readline()
-            assert line == f"Open http://127.0.0.1:{port}/ in a browser; Ctrl-C ends it.\n"
-            assert [path.name[:13] for path in temporary.iterdir()] == ["vreloc-serve-"]
-            yield f"http://127.0.0.1:{port}"
-            process.send_signal(signal.SIGINT)
-            assert process.wait(30) == 0
-            assert process.stdout.read() == "Ended\n"
-        finally:
-            process.kill()
-    assert list(temporary.iterdir()) == []  # uploads do not outlive the server
+def temporary(tmp_path_factory):
+    """Folder of the server's own files."""
+    return tmp_path_factory.mktemp("temporary")
+
+
+@pytest.fixture(scope="module")
+def server(videos, temporary, tmp_path_factory):
+    with served(SERVER, temporary, videos / "open", tmp_path_factory.mktemp("cache")) as address:
+        yield address
 
 
 @pytest.mark.slow
@@ -113,7 +100,7 @@ def test_only_this_machine_is_listened_to(server):
 
 
 def test_paths_are_allowed_in_the_folders_that_were_named_only(videos, tmp_path):
-    application = DemoApp(partial(locate, extractor=Levels()), tmp_path, [videos / "open"])
+    application = app(tmp_path, [videos / "open"])
     named = videos / "open" / "example_query.mp4"
     assert application.readable(str(named)) == named
     for path in (
@@ -123,7 +110,55 @@ def test_paths_are_allowed_in_the_folders_that_were_named_only(videos, tmp_path)
         with pytest.raises(VideoError, match="--videos"):
             application.readable(str(path))
     with pytest.raises(VideoError, match="--videos"):
-        DemoApp(partial(locate, extractor=Levels()), tmp_path).readable(str(named))
+        app(tmp_path).readable(str(named))
+
+
+def test_no_error_names_a_folder_of_the_server(videos, tmp_path):
+    application = app(tmp_path / "own", [videos / "open"])
+    bad = tmp_path / "own" / "uploads" / "0f3a" / "bad one.mp4"
+    bad.parent.mkdir()
+    bad.write_bytes(b"none")
+    gone = bad.with_name("gone.mp4")
+    good, named = str(videos / "open" / "example_query.mp4"), str(videos / "open" / "none.mp4")
+    for given, said in (
+        ((str(bad), None, "", good), "bad one.mp4 as a video"),
+        ((None, str(gone), good, ""), "gone.mp4"),
+        ((None, None, good, named), "There is no video file none.mp4"),
+        ((None, None, good, good), "no part"),
+    ):
+        text = application.find(lambda *_, **__: None, *given, 5.0, 7.0)
+        text += application._preview(given[0], given[2]) + application._preview(given[1], given[3])
+        assert said in text or "lasts 2.4" in text
+        assert str(tmp_path) not in text
+        assert str(videos) not in text
+
+
+def test_the_desk_hands_out_what_it_was_given_for_as_long_as_it_is_remembered(videos, tmp_path, monkeypatch):
+    testing = pytest.importorskip("starlette.testclient", reason="starlette's client is not installed")
+    desk = Desk(Room(tmp_path, 10**9))
+    client = testing.TestClient(desk.answer)
+    reference = videos / "open" / "example_reference.mp4"
+    address = desk.video(reference)
+    assert address == desk.video(reference)  # one key, however often
+    whole = client.get(address)
+    assert whole.content == reference.read_bytes()
+    part = client.get(address, headers={"Range": "bytes=100-199"})
+    assert (part.status_code, part.content) == (206, whole.content[100:200])
+    moment = Moment(str(reference), 1.0, 2.5, 0.5)
+    key = desk.keep(Shown((None, moment)))
+    clip = client.get(f"/vreloc/clip/{key}/1")
+    assert "example_reference_0-00-01.000_0-00-02.500.mp4" in clip.headers["content-disposition"]
+    (tmp_path / "clip.mp4").write_bytes(clip.content)
+    assert video_duration(tmp_path / "clip.mp4") == pytest.approx(1.5, abs=0.05)
+    for other in (f"clip/{key}/0", f"clip/{key}/2", f"clip/{key}x/1", f"more/{key}/1", "video/none"):
+        assert client.get(f"/vreloc/{other}").status_code == 404
+    changed = desk.keep(Shown((None, moment), {str(reference): [1, 2]}))
+    refused = client.get(f"/vreloc/clip/{changed}/1")
+    assert refused.status_code == 404
+    assert "has changed since" in refused.text
+    monkeypatch.setattr("vreloc_pyg.answers.desk.MOST_ANSWERS", 1)
+    desk.keep(Shown((None,)))
+    assert client.get(f"/vreloc/clip/{key}/1").status_code == 404
 
 
 @pytest.mark.slow
@@ -139,20 +174,9 @@ def test_uploads_are_limited(server):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-def test_a_question_is_answered_in_the_browser(server, videos, tmp_path):
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    address = server
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        tab = browser.new_page(viewport={"width": 1200, "height": 1500})
-        tab.set_default_timeout(60_000)
-        wrong: list[str] = []
-        elsewhere: list[str] = []
-        tab.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-        tab.on("pageerror", lambda error: wrong.append(str(error)))
-        tab.on("request", lambda request: elsewhere.append(request.url))
-        tab.goto(address)
+def test_a_question_is_answered_in_the_browser(server, videos, temporary, tmp_path):
+    with browsing() as (tab, wrong):
+        tab.goto(server)
         tab.locator("#find").click()
         tab.wait_for_selector("#answer .error")
         assert tab.locator("#answer .error").inner_text() == "Choose a query video"
@@ -161,9 +185,9 @@ def test_a_question_is_answered_in_the_browser(server, videos, tmp_path):
         tab.wait_for_selector("#answer .error:has-text('does not lie in a folder')")
         tab.locator("#path_query textarea, #path_query input").fill("")
         tab.locator("#example").click()
-        tab.wait_for_function("(document.querySelector('#preview video') || {}).readyState > 0")
+        for role in ("query", "reference"):
+            tab.wait_for_function(f"(document.querySelector('#preview_{role} video') || {{}}).readyState > 0")
         assert tab.locator("#end input[type=number]").input_value() == "2.4"
-        tab.wait_for_function("document.querySelector('#upload_reference').innerText.includes('example_ref')")
         tab.locator("#start input[type=number]").fill("0.4")
         tab.locator("#start input[type=number]").press("Enter")
         tab.locator("#find").click()
@@ -175,28 +199,39 @@ def test_a_question_is_answered_in_the_browser(server, videos, tmp_path):
         assert len(page.locator("#timeline .curve").get_attribute("points").split()) == 45
         player = page.locator("#reference")
         player.evaluate("v => v.readyState > 0 || new Promise(done => v.onloadedmetadata = done)")
-        start = float(page.locator("#data").evaluate("e => JSON.parse(e.textContent).segments[0].start_s"))
+        start, end = page.locator("#data").evaluate(
+            "e => { const s = JSON.parse(e.textContent).segments[0]; return [s.start_s, s.end_s]; }"
+        )
         assert 2.9 <= start <= 4.1  # where somebody else does the same
         assert float(page.locator("#data").evaluate("e => JSON.parse(e.textContent).query_start_s")) == 0.4
-        page.locator(".result").first.click()
-        assert start - 1e-6 <= player.evaluate("v => v.currentTime") < start + 0.8
+        click = "b => { b.click(); return document.getElementById('reference').currentTime; }"
+        assert page.locator(".result").first.evaluate(click) == pytest.approx(start)
         player.evaluate("v => v.pause()")
+        with tab.expect_download() as download:
+            page.get_by_text("save clip").first.click()
+        assert download.value.suggested_filename.startswith("example_reference_0-00-0")
+        download.value.save_as(tmp_path / "clip.mp4")
+        assert video_duration(tmp_path / "clip.mp4") == pytest.approx(end - start, abs=0.05)
+        frame = tab.locator("#answer iframe")
+        assert frame.bounding_box()["height"] >= page.locator("body").evaluate("b => b.scrollHeight")
         tab.screenshot(path=tmp_path / "serve.png", full_page=True)
+        ours = page.locator("html").evaluate("e => e.outerHTML")
+        ours += "".join(tab.locator(f"#preview_{role}").inner_html() for role in ("query", "reference"))
+        for place in (temporary, videos):  # of the server; Gradio says itself where an upload is
+            assert str(place) not in ours
+        tab.set_viewport_size({"width": 390, "height": 800})
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 390
         assert wrong == []
-        strange = [url for url in elsewhere if not url.startswith((address, "data:", "blob:", "about:"))]
-        assert strange == []
-        browser.close()
 
 
 def test_settings_that_cannot_be_served_are_refused(tmp_path, monkeypatch):
-    answer = partial(locate, extractor=Levels())
     with pytest.raises(SettingsError, match="Expected a folder of videos"):
-        DemoApp(answer, tmp_path, [tmp_path / "none"])
+        app(tmp_path, [tmp_path / "none"])
     with pytest.raises(SettingsError, match="max_upload_mb"):
-        serve(answer, max_upload_mb=0)
+        serve(question, max_upload_mb=0)
     monkeypatch.setitem(sys.modules, "gradio", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'vreloc_pyg\[demo\]'"):
-        DemoApp(answer, tmp_path).build()
+        app(tmp_path).build()
 
 
 def test_missing_weights_end_the_command_before_it_listens(tmp_path, monkeypatch, capsys):

@@ -10,11 +10,12 @@ import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.answers.test_app import free_port
+from tests.answers.serving import free_port, get
 from tests.videos import counting, write_video
 from vreloc_pyg.answers.guard import without_addresses
 
@@ -23,24 +24,31 @@ pytest.importorskip("gradio", reason="gradio is not installed")
 SERVER = """
 import socket, sys
 from functools import partial
-real = socket.getaddrinfo
-def noted(host, *more, **named):
-    if host not in ("127.0.0.1", "localhost", None):
-        print("LOOKED UP", host, flush=True)
-    return real(host, *more, **named)
-socket.getaddrinfo = noted
+port, videos, cache, log, planted = sys.argv[1:]
+NAMED = {"socket.getaddrinfo": 0, "socket.gethostbyname": 0, "socket.connect": 1, "socket.sendto": 1}
+def watch(event, given):
+    if event in NAMED:
+        host = given[NAMED[event]]
+        host = host[0] if isinstance(host, tuple) else host
+        host = host.decode() if isinstance(host, bytes) else host
+        if host not in ("127.0.0.1", "localhost", "::1", None):
+            print(host, file=open(log, "a"))
+            raise OSError("nothing leaves this machine")
+sys.addaudithook(watch)  # whoever asks, whichever way
 from tests.videos import Levels
 from vreloc_pyg.answers import guard
+from vreloc_pyg.answers.questions import PairQuestion
 from vreloc_pyg.answers.server import serve
 from vreloc_pyg.localization.locate import locate
 guard.BODY_S = 2.0
-port, videos, cache = sys.argv[1:]
+if planted == "planted":
+    guard.without_addresses = lambda values: values
 def answer(query, reference, **options):
     if "hostile" in str(reference):
         import time
         time.sleep(30)
     return locate(query, reference, extractor=Levels(), cache=cache, **options)
-serve(answer, port=int(port), videos=[videos], max_upload_mb=1, max_uploads_mb=2)
+serve(partial(PairQuestion, answer), port=int(port), videos=[videos], max_upload_mb=1, max_uploads_mb=2)
 """
 
 
@@ -53,18 +61,30 @@ def videos(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def server(videos, tmp_path_factory):
-    port = free_port()
-    arguments = [sys.executable, "-c", SERVER, str(port), videos, tmp_path_factory.mktemp("cache")]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+@contextmanager
+def running(videos, folder, planted="none"):
+    """Address of a server, and the file that gets a line for each machine that it would speak to."""
+    port, log = free_port(), folder / "looked_up"
+    log.touch()
+    arguments = [sys.executable, "-c", SERVER, str(port), videos, folder / "cache", log, planted]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TMPDIR": str(folder)}
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
             assert process.stdout.readline().startswith("Open")
-            yield f"http://127.0.0.1:{port}"
+            yield f"http://127.0.0.1:{port}", log
         finally:
             process.kill()
-        assert "LOOKED UP" not in process.stdout.read()
+
+
+@pytest.fixture(scope="module")
+def watched(videos, tmp_path_factory):
+    with running(videos, tmp_path_factory.mktemp("server")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def server(watched):
+    return watched[0]
 
 
 def post(address, values):
@@ -95,12 +115,16 @@ def ask(server, number, session, data):
     return "", time.monotonic() - began
 
 
-@pytest.fixture(scope="module")
-def find(server):
+def finding(server):
     """Number of the function that finds."""
     with urllib.request.urlopen(f"{server}/config", timeout=30) as answer:
         functions = json.loads(answer.read())["dependencies"]
     return next(one["id"] for one in functions if len(one["inputs"]) == 6)
+
+
+@pytest.fixture(scope="module")
+def find(server):
+    return finding(server)
 
 
 @pytest.mark.slow
@@ -119,31 +143,50 @@ def test_fifty_requests_of_which_some_are_hostile(server, find, videos):
         assert b" 408 " in stalled.recv(100)
 
 
+def named(path):
+    """What a client says of a file, with an address."""
+    return {"path": path, "url": "http://other.invalid/a.mp4", "meta": {"_type": "gradio.FileData"}}
+
+
 @pytest.mark.slow
-def test_nothing_is_looked_up_for_a_client(server, find):
-    file = {"path": "/none", "url": "http://name.invalid/a.mp4", "meta": {"_type": "gradio.FileData"}}
-    ask(server, find, "url", [file, file, "", "", 0, 1])
-    named = {**file, "path": "https://name.invalid/a.mp4"}
+def test_nothing_is_looked_up_for_a_client(watched, find):
+    server, log = watched
+    ask(server, find, "url", [named("/none"), named("/none"), "", "", 0, 1])
+    asked = {"data": [named("https://name.invalid/a.mp4")], "fn_index": find, "session_hash": "x"}
     join = f"{server}/gradio_api/queue/join"
-    assert status(lambda: post(join, {"data": [named], "fn_index": find, "session_hash": "x"})) == 400
+    assert status(lambda: post(join, asked)) == 400
     assert status(lambda: post(join, b"[" * 10_000)) == 400
     assert status(lambda: post(join, b" " * 2_000_000)) == 413
-    # The fixture looks for names that were looked up, when the server has ended.
+    assert log.read_text() == ""
 
 
 @pytest.mark.slow
-def test_all_uploads_together_are_limited(server):
+def test_a_server_that_takes_addresses_is_seen_to_look_them_up(videos, tmp_path):
+    """What the test above watches for does happen where addresses are not taken out."""
+    with running(videos, tmp_path, "planted") as (server, log):
+        file = named("https://name.invalid/a.mp4")
+        ask(server, finding(server), "planted", [file, file, "", "", 0, 1])
+        assert "name.invalid" in log.read_text().split()
+
+
+@pytest.mark.slow
+def test_uploads_make_room_for_each_other(server, find):
     body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="%d.mp4"\r\n\r\n'
 
-    def upload(number):
-        content = body % number + bytes([number]) * 900_000 + b"\r\n--x--\r\n"
+    def upload(number, size=900_000):
+        content = body % number + bytes([number]) * size + b"\r\n--x--\r\n"
         kind = {"Content-Type": "multipart/form-data; boundary=x"}
         request = urllib.request.Request(f"{server}/gradio_api/upload", content, kind)
-        urllib.request.urlopen(request, timeout=30).close()
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.loads(answer.read())[0]
 
-    upload(1)
-    upload(2)
-    assert status(lambda: upload(3)) == 413
+    paths = [upload(number) for number in (1, 2, 3)]
+    there = [get(f"{server}/gradio_api/file={path}") == 200 for path in paths]
+    assert there == [False, True, True]  # together they may take 2 MB
+    assert status(lambda: upload(4, 1_200_000)) == 413  # one alone 1 MB
+    gone = {"path": paths[0], "meta": {"_type": "gradio.FileData"}}
+    text, _ = ask(server, find, "gone", [gone, gone, "", "", 0, 1])
+    assert "1.mp4 was removed to make room" in text
 
 
 def test_addresses_are_taken_out():

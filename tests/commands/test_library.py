@@ -9,7 +9,9 @@ import torch
 
 from tests.videos import grey, write_video
 from vreloc_pyg import cli
-from vreloc_pyg.moments import load_moments
+from vreloc_pyg.answers.table import moment_table
+from vreloc_pyg.moments import Moment, load_moments
+from vreloc_pyg.video.decoding import video_duration
 from vreloc_pyg.video.extractors import EXTRACTORS
 
 PATTERN = [20, 220, 90, 160, 40]
@@ -67,6 +69,33 @@ def test_three_verbs(season, tmp_path, capsys):
     assert again.splitlines()[1].endswith(one.video[-11:])
 
 
+def test_what_was_located_is_cut_too(season, tmp_path, capsys):
+    words = ("locate", season / "query.mp4", season / "videos" / "match 2.mp4", "--extractor", "levels")
+    text = run(capsys, *words, "--top", 2, "--cache", tmp_path, "--json", tmp_path / "a.json")
+    found = json.loads((tmp_path / "a.json").read_text())["segments"]
+    lines = text.splitlines()
+    heading = lines.index("rank  start        end          score")
+    assert [line.split()[0] for line in lines[heading + 1 : -1]] == ["1", "2"][: len(found)]
+    said = run(capsys, "cut", tmp_path / "a.json", "--output", tmp_path / "clips")
+    assert f"{len(found)} of {len(found)} moments cut" in said
+    clips = {path.name: video_duration(path) for path in (tmp_path / "clips").glob("match_2_*.mp4")}
+    lengths = [one["end_s"] - one["start_s"] for one in found]
+    assert sorted(clips.values()) == pytest.approx(sorted(lengths), abs=0.11)
+
+
+def test_a_table_says_what_is_known():
+    known = [Moment("a b.mp4", 1.5, 3661.25, -0.25, "maybe"), Moment("c.mp4", 0.0, 2.0, 1.0)]
+    assert moment_table(known, videos=True) == [
+        "rank  start        end          score   verdict    video",
+        "   1  0:00:01.500  1:01:01.250  -0.250  maybe      a b.mp4",
+        "   2  0:00:00.000  0:00:02.000  +1.000  -          c.mp4",
+    ]
+    assert moment_table(known[1:], videos=False) == [
+        "rank  start        end          score",
+        "   1  0:00:00.000  0:00:02.000  +1.000",
+    ]
+
+
 def test_changed_and_vanished_videos_are_said_and_not_cut(season, tmp_path, capsys):
     own = shutil.copytree(season / "videos", tmp_path / "videos")
     run(capsys, "index", own, "--library", tmp_path / "lib", "--extractor", "levels")
@@ -111,6 +140,12 @@ def test_lists_and_patterns(season, tmp_path, capsys):
         (["search", "{videos}/none.mp4", "--library", "{lib}"], "There is no file"),
         (["search", "{query}", "{query}", "--start", "1", "--library", "{lib}"], "a single query"),
         (["search", "{query}", "--library", "{lib}", "--json", "{query}/a.json"], "Cannot write to"),
+        (["search", "{query}", "--library", "{lib}", "--html", "{videos}"], "it is a folder"),
+        (["search", "{query}", "--library", "{lib}", "--html", "{query}"], "it is a folder, a query"),
+        (["search", "{query}", "--library", "{lib}", "--html", "{new}", "--json", "{new}"], "another output"),
+        (["serve", "--library", "{new}"], "There is no library in"),
+        (["serve", "--library", "{lib}", "--extractor", "c3d"], "there levels"),
+        (["serve", "--library", "{lib}", "--system", "alignment"], "without --system"),
         (["cut", "{query}", "--output", "{new}"], "not in UTF-8"),
     ],
 )  # fmt: skip

@@ -15,10 +15,10 @@ from vreloc_pyg.errors import VideoError, WeightsError
 from vreloc_pyg.sequences.pose import PENN_SKELETON
 from vreloc_pyg.video.camera_motion import background_shift
 from vreloc_pyg.video.decoding import FrameGrid, read_frames
-from vreloc_pyg.video.extraction import extract_video
+from vreloc_pyg.video.extraction import FeatureCache, extract_video
 from vreloc_pyg.video.extractors import load_extractor
 from vreloc_pyg.video.one_euro import OneEuro
-from vreloc_pyg.video.pose import PoseExtractor, features_of, hip_path, person_seen
+from vreloc_pyg.video.pose import PENN_LANDMARKS, PoseExtractor, features_of, hip_path, person_seen
 from vreloc_pyg.video.pose_crop import Crop, brightened
 from vreloc_pyg.video.pose_network import HEATMAP, Landmarks, anchors, decode_boxes, merge_overlapping, refine
 from vreloc_pyg.video.pose_track import PersonTracker, Poses, appearances, track_poses
@@ -323,7 +323,7 @@ def test_a_video_without_a_person_says_so(extractor, tmp_path):
         extract_video(path, extractor)
 
 
-def test_a_golfer_is_followed_from_beginning_to_end(extractor):
+def test_a_golfer_is_followed_from_beginning_to_end(extractor, tmp_path):
     path = REAL / "across" / "golf_swing_1.mp4"
     if not path.is_file():
         pytest.skip(f"There is no {path}: set VRELOC_DATA")
@@ -333,7 +333,18 @@ def test_a_golfer_is_followed_from_beginning_to_end(extractor):
     assert nose < hips < ankles
     dark = [(frame // 6) for frame in read_frames(path, extractor.grid, end_s=2.0)]
     assert extractor.track(dark).present.mean() > 0.9
-    found = extract_video(path, extractor, end_s=2.0)
+    cache = FeatureCache(tmp_path)
+    found, kept = (extract_video(path, extractor, end_s=2.0, cache=cache) for _ in range(2))
     assert found.features.shape == (30, 52)
     assert found.seconds_per_step == pytest.approx(1 / 15)
     assert not found.problems
+    # For a picture of them, the joints are where the landmarks are, in shares of a picture of 320 x 374.
+    joints = poses.landmarks[:, list(PENN_LANDMARKS), :2] / [320, 374]
+    np.testing.assert_allclose(found.joints, joints, atol=1e-6)
+    assert kept.cached
+    np.testing.assert_allclose(kept.joints, joints, atol=1e-3)
+    small = extract_video(path, extractor, 0.5, 1.0, FeatureCache(tmp_path / "small", joints=False))
+    assert small.joints is not None
+    again = extract_video(path, extractor, 0.5, 1.0, FeatureCache(tmp_path / "small", joints=False))
+    assert again.cached
+    assert again.joints is None

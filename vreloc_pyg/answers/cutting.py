@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vreloc_pyg.answers.clip import cut_clip
 from vreloc_pyg.clock import clock
-from vreloc_pyg.errors import DataError, VideoError, VrelocError
-from vreloc_pyg.files import locked, read_json
+from vreloc_pyg.errors import VideoError, VrelocError
+from vreloc_pyg.files import locked
 from vreloc_pyg.moments import Moment
 
 
 def cut_moments(
-    moments: Sequence[Moment], folder: str | Path, marks: dict[str, Any] | None = None
+    moments: Sequence[Moment], folder: str | Path, about: Mapping[str, Any] | None = None
 ) -> Iterator[tuple[Moment, Path, str | None]]:
     """Write a clip for each moment; gives the moment, its clip, and why there is none.
 
@@ -24,17 +24,18 @@ def cut_moments(
     Args:
         moments: of video files.
         folder: for the clips, made where it is not there.
-        marks: size and date, in nanoseconds, of videos when they were searched; one of another is refused.
+        about: what is kept beside them: size and date, in nanoseconds, of the ``files`` when they were
+            searched, as far as it says. A video of another is not cut.
 
     Raises:
         DataError: if another process is cutting into the folder.
     """
-    folder = Path(folder)
+    folder, marks = Path(folder), (about or {}).get("files", {})
     with locked(folder / "clips"):
         for one in moments:
             place = free_name(folder, one)
             try:
-                _check(one, marks or {})
+                check_unchanged(one, marks)
                 cut_clip(one.video, one.start_s, one.end_s, place)
             except (VrelocError, OSError) as error:
                 yield one, place, str(error)
@@ -42,27 +43,24 @@ def cut_moments(
                 yield one, place, None
 
 
-def free_name(folder: Path, moment: Moment) -> Path:
-    """Where the clip of a moment goes: ``name_0-01-05.500_0-01-09.000.mp4``, numbered if that is taken."""
+def clip_name(moment: Moment) -> str:
+    """What the clip of a moment is called, without a suffix: ``name_0-01-05.500_0-01-09.000``."""
     times = "_".join(clock(time).replace(":", "-") for time in (moment.start_s, moment.end_s))
     stem = re.sub(r"[^\w.-]+", "_", Path(moment.video).stem)[:100]
-    place, number = folder / f"{stem}_{times}.mp4", 1
+    return f"{stem}_{times}"
+
+
+def free_name(folder: Path, moment: Moment) -> Path:
+    """Where the clip of a moment goes: numbered if its name is taken."""
+    place, number = folder / f"{clip_name(moment)}.mp4", 1
     while place.exists():
         number += 1
-        place = folder / f"{stem}_{times}_{number}.mp4"
+        place = folder / f"{clip_name(moment)}_{number}.mp4"
     return place
 
 
-def marks_of(path: str | Path) -> dict[str, Any]:
-    """Size and date of the videos of a file of moments, as far as it says."""
-    about = read_json(path).get("about")
-    files = about.get("files", {}) if isinstance(about, dict) else {}
-    if not isinstance(files, dict):
-        raise DataError(f"{path}: expected 'files' as sizes and dates by name")
-    return files
-
-
-def _check(moment: Moment, marks: dict[str, Any]) -> None:
+def check_unchanged(moment: Moment, marks: Mapping[str, Any]) -> None:
+    """Raise :class:`VideoError` if a moment's video is gone, or of another size or date than it was."""
     path = Path(moment.video)
     if not path.is_file():
         raise VideoError(f"There is no video file {path}")

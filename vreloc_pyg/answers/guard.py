@@ -6,13 +6,13 @@ import asyncio
 import json
 import re
 import time
-from pathlib import Path
 from typing import Any
+
+from vreloc_pyg.answers.desk import DOOR
+from vreloc_pyg.answers.room import UPLOAD_S, Room
 
 #: A request that is no upload, in bytes, and the seconds in which it must have come.
 MOST_BODY, BODY_S = 2**20, 30.0
-#: Seconds in which an upload must have come.
-UPLOAD_S = 1800.0
 _ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
 
@@ -24,12 +24,13 @@ class Guard:
 
     Args:
         app: the application.
-        uploads: folder of the server's files.
-        most_bytes: that all files in it may take; a further upload is refused.
+        room: for uploads; where it is full of what is in use, a further one is refused.
+        one_upload: bytes of a request that uploads, at most.
+        desk: an application that answers for addresses that begin with :data:`.DOOR`.
     """
 
-    def __init__(self, app: Any, uploads: Path, most_bytes: int) -> None:
-        self.app, self.uploads, self.most_bytes = app, uploads, most_bytes
+    def __init__(self, app: Any, room: Room, one_upload: int, desk: Any) -> None:
+        self.app, self.room, self.one_upload, self.desk = app, room, one_upload, desk
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Pass a request on, or answer with an error."""
@@ -38,6 +39,8 @@ class Guard:
             await self.app(scope, receive, send)
         elif "/proxy=" in path or re.search(r"/file=/*[a-z][a-z0-9+.-]*:", path):
             await refuse(send, 404, "not found")
+        elif scope.get("path", "").startswith(DOOR):
+            await self.desk(scope, receive, send)
         elif scope.get("method") != "POST":
             await self.app(scope, receive, send)
         elif path.endswith("/upload"):
@@ -46,13 +49,9 @@ class Guard:
             await self._ask(scope, receive, send)
 
     async def _upload(self, scope: Any, receive: Any, send: Any) -> None:
-        left = self.most_bytes - await asyncio.to_thread(size_of, self.uploads)
-        until = time.monotonic() + UPLOAD_S
-        claimed = dict(scope["headers"]).get(b"content-length", b"0")
-        if left <= 0 or (claimed.isdigit() and int(claimed[:20]) > left):
-            await refuse(send, 413, "the uploads together have exceeded their maximum allowed size")
-            return
-        ended = False
+        claimed = dict(scope["headers"]).get(b"content-length", b"")
+        left = int(claimed[:20]) if claimed.isdigit() else self.one_upload
+        until, ended = time.monotonic() + UPLOAD_S, False
 
         async def limited() -> Any:
             nonlocal left, ended
@@ -61,20 +60,30 @@ class Guard:
             ended = ended or not message.get("more_body", False)
             return message if left >= 0 else {"type": "http.disconnect"}
 
-        await self.app(scope, limited, send)
+        if left <= self.one_upload:
+            with self.room.reserving(left) as fits:
+                if fits:
+                    await self.app(scope, limited, send)
+                    return
+        left = self.one_upload
+        while not ended and (await limited())["type"] == "http.request":
+            pass  # a client that is still sending would not see the answer
+        await refuse(send, 413, "the upload, or all uploads together, exceed their maximum allowed size")
 
     async def _ask(self, scope: Any, receive: Any, send: Any) -> None:
-        body, until, more = b"", time.monotonic() + BODY_S, True
-        while more:
+        body, size, until, more = b"", 0, time.monotonic() + BODY_S, True
+        while more and size < 4 * MOST_BODY:  # of what is too large some is read, so that the answer is seen
             message = await within(receive, until)
             if message["type"] != "http.request":
                 await refuse(send, 408, "the request did not come in time")
                 return
-            body += message.get("body", b"")
-            if len(body) > MOST_BODY:
-                await refuse(send, 413, "the request is too large")
-                return
+            part = message.get("body", b"")
+            size += len(part)
+            body = body + part if size <= MOST_BODY else b""
             more = message.get("more_body", False)
+        if size > MOST_BODY:
+            await refuse(send, 413, "the request is too large")
+            return
         try:
             values = json.loads(body) if body.strip() else None
             changed = body if values is None else json.dumps(without_addresses(values)).encode()
@@ -118,14 +127,3 @@ async def refuse(send: Any, status: int, why: str) -> None:
         {"type": "http.response.start", "status": status, "headers": [(b"content-type", b"text/plain")]}
     )
     await send({"type": "http.response.body", "body": why.encode()})
-
-
-def size_of(folder: Path) -> int:
-    """Bytes of the files in a folder."""
-    total = 0
-    for one in folder.rglob("*"):
-        try:
-            total += one.stat().st_size if one.is_file() else 0
-        except OSError:  # gone in the meantime
-            continue
-    return total

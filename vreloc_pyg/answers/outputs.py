@@ -10,7 +10,7 @@ from vreloc_pyg.answers.clip import check_clip, cut_clip
 from vreloc_pyg.answers.exports.formats import check_export, export_moments
 from vreloc_pyg.answers.page import write_page
 from vreloc_pyg.answers.subtitles import subtitles
-from vreloc_pyg.clock import clock
+from vreloc_pyg.answers.table import moment_table
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.files import write_json, write_text
 from vreloc_pyg.localization.locate import VideoAnswer
@@ -81,8 +81,4 @@ def print_answer(answer: VideoAnswer) -> None:
         print(said[answer.verdict].format(reference=answer.reference.name, query=answer.query.name))
     if len(answer.segments) == 0:
         return
-    verdicts = answer.calibration is not None
-    print("rank  start        end          score" + "   verdict" * verdicts)
-    for rank, one in enumerate(answer.moments, start=1):
-        row = f"{rank:4}  {clock(one.start_s):11}  {clock(one.end_s):11}  {one.score:+.3f}"
-        print(f"{row}  {one.verdict}" if verdicts else row)
+    print("\n".join(moment_table(answer.moments, videos=False)))

@@ -1,25 +1,20 @@
-"""An answer as one self-contained HTML page."""
+"""An answer for two videos as one self-contained HTML page."""
 
 from __future__ import annotations
 
 import base64
-import html
-import json
-import os
 import tempfile
-from importlib import resources
+from collections.abc import Sequence
 from pathlib import Path
-from string import Template
-from urllib.parse import quote
+from typing import Any
 
-from vreloc_pyg.answers.playable import is_playable, media_type, playable_copy
-from vreloc_pyg.errors import VideoError
+import numpy as np
+
+from vreloc_pyg.answers.playable import is_playable, playable_copy
+from vreloc_pyg.answers.web_page import EMBED_BYTES, embedded, fill_page, linked, picture
 from vreloc_pyg.files import write_text
-from vreloc_pyg.localization.locate import VideoAnswer
-from vreloc_pyg.video.decoding import thumbnail
+from vreloc_pyg.localization.locate import SeenPoses, VideoAnswer
 
-#: Videos up to this size are put into the page, larger ones are linked.
-EMBED_BYTES = 20 * 2**20
 #: Points of the score curve, at most.
 POINTS = 2000
 
@@ -47,42 +42,62 @@ def write_page(path: str | Path, answer: VideoAnswer, embed_bytes: int = EMBED_B
             if not is_playable(video):
                 shown = playable_copy(video, Path(work) / f"{role}.mp4")
             if shown.stat().st_size <= embed_bytes:
-                content = base64.b64encode(shown.read_bytes()).decode()
-                sources.append(f"data:{media_type(shown)};base64,{content}")
+                sources.append(embedded(shown))
                 continue
             if shown != video:
                 beside.append((shown, path.with_name(f"{path.stem}.{role}.mp4")))
-            target = video if shown == video else beside[-1][1]
-            relative = os.path.relpath(target.resolve(), path.resolve().parent)
-            sources.append(quote(relative.replace(os.sep, "/")))
+            sources.append(linked(video if shown == video else beside[-1][1], path))
         write_text(path, page_text(answer, *sources))
         for made, place in beside:  # last, and by renaming, so that a full disk leaves no copy without page
             made.replace(place)
     return path
 
 
-def page_text(answer: VideoAnswer, query_source: str, reference_source: str) -> str:
-    """The page, with the places where its players find the videos."""
-    values = answer.to_dict()
-    for segment in values["segments"]:
-        segment["thumbnail"] = _picture(answer.reference, (segment["start_s"] + segment["end_s"]) / 2)
+def page_text(
+    answer: VideoAnswer,
+    query_source: str,
+    reference_source: str,
+    clips: Sequence[str] = (),
+    **shown: Any,
+) -> str:
+    """The page.
+
+    Args:
+        answer: what was found.
+        query_source, reference_source: where the page's players find the videos.
+        clips: where the segments can be had as files, if they can.
+        shown: what stands in place of the values of :meth:`.VideoAnswer.to_dict`, such as names of files
+            in place of their paths.
+    """
+    values = {**answer.to_dict(), **shown}
+    for rank, segment in enumerate(values["segments"]):
+        segment["thumbnail"] = picture(answer.reference, (segment["start_s"] + segment["end_s"]) / 2)
+        segment["clip"] = clips[rank] if clips else None
     every = -(-len(answer.curve) // POINTS)
     values["curve"] = [round(float(value), 4) for value in answer.curve[::every]]
     values["curve_step_s"] = every * answer.seconds_per_step
     values["proposals"] = [[round(start, 3), round(end, 3)] for start, end in answer.proposals]
-    template = resources.files("vreloc_pyg.answers").joinpath("page.html").read_text(encoding="utf-8")
-    return Template(template).substitute(
-        title=html.escape(f"{answer.query.name} in {answer.reference.name}"),
-        query_name=html.escape(answer.query.name),
-        reference_name=html.escape(answer.reference.name),
-        query_source=html.escape(query_source),
-        reference_source=html.escape(reference_source),
-        data=json.dumps(values).replace("<", "\\u003c"),
+    poses = {"query": answer.query_poses, "reference": answer.reference_poses}
+    values["poses"] = {role: None if one is None else _poses(one) for role, one in poses.items()}
+    names = {role: Path(values[role]).name for role in ("query", "reference")}
+    return fill_page(
+        "answer",
+        f"{names['query']} in {names['reference']}",
+        values,
+        query_name=names["query"],
+        reference_name=names["reference"],
+        query_source=query_source,
+        reference_source=reference_source,
     )
 
 
-def _picture(video: Path, at_s: float) -> str | None:
-    try:
-        return "data:image/jpeg;base64," + base64.b64encode(thumbnail(video, at_s)).decode()
-    except VideoError:
-        return None
+def _poses(poses: SeenPoses) -> dict[str, Any]:
+    """Joints as 16 bits each: 0 where nobody is seen, else 1 + 32767 (share + 1/2), of shares of a picture.
+
+    A joint more than half a picture outside of it is drawn there.
+    """
+    shares = poses.joints.numpy()
+    values = np.round((np.nan_to_num(shares).clip(-0.5, 1.5) + 0.5) * 32767) + 1
+    packed = np.where(np.isnan(shares), 0, values).astype("<u2")
+    joints = base64.b64encode(packed.tobytes()).decode()
+    return {"rate": 1 / poses.seconds_per_step, "start_s": poses.start_s, "joints": joints}

@@ -35,11 +35,27 @@ def media_type(video: str | Path) -> str:
     return PLAYED.get(Path(video).suffix.lower(), ((), "video/mp4"))[1]
 
 
-def playable_copy(video: str | Path, output: str | Path) -> Path:
-    """Encode a small copy ``output`` in H.264, whole or not at all; :class:`VideoError` if that fails."""
+def playable_copy(
+    video: str | Path,
+    output: str | Path,
+    start_s: float = 0.0,
+    end_s: float = math.inf,
+    max_height: int = MAX_HEIGHT,
+) -> Path:
+    """Encode a small copy ``output`` of a video, or of a part of it, in H.264, whole or not at all.
+
+    Args:
+        video: what is copied.
+        output: an MP4 file.
+        start_s, end_s: the part, in seconds.
+        max_height: frames that are higher, in pixels, are made smaller.
+
+    Raises:
+        VideoError: if that fails.
+    """
     try:
         with replacing(output) as unfinished:
-            encode_part(video, 0.0, math.inf, unfinished, crf=CRF, max_height=MAX_HEIGHT)
+            encode_part(video, start_s, end_s, unfinished, crf=CRF, max_height=max_height)
     except (
         Exception
     ) as error:  # FFmpeg has an error for everything, and Python's for numbers that are too large

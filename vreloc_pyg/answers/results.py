@@ -22,7 +22,10 @@ def load_results(path: str | Path) -> tuple[list[Moment], dict[str, Any]]:
     values = read_json(path)
     if isinstance(values, dict) and "moments" in values:
         about = values.get("about")
-        return load_moments(path), about if isinstance(about, dict) else {}
+        about = about if isinstance(about, dict) else {}
+        if not isinstance(about.get("files", {}), dict):
+            raise DataError(f"{path}: expected 'files' as sizes and dates by name")
+        return load_moments(path), about
     if not isinstance(values, dict) or not {"reference", "segments"} <= set(values):
         raise DataError(f"{path} holds no results: expected 'moments', or the 'segments' of `vreloc locate`")
     try:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 
 def cut(results: str, *, output: str) -> int:
-    """Cut the moments that `vreloc search` found out of their videos; exit code 3 if some cannot be cut.
+    """Cut the moments that were found out of their videos; exit code 3 if some cannot be cut.
 
     Args:
-        results: JSON file of moments, as `vreloc search --json` writes it.
+        results: JSON file of `vreloc search` or of `vreloc locate`, or one that their pages export.
         output: folder for the clips; what is there stays as it is.
 
     Example:
@@ -15,17 +15,17 @@ def cut(results: str, *, output: str) -> int:
     """
     from pathlib import Path
 
-    from vreloc_pyg.answers.cutting import cut_moments, marks_of
+    from vreloc_pyg.answers.cutting import cut_moments
     from vreloc_pyg.answers.outputs import check_writable
+    from vreloc_pyg.answers.results import load_results
     from vreloc_pyg.errors import DataError
-    from vreloc_pyg.moments import load_moments
 
-    moments, marks = load_moments(results), marks_of(results)
+    moments, about = load_results(results)
     check_writable(Path(output) / "clip.mp4")
     if Path(output).exists() and not Path(output).is_dir():
         raise DataError(f"Cannot write clips to {output}: it is no folder")
     failed = 0
-    for one, place, why in cut_moments(moments, output, marks):
+    for one, place, why in cut_moments(moments, output, about):
         failed += why is not None
         print(f"Written to {place}" if why is None else f"Left out {one.video}: {why}")
     print(f"{len(moments) - failed} of {len(moments)} moments cut")

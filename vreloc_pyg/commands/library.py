@@ -74,6 +74,7 @@ def search(
     top: int = 20,
     min_score: float | None = None,
     json: str | None = None,
+    html: str | None = None,
     weights: str | None = None,
     seconds_per_step: float | None = None,
     cache: str | None = None,
@@ -92,55 +93,43 @@ def search(
         top: number of moments, at most.
         min_score: leave out moments with lower scores.
         json: JSON file to write, which `vreloc cut` reads.
+        html: page to write, with a picture and a clip of each moment, to filter and to judge.
         weights: those of the library's extractor, as `vreloc weights` keeps them.
         seconds_per_step: duration of one step of .npy features, in seconds; by default as in the library.
         cache: folder where features are kept; by default in the user's cache.
 
     Example:
-        vreloc search goal.mp4 --library season --top 20 --json found.json
+        vreloc search goal.mp4 --library season --top 20 --json found.json --html found.html
     """
     from pathlib import Path
 
+    from vreloc_pyg.answers.found_page import write_found_page
     from vreloc_pyg.answers.outputs import check_writable
+    from vreloc_pyg.answers.table import moment_table
     from vreloc_pyg.clock import parse_time
     from vreloc_pyg.commands.options import ReadingBar
-    from vreloc_pyg.errors import SettingsError
-    from vreloc_pyg.library.clips import read_queries
-    from vreloc_pyg.library.library import Library
-    from vreloc_pyg.library.messages import about_search, stale, table
-    from vreloc_pyg.library.search import search
-    from vreloc_pyg.localization import Localizer
-    from vreloc_pyg.localization.finders import CALIBRATIONS, usual_system
-    from vreloc_pyg.localization.shipped import SHIPPED
-    from vreloc_pyg.localization.training_free import training_free
+    from vreloc_pyg.errors import DataError, SettingsError
+    from vreloc_pyg.library.asking import LibrarySearch
     from vreloc_pyg.moments import save_moments
 
-    if json is not None:
-        check_writable(Path(json))
+    for path in (json, html):
+        if path is not None:
+            check_writable(Path(path))
+            taken = [Path(one).resolve() for one in (*queries, json, html) if one is not None]
+            if Path(path).is_dir() or taken.count(Path(path).resolve()) > 1:
+                raise DataError(f"Cannot write to {path}: it is a folder, a query or another output")
     if not queries:
         raise SettingsError("Name a query: a video, a .npy file, or a name in the library")
-    searched = Library(library)
-    found = searched.searchable()
-    extractor = searched.metadata.extractor
-    if checkpoint is None and (usual := usual_system(extractor)) in SHIPPED:
-        checkpoint = usual
-    localizer = (
-        training_free(CALIBRATIONS.get(("window-rule", extractor or "")))
-        if checkpoint is None
-        else Localizer.from_pretrained(checkpoint)
-    )
+    searched = LibrarySearch(library, checkpoint, None, weights, cache)
     part = parse_time(start), None if end is None else parse_time(end)
     with ReadingBar() as bar:
-        clips, notes = read_queries(
-            searched, queries, localizer.features, part, weights, seconds_per_step, cache, bar
-        )
-    moments = search(searched, clips, localizer, top, found=found)
-    if min_score is not None:
-        moments = [one for one in moments if one.score >= min_score]
-    for note in [*notes, *stale(searched, found, moments)]:
+        answer = searched.ask(queries, part, top, min_score, seconds_per_step, bar)
+    for note in answer.notes:
         print(f"Note: {note}")
-    print("\n".join(table(moments)))
+    lines = moment_table(answer.moments, videos=True) if answer.moments else ["No moment has that score."]
+    print("\n".join(lines))
     if json is not None:
-        about = about_search(searched, found, moments, queries, localizer.name)
-        print(f"Written to {save_moments(json, moments, about)}")
+        print(f"Written to {save_moments(json, answer.moments, answer.about)}")
+    if html is not None:
+        print(f"Written to {write_found_page(html, answer)}")
     return 0

@@ -106,6 +106,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 7860,
     videos: list[str] | None = None,
+    library: str | None = None,
     max_upload_mb: int = 500,
     checkpoint: str | None = None,
     system: str | None = None,
@@ -114,15 +115,16 @@ def serve(
     device: Literal["cpu", "cuda"] = "cpu",
     cache: str | None = None,
 ) -> None:
-    """Serve a local web page that answers as `vreloc locate` does.
+    """Serve a local web page that answers as `vreloc locate` does, or `vreloc search`.
 
     Args:
         host: address to listen on; by default this machine alone reaches it.
         port: of the server.
         videos: folders whose videos may be named by their paths, as [DIR1,DIR2]; by default none may.
+        library: folder of `vreloc index`, to search in place of a reference.
         max_upload_mb: largest upload in MB.
         checkpoint: folder of a model of your own, trained on such features.
-        system: without one, what answers, as of `vreloc locate`.
+        system: without one, what answers, as of `vreloc locate`; not for a library.
         extractor: network of the features, one of {extractors}; by default the model's own, or i3d.
         weights: its weights, as `vreloc weights` keeps them.
         device: where it computes.
@@ -131,11 +133,22 @@ def serve(
     Example:
         vreloc serve --videos [videos] --checkpoint outputs/own/model
     """
+    from vreloc_pyg.answers.questions import LibraryQuestion, PairQuestion
     from vreloc_pyg.answers.server import serve
+    from vreloc_pyg.errors import SettingsError
+    from vreloc_pyg.library.asking import LibrarySearch
     from vreloc_pyg.localization import Localizer, locate
     from vreloc_pyg.localization.locate import choose_extractor
 
+    limits = (host, port, videos or [], max_upload_mb)
+    if library is not None:
+        if system is not None or device != "cpu":
+            raise SettingsError("A library is searched on the processor, and without --system")
+        search = LibrarySearch(library, checkpoint, extractor, weights, cache)
+        search.network()  # weights that are missing are found before anybody asks
+        serve(partial(LibraryQuestion, search), *limits)
+        return
     localizer = None if checkpoint is None else Localizer.from_pretrained(checkpoint)
     network = choose_extractor(localizer, extractor, weights, device)  # once, for all questions
-    answer = partial(locate, localizer=localizer, system=system, extractor=network, cache=cache)
-    serve(answer, host, port, videos or [], max_upload_mb)
+    find = partial(locate, localizer=localizer, system=system, extractor=network, cache=cache)
+    serve(partial(PairQuestion, find), *limits)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vreloc_pyg.datasets.splits import Query
 from vreloc_pyg.errors import SettingsError
-from vreloc_pyg.features.metadata import FeatureMetadata, check_metadata
+from vreloc_pyg.features.metadata import FeatureMetadata
 from vreloc_pyg.files import user_cache
 from vreloc_pyg.library.library import Library
 from vreloc_pyg.library.stored import LibraryStore
@@ -44,9 +44,8 @@ def extractor_of(
 def read_queries(
     library: Library,
     queries: Sequence[str],
-    trained_on: FeatureMetadata | None = None,
+    network: Callable[[], VideoExtractor],
     part: tuple[float, float | None] = (0.0, None),
-    weights: str | Path | None = None,
     seconds_per_step: float | None = None,
     cache: str | Path | None = None,
     progress: Progress | None = None,
@@ -56,9 +55,8 @@ def read_queries(
     Args:
         library: to be searched.
         queries: videos, ``.npy`` files of features, or names of videos in the library.
-        trained_on: what the features of the model that will answer were made with, where it is known.
+        network: makes that of the library's features, see :func:`extractor_of`.
         part: of a single query, in seconds; ``None``: to its end.
-        weights: of the library's extractor.
         seconds_per_step: of ``.npy`` files; by default as in the library.
         cache: where features of videos are kept; by default in the user's cache.
         progress: called with the file, frames that were read since the last call, and how many there are.
@@ -66,17 +64,13 @@ def read_queries(
     Raises:
         SettingsError: if a part is asked of several clips.
         VideoError, DataError: if one cannot be read.
-        FeatureError: if it, or the library, was made in another way than the model's features.
+        FeatureError: if its features are made in another way than the library's.
     """
     if len(queries) > 1 and part != (0.0, None):
         raise SettingsError("--start and --end choose a part of a single query: cut the others before")
-    if trained_on is not None:
-        check_metadata(trained_on, library.metadata, f"the features of the library {library.folder}")
     kept = FeatureCache(user_cache() / "features" if cache is None else Path(cache))
     step = seconds_per_step or next(entry.seconds_per_step for entry in library.entries())
-    sources = Sources(
-        extractor_of(library, None, weights), kept, library.metadata, LibraryStore(library), step, progress
-    )
+    sources = Sources(network, kept, library.metadata, LibraryStore(library), step, progress)
     clips: list[Query] = []
     notes: list[str] = []
     for query in queries:

@@ -104,7 +104,7 @@ def index_features(
         library.agree(made_with)
         done = Indexing()
         known = {entry.name: entry for entry in library.entries()}
-        cache = FeatureCache(library.features_folder)
+        cache = FeatureCache(library.features_folder, joints=False)
         for name, features, step in videos:
             try:
                 check_name(name)
@@ -161,7 +161,7 @@ def _read_videos(
     from tqdm import tqdm
 
     library.agree(extractor.metadata)
-    cache = FeatureCache(library.features_folder)
+    cache = FeatureCache(library.features_folder, joints=False)
     by_content = {entry.content: entry for entry in known.values()}
     lengths = {path: _length(path) for path in videos}
     began, read_s = monotonic(), 0.0

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vreloc_pyg.clock import clock
 from vreloc_pyg.library.indexing import Indexing
 from vreloc_pyg.library.library import Library, Searchable
 from vreloc_pyg.moments import Moment
@@ -39,17 +38,6 @@ def summary(found: Indexing, folder: str | Path) -> list[str]:
     ]
     lines.append(f"{', '.join(counts) or 'nothing to do'}. {found.windows:,} windows in {folder}")
     return lines + [f"  {name}: {why}" for name, why in found.failed.items()]
-
-
-def table(moments: Sequence[Moment]) -> list[str]:
-    """A line for each moment, best first."""
-    if not moments:
-        return ["No moment has that score."]
-    lines = ["rank  start        end          score   verdict    video"]
-    for rank, one in enumerate(moments, start=1):
-        times = f"{clock(one.start_s):11}  {clock(one.end_s):11}"
-        lines.append(f"{rank:4}  {times}  {one.score:+.3f}  {one.verdict or '-':9}  {shown(one.video)}")
-    return lines
 
 
 def shown(name: str) -> str:

@@ -39,6 +39,22 @@ ALL = 1000
 
 
 @dataclass(frozen=True)
+class SeenPoses:
+    """The poses that were compared, for pictures.
+
+    Args:
+        joints: Penn Action's in every step, as shares of a picture's width and height, ``[N, 13, 2]``; NaN
+            where nobody is seen.
+        start_s: of the first step, in seconds of the video.
+        seconds_per_step: duration of a step.
+    """
+
+    joints: Tensor
+    start_s: float
+    seconds_per_step: float
+
+
+@dataclass(frozen=True)
 class VideoAnswer:
     """The segments of a reference that show a query's action.
 
@@ -54,6 +70,7 @@ class VideoAnswer:
         settings: what decided the answer, as plain values.
         notes: what was wrong with the files, in words.
         proposals: the best candidate windows in seconds of the reference, best first, for pictures.
+        query_poses, reference_poses: ``None`` where no poses were looked for in videos.
     """
 
     query: Path
@@ -68,6 +85,8 @@ class VideoAnswer:
     settings: dict[str, Any]
     notes: tuple[str, ...] = ()
     proposals: Segments = field(default_factory=lambda: Segments(torch.empty(0, 2), torch.empty(0)))
+    query_poses: SeenPoses | None = None
+    reference_poses: SeenPoses | None = None
 
     @property
     def verdict(self) -> Verdict | None:
@@ -234,11 +253,17 @@ def locate(
         },
         (*dict.fromkeys(note for one in (*clips.values(), video) for note in one.problems), *kept.notes),
         Segments(_inside(found.candidates, video), found.candidates.scores),
+        _seen(clip, start_s),
+        _seen(video, 0.0),
     )
     if not every:
         return answer
     matches = torch.tensor([one.verdict != "not found" for one in answer.moments], dtype=torch.bool)
     return replace(answer, segments=answer.segments[matches])
+
+
+def _seen(video: VideoFeatures, start_s: float) -> SeenPoses | None:
+    return None if video.joints is None else SeenPoses(video.joints, start_s, video.seconds_per_step)
 
 
 def _inside(segments: Segments, video: VideoFeatures) -> Tensor:

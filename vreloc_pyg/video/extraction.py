@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from vreloc_pyg.features.store import HDF5Store, StoreWriter
 from vreloc_pyg.files import file_digest, locked, replacing
 from vreloc_pyg.video.decoding import READING, Frame, prefetch, read_frames, video_duration
 from vreloc_pyg.video.extractor import VideoExtractor
+from vreloc_pyg.video.gathering import gather
 
 #: Files with these suffixes are videos.
 SUFFIXES = (".mp4", ".m4v", ".mov", ".qt", ".mkv", ".webm", ".avi", ".divx", ".mpg", ".mpeg", ".mpe", ".m2v",
@@ -40,6 +41,8 @@ class VideoFeatures:
         seconds_per_step, duration_s: of a step, and of what was read.
         problems: what was wrong with the file, in words.
         cached: whether they were read from a cache.
+        joints: of poses, what a picture of them needs: Penn Action's joints in every step, as shares of the
+            picture's width and height, ``[num_steps, 13, 2]``, NaN where nobody is seen.
     """
 
     features: Tensor
@@ -47,6 +50,7 @@ class VideoFeatures:
     duration_s: float
     problems: tuple[str, ...] = ()
     cached: bool = False
+    joints: Tensor | None = None
 
 
 @dataclass
@@ -55,10 +59,16 @@ class FeatureCache:
 
     So nothing in it is ever out of date, and it may be deleted at any time. What cannot be kept is a line of
     ``notes``, not an error.
+
+    Args:
+        folder: where they are.
+        notes: what could not be kept.
+        joints: whether what a picture of poses needs is kept too.
     """
 
     folder: Path
     notes: list[str] = field(default_factory=list)
+    joints: bool = True
 
     def path(self, content: str, extractor: VideoExtractor, start_s: float, end_s: float | None) -> Path:
         """The file for features of a video with this content."""
@@ -73,6 +83,7 @@ class FeatureCache:
                 features = file.get_tensor("features")
                 step_s, duration_s = float(about["seconds_per_step"]), float(about["duration_s"])
                 problems = tuple(map(str, about["problems"]))
+                joints = file.get_tensor("joints").float() if "joints" in list(file.keys()) else None
         except Exception:  # of a damaged file nearly anything
             return None
         whole = features.dim() == 2 and 0 not in features.shape and features.dtype == torch.float32
@@ -80,35 +91,21 @@ class FeatureCache:
             return None
         if not torch.isfinite(features).all():
             return None
-        return VideoFeatures(features, step_s, duration_s, problems, cached=True)
+        if joints is not None and joints.shape != (len(features), 13, 2):
+            return None
+        return VideoFeatures(features, step_s, duration_s, problems, cached=True, joints=joints)
 
     def put(self, path: Path, found: VideoFeatures) -> None:
         """Keep features, whole or not at all."""
         about = {key: getattr(found, key) for key in ("seconds_per_step", "duration_s", "problems")}
+        tensors = {"features": found.features}
+        if self.joints and found.joints is not None:
+            tensors["joints"] = found.joints.half()  # half a pixel of a picture 1,000 pixels wide
         try:
             with replacing(path) as unfinished:
-                save_file({"features": found.features}, unfinished, {"about": json.dumps(about)})
+                save_file(tensors, unfinished, {"about": json.dumps(about)})
         except (OSError, SafetensorError) as error:
             self.notes.append(f"Features could not be kept in {self.folder}: {error}")
-
-
-def gather(parts: Iterable[Tensor]) -> Tensor:
-    """Concatenate ``[T_i, F]`` one after the other into a buffer that doubles.
-
-    Thousands of small tensors, kept between the large ones that come and go with every clip, would leave
-    holes in the heap that are never filled: hours of video would take gigabytes.
-    """
-    buffer, filled = torch.empty(0, 0), 0
-    for part in parts:
-        needed = filled + len(part)
-        if needed > len(buffer):
-            larger = part.new_empty(max(2 * needed, 4096), part.size(1))
-            if filled:
-                larger[:filled] = buffer[:filled]
-            buffer = larger
-        buffer[filled:needed] = part
-        filled = needed
-    return buffer[:filled].clone()
 
 
 def extract_video(
@@ -167,11 +164,18 @@ def _read_features(
             yield frame
 
     frames = prefetch(read_frames(path, extractor.grid, start_s, end_s, problems), AHEAD)
-    features = gather(extractor.stream(counted(frames), str(path), problems))
+    joints: list[Tensor] = []
+    features = gather(extractor.stream(counted(frames), str(path), problems, joints))
     if pictures < 2:
         raise VideoError(f"{path} shows a single frame: there is no motion to describe")
     duration = count / extractor.frame_rate
-    return VideoFeatures(features, extractor.seconds_per_step, duration, tuple(problems))
+    return VideoFeatures(
+        features,
+        extractor.seconds_per_step,
+        duration,
+        tuple(problems),
+        joints=joints[0].float() if joints else None,
+    )
 
 
 def video_files(path: str | Path) -> dict[str, Path]:
@@ -257,7 +261,7 @@ def _extract_files(
 ) -> Extraction:
     from tqdm import tqdm
 
-    parts = FeatureCache(output.with_name(output.name + ".parts"))
+    parts = FeatureCache(output.with_name(output.name + ".parts"), joints=False)
     old = finished_videos(output, extractor)
     done: list[str] = []
     kept: list[str] = []

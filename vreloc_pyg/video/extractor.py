@@ -100,7 +100,11 @@ class VideoExtractor(ABC):
 
     @torch.inference_mode()
     def stream(
-        self, frames: Iterable[Frame], video: str = "the video", problems: list[str] | None = None
+        self,
+        frames: Iterable[Frame],
+        video: str = "the video",
+        problems: list[str] | None = None,
+        joints: list[Tensor] | None = None,
     ) -> Iterator[Tensor]:
         """Features ``[<= clip_steps, dim]`` float32 of one clip after the other.
 
@@ -108,6 +112,8 @@ class VideoExtractor(ABC):
             frames: of a video, taken as :attr:`grid` says.
             video: what to call it in messages.
             problems: what is to be said of the features, in words, is appended.
+            joints: of an extractor that looks for poses, Penn Action's in every step are appended, as
+                shares of the picture's width and height: ``[N, 13, 2]``, NaN where nobody is seen.
         """
         step, core = self.frames_per_step, self.clip_steps * self.frames_per_step
         context = self.context_steps * step

@@ -71,14 +71,25 @@ class PoseExtractor(VideoExtractor):
         return track_poses(frames, self.networks.detector, self.networks.landmarks, self.frame_rate, shift)
 
     def stream(
-        self, frames: Iterable[Frame], video: str = "the video", problems: list[str] | None = None
+        self,
+        frames: Iterable[Frame],
+        video: str = "the video",
+        problems: list[str] | None = None,
+        joints: list[Tensor] | None = None,
     ) -> Iterator[Tensor]:
         """All features of a video at once, ``[N, dim]``: of the frames, only the poses are kept.
 
         Raises:
             VideoError: if nobody is seen.
         """
-        poses = self.track(frames)
+        size = np.ones(2)  # width and height
+
+        def measured() -> Iterator[Frame]:
+            for frame in frames:
+                size[:] = frame.shape[1::-1]
+                yield frame
+
+        poses = self.track(measured())
         share = float(poses.present.mean()) if len(poses.present) else 0.0
         if share == 0:
             raise VideoError(
@@ -87,6 +98,9 @@ class PoseExtractor(VideoExtractor):
             )
         if share < MOSTLY and problems is not None:
             problems.append(f"A person is seen in {share:.0%} of {video}")
+        if joints is not None:
+            places = poses.landmarks[:, list(PENN_LANDMARKS), :2] / size
+            joints.append(torch.from_numpy(places).contiguous())
         features = features_of(poses)
         yield torch.cat([features, hip_path(poses, self.frame_rate)], 1) if self.path else features
 
