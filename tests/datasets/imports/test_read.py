@@ -166,6 +166,14 @@ BAD_RANGE = label_studio(timeline("soon", 3, "a"), frame_rate=25)
         ('<!DOCTYPE a SYSTEM "/etc/passwd"><annotations/>', "line 1: a document type"),
         ("<annotations>\n<track></annotations>", "line 2: mismatched tag; no XML"),
         ("<a>" * 100, "nested too deep"),
+        (
+            '<?xml version="1.0" encoding="shift_jis"?><annotations/>',
+            "multi-byte encodings are not supported",
+        ),
+        ('<?xml version="1.0" encoding="idna"?><annotations/>', "decoding with 'idna' codec failed"),
+        ("video" * 30_000, "field larger than field limit"),
+        ('[{"data": {"video": "a\\u0000.mp4"}}]', "with a character that no file can hold"),
+        (json.dumps(label_studio(timeline(1, 1e308, "a"), frame_rate="1e-9")), "too large for a float"),
         ("<svg/>", "is no file of ELAN, Label Studio"),
         ("", "is no file of ELAN"),
         ("hello", "is no file of ELAN"),
@@ -222,6 +230,8 @@ def test_the_rate_is_that_of_the_video_in_a_folder(tmp_path):
         ("https://host/x/d.mp4", "d"),
         ("s3://bucket/e.webm", "e"),
         (".mp4", ".mp4"),
+        ("http://[", "["),
+        ("file://[x].mp4", "[x]"),
     ],
 )
 def test_names_of_videos(video, name):

@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from vreloc_pyg import errors
 from vreloc_pyg.datasets.activitynet import ActivityNet
 from vreloc_pyg.datasets.folder_annotations import COLUMNS
 from vreloc_pyg.datasets.imports.action import LARGEST, Action, Reading
@@ -52,7 +53,8 @@ def read_actions(
     noted, found = Notes() if notes is None else notes, dict[Action, None]()
     for path in map(Path, paths):
         reading = Reading(path, rate, None if videos is None else Path(videos), noted)
-        _read(reading)
+        with errors.reading(path):  # what a library, or a number that is too large, raises in spite of all
+            _read(reading)
         for action in reading.actions:
             if action in found:
                 noted.add("stretches that are there twice, taken once", f"{action.video} {action.label}")
