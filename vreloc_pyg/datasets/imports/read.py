@@ -16,7 +16,7 @@ from vreloc_pyg.datasets.folder_annotations import COLUMNS
 from vreloc_pyg.datasets.imports.action import LARGEST, Action, Reading
 from vreloc_pyg.datasets.imports.boris import COLUMNS as BORIS_COLUMNS
 from vreloc_pyg.datasets.imports.boris import read_boris, read_boris_table
-from vreloc_pyg.datasets.imports.cells import from_text
+from vreloc_pyg.datasets.imports.cells import as_text, from_text
 from vreloc_pyg.datasets.imports.cvat import read_cvat
 from vreloc_pyg.datasets.imports.elan import read_elan
 from vreloc_pyg.datasets.imports.label_studio import read_label_studio
@@ -63,11 +63,12 @@ def read_actions(
 
 
 def write_annotations(path: str | Path, actions: Sequence[Action]) -> Path:
-    """Write ``annotations.csv`` of a data set of one's own."""
+    """Write ``annotations.csv`` of a data set, with an apostrophe before what looks like a formula."""
     file = io.StringIO(newline="")
     rows = csv.writer(file, lineterminator="\n")
     rows.writerow(COLUMNS)
-    rows.writerows((one.video, repr(one.start_s), repr(one.end_s), one.label) for one in actions)
+    for one in actions:
+        rows.writerow([as_text(one.video), repr(one.start_s), repr(one.end_s), as_text(one.label)])
     return write_text(path, file.getvalue())
 
 
