@@ -42,7 +42,7 @@ FALL_S = 1.0
 #: Longest time that one frame stays on the screen, in seconds: slides do, for minutes.
 LONGEST_S = 600.0
 #: All gaps longer than FALL_S together may take LONGEST_S, and a second more for so many bytes of the file:
-#: work grows with the bytes, not with the time that is claimed. Slides of minutes have tens of bytes a second.
+#: work grows with the bytes, not with the time that is claimed. Slides have tens of bytes a second.
 BYTES_A_SECOND = 8
 #: What is wrong with a clock is said so many times.
 MOST_SAID = 10
