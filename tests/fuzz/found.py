@@ -70,6 +70,12 @@ def _windows(values: list[list[int]]) -> bytes:
     return sink.getvalue()
 
 
+def _ranges(rate: str, end: float, video: str = "a.mp4") -> object:
+    """A task of Label Studio with a range of frames."""
+    value = {"ranges": [{"start": 1, "end": end}], "timelinelabels": ["a"]}
+    return [{"data": {"video": video, "frame_rate": rate}, "annotations": [{"result": [{"value": value}]}]}]
+
+
 def found() -> list[tuple[str, str, Files]]:
     """The door, what was wrong, and the input."""
     segment = [{"segment": [1, 2], "label": "a"}]
@@ -120,6 +126,11 @@ def found() -> list[tuple[str, str, Files]]:
                                                  {"seconds_per_step": "x", "duration_s": 1, "problems": []})),
         ("weights", "a gigabyte of zeros in a distribution", _tar_claims()),
         ("weights", "an array of no content", {"w.pkl": pickle.dumps({"weight": None})}),
+        ("imports", "an address that is none", {"given.csv": b"video,start_s,end_s,label\nhttp://[,0,1,x\n"}),
+        ("imports", "an encoding of several bytes", {"given.xml": b'<?xml version="1.0" encoding="shift_jis"?><a/>'}),  # noqa: E501
+        ("imports", "a heading of 150 KB", {"given.csv": b"video" * 30_000}),
+        ("imports", "a time beyond all floats", {"given.json": json.dumps(_ranges("1e-9", 1e308)).encode()}),
+        ("imports", "a name that no file has", {"given.json": json.dumps(_ranges("25", 5, "a\0")).encode()}),
         ("hdf5", "a damaged table of symbols", _hdf5(b"SNOD", b"XXXX")),
         ("hdf5", "a damaged heap", _hdf5(b"HEAP", b"XXXX")),
         ("hdf5", "a damaged header of the latest format", _hdf5(b"OHDR", b"OHDR\xff\xff", "latest")),
