@@ -170,3 +170,16 @@ def test_catalogs_with_other_tables_are_refused(copied, statement):
     execute(copied, statement)
     with pytest.raises(DataError, match="other tables"):
         ask(copied)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE videos RENAME COLUMN name TO other",
+        "UPDATE videos SET features = CAST(x'ff61' AS TEXT)",
+    ],
+)
+def test_tables_that_are_not_ours_are_damage_and_no_matter_of_the_disk(copied, statement):
+    execute(copied, statement)
+    with pytest.raises(DataError, match="is damaged"):
+        ask(copied)

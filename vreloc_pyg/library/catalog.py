@@ -21,6 +21,9 @@ CATALOG_NAME, FORMAT = "library.sqlite", 1
 #: Numbers and steps of videos are smaller: those of their windows would not fit into 64 bits.
 MOST_NUMBER, MOST_STEPS = 2**23, 2**24
 
+#: Words of SQLite about the disk, not about the file.
+DISK = ("disk", "full", "locked", "readonly", "unable to open")
+
 _SCHEMA = """
 CREATE TABLE facts (key TEXT PRIMARY KEY, value BLOB NOT NULL);
 CREATE TABLE videos (
@@ -94,6 +97,8 @@ def _guarded(method: _Method) -> _Method:
         try:
             return method(self, *given, **named)
         except sqlite3.OperationalError as error:
+            if not any(word in str(error) for word in DISK):  # such as "no such column"
+                raise DataError(f"The library's catalog {self.path} is damaged: {error}") from None
             raise OSError(None, f"The library's catalog cannot be used ({error})", str(self.path)) from None
         except sqlite3.DatabaseError as error:
             raise DataError(f"The library's catalog {self.path} is damaged: {error}") from None
