@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from vreloc_pyg.files import write_json, write_text
+from vreloc_pyg.errors import DataError
+from vreloc_pyg.files import parse_json, write_json, write_text
 
 
 def test_text_is_written_into_new_folders_and_over_old_files(tmp_path):
@@ -39,3 +40,13 @@ def test_json_reads_back(tmp_path):
     path = write_json(tmp_path / "a.json", values)
     assert json.loads(path.read_text()) == values
     assert path.read_text().endswith("}\n")
+
+
+def test_json_has_text_that_files_can_hold():
+    assert parse_json(r'["\ud83d\ude00", {"\u00e9": "\\u0000"}]', "a") == [
+        "\U0001f600",
+        {"\u00e9": "\\u0000"},
+    ]
+    for text in (r'["a\u0000"]', r'{"a": [{"\ud800": 1}]}', r'"\udfff\ud800"'):
+        with pytest.raises(DataError, match="with a character that no file can hold"):
+            parse_json(text, "a")

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -98,7 +99,8 @@ def read_text(path: str | Path) -> str:
 def parse_json(text: str, path: str | Path) -> Any:
     """Values of JSON; :class:`DataError` with the line of a mistake, or if an object holds a key twice.
 
-    JSON that is nested so deep, or holds numbers of so many digits, that Python refuses it is one too.
+    JSON that is nested so deep, or holds numbers of so many digits, that Python refuses it is one too, and
+    so is one whose text, in escapes, no file name or text file can hold.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -113,13 +115,29 @@ def parse_json(text: str, path: str | Path) -> Any:
         return int(digits)
 
     try:
-        return json.loads(text, object_pairs_hook=unique, parse_int=whole)
+        values = json.loads(text, object_pairs_hook=unique, parse_int=whole)
     except json.JSONDecodeError as error:
         raise DataError(f"{path}, line {error.lineno}: {error.msg}; the file is cut off or no JSON") from None
     except DataError:
         raise
     except (ValueError, RecursionError) as error:
         raise DataError(f"Cannot read {path}: {error}") from None
+    if "\\u" in text:
+        _check_text(values, path)
+    return values
+
+
+def _check_text(values: Any, path: str | Path) -> None:
+    """Raise :class:`DataError` for text with the character NUL or half a character, which JSON can escape."""
+    waiting = [values]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting += [*one, *one.values()]
+        elif isinstance(one, list):
+            waiting += one
+        elif isinstance(one, str) and re.search("[\0\ud800-\udfff]", one):
+            raise DataError(f"{path} holds the text {one[:80]!a}, with a character that no file can hold")
 
 
 def read_json(path: str | Path) -> Any:

@@ -14,6 +14,9 @@ from vreloc_pyg.files import read_json, write_json
 #: How sure an answer is: the action is there; it may be there; it does not seem to be there.
 Verdict = Literal["sure", "maybe", "not found"]
 
+#: No video lasts longer, in seconds: beyond 30 years, times in frames and milliseconds fit no format.
+MOST_S = 1e9
+
 
 @dataclass(frozen=True)
 class Moment:
@@ -21,7 +24,7 @@ class Moment:
 
     Args:
         video: path of the file, or name in a feature store.
-        start_s, end_s: in seconds of the video, ``0 <= start_s < end_s``.
+        start_s, end_s: in seconds of the video, ``0 <= start_s < end_s <= MOST_S``.
         score: of what answered; higher is better, and scores of different systems do not compare.
         verdict: how sure that is; ``None`` where it was not calibrated.
         label: what is shown, where that has a name.
@@ -38,9 +41,9 @@ class Moment:
     label: str = ""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.start_s < self.end_s < math.inf or math.isnan(self.score):
+        if not 0 <= self.start_s < self.end_s <= MOST_S or math.isnan(self.score):
             raise DataError(
-                f"Expected a moment of {self.video} with 0 <= start_s < end_s and a score "
+                f"Expected a moment of {self.video} with 0 <= start_s < end_s <= {MOST_S:.0f} and a score "
                 f"(got {self.start_s}, {self.end_s}, {self.score})"
             )
         if self.verdict is not None and self.verdict not in get_args(Verdict):

@@ -36,7 +36,12 @@ def read_npy(path: str | Path, what: str = "") -> NDArray[Any]:
     """
     try:
         with Path(path).open("rb") as file:
-            known = file.read(len(npy.MAGIC_PREFIX)) == npy.MAGIC_PREFIX
+            start = file.read(12)
+        known = start.startswith(npy.MAGIC_PREFIX)
+        if known and start[6:7] > b"\x01":  # NumPy makes room for as long a header as these tell
+            check_claim(
+                int.from_bytes(start[8:12], "little"), Path(path).stat().st_size, f"the header of {path}"
+            )
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False) if known else np.empty(0)
     except Exception as error:  # of a damaged header NumPy raises nearly anything
         raise DataError(f"Cannot read {what}{path}: {error}") from None

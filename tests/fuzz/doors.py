@@ -14,7 +14,7 @@ from safetensors.torch import save as safetensors_bytes
 
 import vreloc_pyg.localization.localizer
 import vreloc_pyg.training.run  # noqa: F401 (what is imported here is not imported in every worker)
-from tests.fuzz import seeds
+from tests.fuzz import exchanged, seeds
 from tests.fuzz.campaign import Door
 from tests.fuzz.mutate import Files
 from tests.fuzz.packing import LAYERS
@@ -259,5 +259,6 @@ DOORS = (
     Door("times", seeds.clip_times, read_time),
     Door("predictions", seeds.predictions, lambda folder: KeptBenchmark.read(folder), LAYERS, share=0.5),
     Door("moments", seeds.moments, lambda folder: load_moments(folder / "moments.json")),
+    *exchanged.DOORS,
     Door("videos", seeds.videos, read_video, share=1.5),
 )  # fmt: skip

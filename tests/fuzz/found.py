@@ -70,6 +70,17 @@ def _windows(values: list[list[int]]) -> bytes:
     return sink.getvalue()
 
 
+def _moments(end: float) -> bytes:
+    row = {"video": "a.mp4", "start_s": 0.0, "end_s": end, "score": 1.0}
+    return json.dumps({"about": {}, "moments": [row]}).encode()
+
+
+def _ranges(rate: str, end: float, video: str = "a.mp4") -> object:
+    """A task of Label Studio with a range of frames."""
+    value = {"ranges": [{"start": 1, "end": end}], "timelinelabels": ["a"]}
+    return [{"data": {"video": video, "frame_rate": rate}, "annotations": [{"result": [{"value": value}]}]}]
+
+
 def found() -> list[tuple[str, str, Files]]:
     """The door, what was wrong, and the input."""
     segment = [{"segment": [1, 2], "label": "a"}]
@@ -120,6 +131,14 @@ def found() -> list[tuple[str, str, Files]]:
                                                  {"seconds_per_step": "x", "duration_s": 1, "problems": []})),
         ("weights", "a gigabyte of zeros in a distribution", _tar_claims()),
         ("weights", "an array of no content", {"w.pkl": pickle.dumps({"weight": None})}),
+        ("proposal-cache", "a header of 600 MB", {"*.npy": _windows([[0, 5]]).replace(b"NUMPY\1\0v\0{'", b"NUMPY\2\0v\0{'")}),  # noqa: E501
+        ("results", "seconds beyond all clocks", {"found.json": _moments(1e308)}),
+        ("results", "frames beyond all timelines", {"found.json": _moments(1e18)}),
+        ("imports", "an address that is none", {"given.csv": b"video,start_s,end_s,label\nhttp://[,0,1,x\n"}),
+        ("imports", "an encoding of several bytes", {"given.xml": b'<?xml version="1.0" encoding="shift_jis"?><a/>'}),  # noqa: E501
+        ("imports", "a heading of 150 KB", {"given.csv": b"video" * 30_000}),
+        ("imports", "a time beyond all floats", {"given.json": json.dumps(_ranges("1e-9", 1e308)).encode()}),
+        ("imports", "a name that no file has", {"given.json": json.dumps(_ranges("25", 5, "a\0")).encode()}),
         ("hdf5", "a damaged table of symbols", _hdf5(b"SNOD", b"XXXX")),
         ("hdf5", "a damaged heap", _hdf5(b"HEAP", b"XXXX")),
         ("hdf5", "a damaged header of the latest format", _hdf5(b"OHDR", b"OHDR\xff\xff", "latest")),

@@ -147,7 +147,7 @@ def _containers(value: Any) -> list[Any]:
 #: How the content of a file is changed, by what the file is.
 CHANGES: dict[str, list[Callable[[bytes, random.Random, list[bytes]], bytes]]] = {
     ".json": [json_changed, json_changed, text_changed, bytes_changed],
-    **{suffix: [text_changed, text_changed, bytes_changed] for suffix in (".csv", ".txt", ".yaml")},
+    **{suffix: [text_changed, text_changed, bytes_changed] for suffix in (".csv", ".txt", ".yaml", ".xml")},
 }
 
 

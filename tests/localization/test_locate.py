@@ -277,9 +277,10 @@ def test_a_disk_that_is_full_stops_the_run_and_keeps_what_was_there(
 
 
 def test_shards_share_the_work_and_are_merged(tmp_path, levels_extractor, capsys, monkeypatch):
-    folder, output = tmp_path / "videos", tmp_path / "features.h5"
+    folder, output = tmp_path / "videos", tmp_path / "features[1].h5"  # no pattern of names
     for name in "abc":
         write_video(folder / f"{name}.mp4", counting(30, ord(name) % 5 + 1))
+    (tmp_path / "features[1].0-of-x.h5").touch()
     assert main(["features", str(folder), "--output", str(output), "--shard", "0/2"]) == 0
     assert main(["merge", "--output", str(output)]) == 2
     assert "Found 1 of 2 shards" in capsys.readouterr().err
@@ -289,6 +290,10 @@ def test_shards_share_the_work_and_are_merged(tmp_path, levels_extractor, capsys
     assert main(["merge", "--output", str(output)]) == 0
     assert HDF5Store(output).ids() == ["a", "b", "c"]
     assert main(["features", str(folder), "--output", str(output), "--shard", "2/2"]) == 2
+    for wrong in ("\u00b2/3", "1/\u0663", "1", "1/2/3", f"0/{'9' * 5000}"):
+        assert main(["features", str(folder), "--output", str(output), "--shard", wrong]) == 2
+    monkeypatch.setenv("RANK", "x")
+    assert main(["features", str(folder), "--output", str(output)]) == 2
     with pytest.raises(DataError, match="no shards"):
         merge_stores(tmp_path / "x.h5", [])
 

@@ -71,6 +71,9 @@ def test_proposals_are_the_groups_of_the_curve():
     few = ActionnessProposals(model, grouping, max_proposals=3).propose(one)
     assert torch.equal(few, expected[:3])
     assert few.dtype == torch.int64
+    for smoothing in (1e-320, 1e9):
+        with pytest.raises(SettingsError, match="smoothing"):
+            TAGSettings(smoothing=smoothing)
     with pytest.raises(SettingsError, match="max_proposals >= 1"):
         ActionnessProposals(model, max_proposals=0)
     never = TAGSettings(thresholds=(1.0,))  # no group: the whole video

@@ -1,5 +1,6 @@
 import json
 import shutil
+import tempfile
 from dataclasses import replace
 from functools import cache
 
@@ -322,6 +323,25 @@ def test_merged_curves_drop_what_came_after_the_last_checkpoint(tmp_path):
     assert pd.read_csv(merge_curves(tmp_path))["loss"].tolist()[-9:] == list(range(3, 12))
     with pytest.raises(DataError, match="Found no training curves"):
         merge_curves(tmp_path / "curves")
+
+
+def test_merged_curves_leave_out_what_was_not_finished(tmp_path):
+    write_part(tmp_path, 0, [0, 0, 1], [9, 8, 7])
+    path = tmp_path / "curves" / "version_0" / "metrics.csv"
+    path.write_text(path.read_text() + "1,3")  # killed while it wrote the line of epoch 12, step 3
+    for version, text in ((1, ""), (2, "epoch,step,loss\n"), (3, "epoch,st")):
+        write_part(tmp_path, version, [], [])
+        (tmp_path / "curves" / f"version_{version}" / "metrics.csv").write_text(text)
+    write_part(tmp_path, 4, [1, 2], [6, 5])
+    assert pd.read_csv(merge_curves(tmp_path))["loss"].tolist() == [9, 8, 6, 5]
+
+
+def test_checkpoints_are_made_beside_their_place(tmp_path, monkeypatch):
+    """A folder of temporary files may be on another disk, from which nothing is renamed."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    start("mgffnet", tmp_path / "run", epochs=1)
+    left = sorted(one.name for one in (tmp_path / "run" / "checkpoints").iterdir())
+    assert left == ["best.ckpt", "last.ckpt"]
 
 
 @pytest.mark.learns

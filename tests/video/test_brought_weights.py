@@ -320,3 +320,25 @@ def test_steps_of_videomae_are_pairs_of_tubes_in_the_middle(videomae):
     around = torch.cat(still)  # from 4 frames before the first
     whole = extractor._compute(around[8:])  # the last step, which begins at frame 8, after 4 others
     torch.testing.assert_close(found[2], whole[1], atol=1e-4, rtol=1e-4)
+
+
+TINY = PublishedNetwork(
+    "tiny", lambda classes: torch.nn.Linear(3, classes), "bias", lambda state: dict(state), "nothing"
+)
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ({"bias": torch.zeros(1).expand(10**11)}, "claim more numbers than it holds"),
+        ({"bias": torch.zeros(4), "weight": torch.zeros(1).expand(10**11, 3)}, "claim more numbers"),
+        ({"bias": torch.zeros(4), "weight": torch.zeros(4, 3).to_sparse()}, "of a kind that no"),
+        ({"bias": torch.zeros(10**6)}, "holds no weights of tiny: weight is missing"),
+        ({"bias": torch.tensor(3.0), "weight": torch.zeros(1, 3)}, "bias has shape"),
+    ],
+)
+def test_weights_claim_no_more_than_they_hold(tmp_path, state, said):
+    torch.save(state, tmp_path / "a.pth")
+    with pytest.raises(WeightsError, match=said):
+        TINY.import_weights(tmp_path / "a.pth", tmp_path / "kept.safetensors")
+    assert not (tmp_path / "kept.safetensors").exists()

@@ -11,7 +11,7 @@ from tests.videos import counting, grey, write_video
 from vreloc_pyg.answers.clip import cut_clip
 from vreloc_pyg.answers.playable import is_playable, playable_copy
 from vreloc_pyg.errors import VideoError
-from vreloc_pyg.video.container import LONGEST_S, open_at, open_video
+from vreloc_pyg.video.container import BYTES_A_SECOND, LONGEST_S, MOST_SAID, open_at, open_video
 from vreloc_pyg.video.decoding import FrameGrid, read_frames, thumbnail, video_duration
 
 GRID = FrameGrid(10, 48, 48)
@@ -75,6 +75,21 @@ def test_a_frame_far_in_the_future_does_not_fill_the_time_until_then(tmp_path):
     assert found[:2] == [0, 1]
     assert found[-1] == 3
     assert "leaps ahead" in problems[0]
+
+
+def test_what_is_shown_grows_with_the_bytes_of_a_file(tmp_path):
+    """Twelve frames, ten minutes apart: two hours of a few kilobytes."""
+    path = write_video(tmp_path / "a.mkv", counting(12), times=[600.0 * number for number in range(12)])
+    size = path.stat().st_size
+    assert size < 20_000
+    problems = []
+    found = shown(path, problems=problems)
+    assert 6000 <= len(found) <= 10 * (2 * LONGEST_S + 12 + size / BYTES_A_SECOND)
+    assert sorted(set(found)) == list(range(12))
+    assert 1 <= len(problems) <= MOST_SAID + 1
+    with path.open("ab") as file:  # slides of 50 KB each
+        file.write(bytes(600_000))
+    assert len(shown(path)) >= 10 * 11 * 600
 
 
 def test_a_file_that_ends_before_its_time_is_said_to_be_cut_off(tmp_path):

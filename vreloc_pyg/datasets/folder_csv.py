@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from vreloc_pyg.datasets.imports.cells import from_text
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.files import read_text
 
@@ -65,7 +66,8 @@ def read_rows(
 ) -> tuple[list[Row], list[Problem]]:
     """The lines of a CSV that can be read, and what is wrong with the others.
 
-    Blank lines, lines that begin with ``#`` and other columns are passed over.
+    Blank lines, lines that begin with ``#`` and other columns are passed over, as is the apostrophe before
+    what a spreadsheet would compute.
 
     Args:
         path: the file, UTF-8.
@@ -85,7 +87,7 @@ def read_rows(
             line = reader.line_num
             if not any(cell.strip() for cell in cells) or cells[0].lstrip().startswith("#"):
                 continue
-            cells = [cell.strip() for cell in cells]
+            cells = [from_text(cell.strip()) for cell in cells]
             if header is None:
                 header = [cell.lower() for cell in cells]
                 for message in header_problems(header, columns, optional):

@@ -74,8 +74,8 @@ def train_system(
         localizer.features = first.features
         if calibrated:
             localizer.calibration = calibrate(localizer, first.splits["validation"])
-    localizer.save_pretrained(Path(output) / "model")
     proposals = network.proposals()
     if proposals is not None:
         proposals.save_pretrained(Path(output) / "proposals")
+    localizer.save_pretrained(Path(output) / "model")  # last: where it is whole, nothing is missing
     return localizer

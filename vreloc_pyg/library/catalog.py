@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import closing
@@ -11,10 +12,17 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
-from vreloc_pyg.errors import DataError
+from vreloc_pyg.errors import DataError, reading
+from vreloc_pyg.files import parse_json
 
 #: Name of the file in a library's folder, and the version of its layout.
 CATALOG_NAME, FORMAT = "library.sqlite", 1
+
+#: Numbers and steps of videos are smaller: those of their windows would not fit into 64 bits.
+MOST_NUMBER, MOST_STEPS = 2**23, 2**24
+
+#: Words of SQLite about the disk, not about the file.
+DISK = ("disk", "full", "locked", "readonly", "unable to open")
 
 _SCHEMA = """
 CREATE TABLE facts (key TEXT PRIMARY KEY, value BLOB NOT NULL);
@@ -58,6 +66,24 @@ class Entry:
     modified_ns: int | None = None
     number: int = 0
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether all values are of the kinds and sizes that they can be: SQLite stores any in any column."""
+        texts, marks = (self.name, self.content, self.features), (self.size, self.modified_ns)
+        return (
+            all(isinstance(one, str) and "\0" not in one for one in texts)
+            and not any(mark in self.features for mark in "/\\")  # in the library's folder, not elsewhere
+            and self.features not in ("", ".", "..")
+            and all(isinstance(one, int) and one > 0 for one in (self.bytes, self.num_steps, self.number))
+            and self.number < MOST_NUMBER
+            and self.num_steps < MOST_STEPS
+            and all(
+                isinstance(one, float) and 0 < one < math.inf
+                for one in (self.seconds_per_step, self.duration_s)
+            )
+            and all(one is None or isinstance(one, int) for one in marks)
+        )
+
 
 _COLUMNS = ", ".join(field.name for field in fields(Entry))
 _Method = TypeVar("_Method", bound=Callable[..., Any])
@@ -71,6 +97,8 @@ def _guarded(method: _Method) -> _Method:
         try:
             return method(self, *given, **named)
         except sqlite3.OperationalError as error:
+            if not any(word in str(error) for word in DISK):  # such as "no such column"
+                raise DataError(f"The library's catalog {self.path} is damaged: {error}") from None
             raise OSError(None, f"The library's catalog cannot be used ({error})", str(self.path)) from None
         except sqlite3.DatabaseError as error:
             raise DataError(f"The library's catalog {self.path} is damaged: {error}") from None
@@ -107,6 +135,11 @@ class Catalog:
                 f"The library {folder} is in version {version} of its layout, and this program reads "
                 f"{FORMAT}; build it anew elsewhere: vreloc index VIDEOS --library {folder}-{FORMAT}"
             )
+        # A view in the place of a table, or what a change sets off, could run for ever.
+        kinds = dict(self._connection.execute("SELECT name, type FROM sqlite_master"))
+        if {"view", "trigger"} & set(kinds.values()) or not {"facts", "videos"} <= set(kinds):
+            self.close()
+            raise DataError(f"The library's catalog {self.path} is damaged: it has other tables")
 
     def close(self) -> None:
         """Let go of the file."""
@@ -116,7 +149,14 @@ class Catalog:
     def entries(self) -> list[Entry]:
         """All videos, in the order in which they came."""
         with closing(self._connection.execute(f"SELECT {_COLUMNS} FROM videos ORDER BY number")) as rows:
-            return [Entry(*row) for row in rows]
+            found = [Entry(*row) for row in rows]
+        wrong = next((one for one in found if not one.is_sound), None)
+        if wrong is not None:
+            raise DataError(
+                f"The library's catalog {self.path} is damaged: "
+                f"video {str(wrong.name)[:80]!r} has impossible values"
+            )
+        return found
 
     @_guarded
     def put(self, entry: Entry) -> None:
@@ -149,10 +189,8 @@ class Catalog:
         row = self._connection.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
         if row is None or isinstance(row[0], bytes):
             return None if row is None else row[0]
-        try:
-            return json.loads(row[0])
-        except ValueError as error:
-            raise DataError(f"The library's catalog {self.path} is damaged: {key}: {error}") from None
+        with reading(f"the {key} of the library's catalog {self.path}"):
+            return parse_json(row[0], f"{self.path}: {key}")
 
     @_guarded
     def set_facts(self, **facts: Any) -> None:

@@ -74,9 +74,14 @@ class Descriptors:
     def from_bytes(cls, content: bytes, where: str) -> Descriptors:
         """What :meth:`to_bytes` made; :class:`DataError` if ``where`` holds something else."""
         try:
-            return cls(**load(content))
+            made = cls(**load(content))
+            dims, width = made.map.shape
+            sound = made.centre.shape == (width,) and made.bank.shape[1:] == (dims,) and len(made.bank) > 0
+            if not sound or any(one.dtype != torch.float32 for one in vars(made).values()):
+                raise DataError("their shapes do not fit each other")
         except Exception as error:  # safetensors has several of its own
             raise DataError(f"Cannot read the descriptors of {where}: {error}") from None
+        return made
 
 
 def fit_descriptors(statistics: Tensor) -> Descriptors:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vreloc_pyg.errors import DataError, MissingExtraError
+from vreloc_pyg.errors import DataError, MissingExtraError, reading
 from vreloc_pyg.files import replacing
 from vreloc_pyg.library.vector_index import LARGE, Batch
 
@@ -32,7 +32,7 @@ class FaissIndex:
     ) -> None:
         self._faiss = _faiss()
         self._folder = Path(place)
-        self._state = state
+        self._state, self._number = state, 0
         self._index: Any = self._read(dims) if state else self._new(dims, expected, sample)
 
     def _new(self, dims: int, expected: int, sample: Tensor | None) -> Any:
@@ -47,14 +47,16 @@ class FaissIndex:
         return index
 
     def _read(self, dims: int) -> Any:
-        place = self._folder / json.loads(self._state)["file"]
+        with reading(f"the state of the index in {self._folder}"):
+            about = json.loads(self._state)
+            place, written = self._folder / Path(about["file"]).name, int(about["bytes"])
+            self._number = int(about["number"])
         try:
             size = place.stat().st_size
-            if size != json.loads(self._state)["bytes"]:
-                raise DataError(
-                    f"it has {size:,} bytes and was written with {json.loads(self._state)['bytes']:,}"
-                )
+            if size != written:
+                raise DataError(f"it has {size:,} bytes and was written with {written:,}")
             index = self._faiss.read_index(str(place))
+            self._check(index)
         except (OSError, RuntimeError, DataError) as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise DataError(f"The index {place} is damaged: {why}") from None
@@ -64,12 +66,23 @@ class FaissIndex:
             )
         return index
 
+    def _check(self, index: Any) -> None:
+        """Raise :class:`DataError` for what is never written here: FAISS would read beyond its memory."""
+        faiss = self._faiss
+        if isinstance(index, faiss.IndexIDMap2):
+            flat = faiss.downcast_index(index.index)
+            sound = isinstance(flat, faiss.IndexFlatIP) and index.id_map.size() == flat.ntotal == index.ntotal
+        else:
+            sound = isinstance(index, faiss.IndexIVFPQ)
+        if not sound:
+            raise DataError("it is of another kind, or names other vectors than it has")
+
     def update(self, gone: Sequence[tuple[int, int]], batches: Iterable[Batch]) -> str:
         for first, last in gone:
             self._index.remove_ids(self._faiss.IDSelectorRange(first, last))
         for ids, vectors in batches:
             self._index.add_with_ids(np.ascontiguousarray(vectors.numpy()), ids.numpy())
-        number = json.loads(self._state)["number"] + 1 if self._state else 1
+        number = self._number + 1
         while (place := self._folder / f"vectors-{number}.faiss").exists():
             number += 1
         try:
@@ -80,7 +93,7 @@ class FaissIndex:
                 None, f"The index cannot be written ({str(error).split(': ')[-1]})", str(place)
             ) from None
         about = {"file": place.name, "bytes": place.stat().st_size, "number": number}
-        self._state = json.dumps(about)
+        self._state, self._number = json.dumps(about), number
         return self._state
 
     def search(self, vectors: Tensor, count: int) -> Batch:

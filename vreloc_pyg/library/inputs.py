@@ -52,13 +52,15 @@ def stored_videos(
         yield name, store.read(name), step
 
 
-def _videos_of(source: str) -> list[Path]:
+def _videos_of(source: str, lists: bool = True) -> list[Path]:
     path = Path(source)
     if path.is_dir():
         return [_absolute(file) for file in sorted(walk(path)) if _is_video(file)]
     if path.is_file() and path.suffix.lower() == LIST_SUFFIX:
+        if not lists:  # it might be the one that names it
+            raise DataError(f"{source} is a list, and lists name no lists")
         lines = [path.parent / line.strip() for _, line in read_lines(path) if not line.startswith("#")]
-        return [video for line in lines for video in _videos_of(str(line))]
+        return [video for line in lines for video in _videos_of(str(line), lists=False)]
     if path.is_file():
         return [_absolute(path)]
     matched = sorted(glob.glob(source, recursive=True))

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vreloc_pyg.errors import DataError, MissingExtraError
+from vreloc_pyg.errors import DataError, MissingExtraError, reading
 from vreloc_pyg.library.vector_index import LARGE, Batch
 
 #: Partitions that a query looks into, and how many times as many candidates are compared exactly.
@@ -32,8 +32,10 @@ class LanceIndex:
         self, place: str | Path, state: str, dims: int, expected: int, sample: Tensor | None
     ) -> None:
         place = str(place)
-        self._shared = "://" in place
-        self._database = _lancedb().connect(place if self._shared else str(Path(place) / "lance"))
+        self._place, self._shared = place, "://" in place
+        lancedb = _lancedb()
+        with reading(f"the database {place}"):
+            self._database = lancedb.connect(place if self._shared else str(Path(place) / "lance"))
         self._dims, self._fresh = dims, not state
         self._table: Any = None
         if not state:
@@ -89,7 +91,8 @@ class LanceIndex:
         similarities = torch.full((len(vectors), count), -torch.inf)
         for row, vector in enumerate(vectors.numpy()):
             asked = self._table.search(vector, vector_column_name="vector").distance_type("dot")
-            found = asked.nprobes(PROBED).refine_factor(REFINED).limit(count).to_arrow()
+            with reading(f"the index in {self._place}"):
+                found = asked.nprobes(PROBED).refine_factor(REFINED).limit(count).to_arrow()
             here = found.num_rows
             ids[row, :here] = torch.from_numpy(found["id"].to_numpy().copy())
             # LanceDB's distance is one less the inner product

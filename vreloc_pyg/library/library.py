@@ -24,6 +24,8 @@ from vreloc_pyg.settings import settings_from_dict
 FITTED, TRAINED, OF_ONE = 20_000, 160_000, 200
 #: An index that has become so many times as large is built anew, fitted to what is there then.
 GROWTH = 4
+#: What the catalog says of an index that is not there.
+NO_INDEX: dict[str, Any] = {"covered": [], "fitted_on": 0, "state": ""}
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class Library:
             self.features_folder.mkdir(parents=True, exist_ok=True)
         self.catalog = Catalog(self.folder, create)
         kept = self.catalog.fact("index_kind")
+        if kept is not None and not isinstance(kept, str):
+            raise DataError(f"The library's catalog {self.catalog.path} is damaged: it names no index")
         if index is not None and kept not in (None, index):
             raise DataError(f"The library {folder} has an index of the kind {kept}, not {index}")
         self.index_kind: str = kept or index or "faiss"
@@ -111,8 +115,12 @@ class Library:
         place = self.features_folder / entry.features
         try:
             with safe_open(place, "pt") as file:
-                found: Tensor = file.get_slice("features")[start:stop]
-        except (OSError, SafetensorError) as error:
+                features = file.get_slice("features")
+                shape, kind = features.get_shape(), features.get_dtype()
+                if len(shape) != 2 or shape[0] != entry.num_steps or kind != "F32":
+                    raise DataError(f"expected {entry.num_steps} steps in F32, got {shape} in {kind}")
+                found: Tensor = features[start:stop]
+        except (OSError, SafetensorError, DataError) as error:
             raise DataError(
                 f"The features of {entry.name} in {place} are damaged or gone ({error}); "
                 f"vreloc index {entry.name} --library {self.folder} makes them anew"
@@ -126,13 +134,13 @@ class Library:
         """
         entries = {entry.number: entry for entry in self.entries()}
         total = sum(count_windows(entry.num_steps) for entry in entries.values())
-        about: dict[str, Any] = self.catalog.fact("index") or {"covered": [], "fitted_on": 0, "state": ""}
+        about = self._about_index()
         fitted_on, covered = about["fitted_on"], set(about["covered"])
         if covered == set(entries) and (about["state"] or not entries):
             return total
         small_before = fitted_on < LARGE
         if not entries:
-            self.catalog.set_facts(index={"covered": [], "fitted_on": 0, "state": ""})
+            self.catalog.set_facts(index=NO_INDEX)
             return 0
         if not about["state"] or total > GROWTH * fitted_on or (small_before and total >= LARGE):
             descriptors, covered, fitted_on = fit_descriptors(self._sample(FITTED)), set(), total
@@ -158,12 +166,12 @@ class Library:
     def searchable(self) -> Searchable:
         """The index and what it covers; :class:`DataError` if that is nothing or the index is damaged."""
         entries = {entry.number: entry for entry in self.entries()}
-        about = self.catalog.fact("index")
+        about = self._about_index()
         if not entries:
             raise DataError(
                 f"The library {self.folder} is empty: vreloc index VIDEOS --library {self.folder} fills it"
             )
-        covered = set() if about is None else set(about["covered"])
+        covered = set(about["covered"])
         if not covered & set(entries):
             raise DataError(
                 f"The library {self.folder} has no index yet: vreloc index --library {self.folder} makes it"
@@ -179,15 +187,29 @@ class Library:
 
     def forget_damaged_index(self) -> bool:
         """Whether the index cannot be read; then the next :meth:`refresh` builds it anew."""
-        about = self.catalog.fact("index")
-        if about is None or not about["state"]:
-            return False
         try:
-            self._open_index(about["state"], self.descriptors().dims)
+            about = self._about_index()
+            if about["state"]:
+                self._open_index(about["state"], self.descriptors().dims)
         except DataError:
-            self.catalog.set_facts(index={"covered": [], "fitted_on": 0, "state": ""})
+            self.catalog.set_facts(index=NO_INDEX)
             return True
         return False
+
+    def _about_index(self) -> dict[str, Any]:
+        """The videos that are in the index, the number of windows it was fitted to, and its state."""
+        about = self.catalog.fact("index")
+        about = NO_INDEX if about is None else about
+        if (
+            not isinstance(about, dict)
+            or [type(about.get(key)) for key in NO_INDEX] != [type(one) for one in NO_INDEX.values()]
+            or not all(isinstance(one, int) for one in about["covered"])
+        ):
+            raise DataError(
+                f"The library's catalog {self.catalog.path} is damaged: what it says of its index is wrong. "
+                f"vreloc index --library {self.folder} builds it anew from the features"
+            )
+        return about
 
     def _open_index(
         self, state: str, dims: int, expected: int = 0, sample: Tensor | None = None

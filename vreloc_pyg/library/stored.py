@@ -6,6 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from vreloc_pyg.errors import DataError
 from vreloc_pyg.features.store import FeatureStore
 from vreloc_pyg.library.library import Library
 
@@ -29,7 +30,10 @@ class LibraryStore(FeatureStore):
         return entry.num_steps, self.metadata.dim or self._library.read(entry, 0, 1).size(1)
 
     def _rows(self, key: str, start: int, stop: int) -> NDArray[Any]:
-        return self._library.read(self._entries[key], start, stop).numpy()
+        found = self._library.read(self._entries[key], start, stop).numpy()
+        if self.metadata.dim not in (None, found.shape[1]):
+            raise DataError(f"{key} has features of width {found.shape[1]}, not {self.metadata.dim}")
+        return found
 
     def frame_rate(self, video_id: str) -> float | None:
         frames = self.metadata.frames_per_step

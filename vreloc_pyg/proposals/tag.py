@@ -22,6 +22,8 @@ from vreloc_pyg.settings import CheckedSettings, Count, NotNegative, Share
 GRID = tuple(round(0.05 * i, 2) for i in range(1, 20))
 #: Shares are compared with this margin, so that 3 of 10 is not above .3 by a rounding error.
 MARGIN = 1e-9
+#: Largest standard deviation of the smoothing, in steps.
+MOST_SMOOTHING = 10_000
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,12 @@ class TAGSettings(CheckedSettings):
         super().__post_init__()
         if not self.thresholds or not self.tolerances:
             raise SettingsError("Expected thresholds and tolerances, at least one of each")
+        if (
+            self.smoothing and not 1e-3 <= self.smoothing <= MOST_SMOOTHING
+        ):  # its window is eight times as wide
+            raise SettingsError(
+                f"Expected smoothing of 0 or 0.001 to {MOST_SMOOTHING} (got {self.smoothing})"
+            )
 
     @classmethod
     def paper(cls) -> TAGSettings:

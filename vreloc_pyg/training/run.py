@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from functools import partial
 from pathlib import Path
@@ -13,11 +14,12 @@ import pandas as pd
 import torch
 from lightning.pytorch import callbacks
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor, nn
 
 from vreloc_pyg.checkpoint import first_not_finite
 from vreloc_pyg.errors import CheckpointError, DataError
-from vreloc_pyg.files import write_json, write_text
+from vreloc_pyg.files import read_text, replacing, write_json, write_text
 from vreloc_pyg.settings import RunSettings
 from vreloc_pyg.training.data import RunData
 from vreloc_pyg.training.module import TrainingModule
@@ -68,6 +70,20 @@ class ModelCheckpoint(callbacks.ModelCheckpoint):
                 "last_model_path": "",
             }
         )
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Lightning's way of saving, each file whole or not at all.
+
+    Its own writes a temporary file elsewhere first, and copies it where that is another file system: a run
+    that is killed then leaves half a checkpoint.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
+    ) -> None:
+        with replacing(path) as unfinished:
+            torch.save(checkpoint, unfinished)
 
 
 class WarmedUpAverage:
@@ -122,6 +138,7 @@ def make_trainer(
         devices="auto",
         max_epochs=settings.epochs,
         callbacks=used,
+        plugins=[WholeCheckpoints()],
         logger=loggers,
         log_every_n_steps=min(20, settings.steps_per_epoch),
         num_sanity_val_steps=0,
@@ -135,15 +152,17 @@ def make_trainer(
 def merge_curves(output: str | Path) -> Path:
     """Join the curves of a run and of its resumptions into ``output/metrics.csv``.
 
-    A resumed run starts from its last checkpoint: what an interrupted one logged after that is left out.
+    A resumed run starts from its last checkpoint: what an interrupted one logged after that is left out, as
+    is a line that it did not finish.
     """
     output = Path(output)
-    parts = sorted(output.glob("curves/version_*/metrics.csv"), key=lambda path: int(path.parent.name[8:]))
+    found = sorted(output.glob("curves/version_*/metrics.csv"), key=lambda path: int(path.parent.name[8:]))
+    texts = [text[: text.rfind("\n") + 1] for text in map(read_text, found)]
+    parts = [pd.read_csv(io.StringIO(text)) for text in texts if text.count("\n") > 1]
     if not parts:
         raise DataError(f"Found no training curves {output / 'curves'}/version_*/metrics.csv")
-    merged = pd.read_csv(parts[0])
-    for part in parts[1:]:
-        later = pd.read_csv(part)
+    merged = parts[0]
+    for later in parts[1:]:
         merged = pd.concat([merged[merged["epoch"] < later["epoch"].min()], later], ignore_index=True)
     return write_text(output / "metrics.csv", merged.to_csv(index=False))
 

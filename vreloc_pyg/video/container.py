@@ -41,6 +41,11 @@ BACK_S = (0.0, 1.0, 4.0, 16.0)
 FALL_S = 1.0
 #: Longest time that one frame stays on the screen, in seconds: slides do, for minutes.
 LONGEST_S = 600.0
+#: All gaps longer than FALL_S together may take LONGEST_S, and a second more for so many bytes of the file:
+#: work grows with the bytes, not with the time that is claimed. Slides have tens of bytes a second.
+BYTES_A_SECOND = 8
+#: What is wrong with a clock is said so many times.
+MOST_SAID = 10
 
 
 def open_video(path: str | Path) -> tuple[InputContainer, VideoStream]:
@@ -183,19 +188,28 @@ class Clock:
     """Seconds of a video from the times of its frames, which only go forward.
 
     A frame without a time comes as long after the one before as that did. A clock that falls back by more
-    than a second goes on instead, and a longer gap than :data:`LONGEST_S` is cut; ``problems`` say so.
+    than a second goes on instead, and a longer gap than :data:`LONGEST_S` is cut, as are those over a second
+    once they together take longer than is allowed; ``problems`` say so.
 
     Args:
         origin: where the container's clock begins, in seconds.
         gap: seconds between frames, until they are known.
         begins: whether its first frame is the video's; else any time is right for that.
         path, problems: the file, and where what is wrong with it is appended.
+        allowed: seconds of all gaps over a second.
     """
 
     def __init__(
-        self, origin: float, gap: float, begins: bool, path: str | Path, problems: list[str]
+        self,
+        origin: float,
+        gap: float,
+        begins: bool,
+        path: str | Path,
+        problems: list[str],
+        allowed: float = float("inf"),
     ) -> None:
         self.shift, self.gap, self.begins = -origin, gap, begins
+        self.left, self.moved = allowed, 0
         self.path, self.problems = path, problems
         self.latest = -float("inf")
 
@@ -207,10 +221,12 @@ class Clock:
         if started and now < self.latest - max(FALL_S, REORDERED * self.gap):
             self._move(following, now, "falls back")
             now = following
-        elif now - max(self.latest, 0.0) > LONGEST_S and (started or self.begins):
-            wanted = max(self.latest, 0.0) + LONGEST_S
-            self._move(wanted, now, "leaps ahead")
-            now = wanted
+        elif now - max(self.latest, 0.0) > FALL_S and (started or self.begins):
+            wanted = max(self.latest, 0.0) + min(LONGEST_S, max(FALL_S, self.left))
+            if now > wanted:
+                self._move(wanted, now, "leaps ahead")
+                now = wanted
+            self.left -= now - max(self.latest, 0.0)
         if now > self.latest:
             self.gap = now - self.latest if started else self.gap
             self.latest = now
@@ -218,6 +234,9 @@ class Clock:
 
     def _move(self, wanted: float, now: float, how: str) -> None:
         self.shift += wanted - now
+        self.moved += 1
+        if self.moved > MOST_SAID:
+            return
         self.problems.append(
             f"The clock of {self.path} {how} by {abs(now - self.latest):.1f} s at second "
             f"{max(self.latest, 0.0):.1f}: it is taken to go on at second {wanted:.1f}"
@@ -229,7 +248,8 @@ def make_clock(
 ) -> Clock:
     """A clock for the frames of a video, or of its sound."""
     gap = 1.0 / float(stream.average_rate or stream.guessed_rate or 25)
-    return Clock(origin_of(container, stream, path), gap, begins, path, problems)
+    allowed = LONGEST_S + Path(path).stat().st_size / BYTES_A_SECOND
+    return Clock(origin_of(container, stream, path), gap, begins, path, problems, allowed)
 
 
 def timed_frames(

@@ -111,6 +111,7 @@ class PublishedNetwork(PublishedWeights):
         if not isinstance(published, dict):
             raise WeightsError(f"Expected a dictionary of arrays in {path} (got {type(published).__name__})")
         inner = next((published[key] for key in HOLDERS if isinstance(published.get(key), dict)), published)
+        _check_content(inner, path)
         try:
             state = self.convert(inner)
         except (TypeError, ValueError, AttributeError, RuntimeError) as error:
@@ -120,11 +121,14 @@ class PublishedNetwork(PublishedWeights):
 
     def filled(self, state: Mapping[str, Tensor], path: str | Path) -> nn.Module:
         """The network in eval mode with the state of a file; :class:`WeightsError` if it does not fit."""
-        made = self.build(len(state[self.classes]) if self.classes in state else 1)
-        expected = {name: one for name, one in made.state_dict().items() if "num_batches_tracked" not in name}
+        classes = state[self.classes].numel() if self.classes in state else 1
+        with torch.device("meta"):  # a file may claim any number of classes
+            claimed = self.build(classes).state_dict()
+        expected = {name: one for name, one in claimed.items() if "num_batches_tracked" not in name}
         problems = state_problems(expected, state)
         if problems:
             raise WeightsError(f"{path} holds no weights of {self.name}: {problems}")
+        made = self.build(classes)
         made.load_state_dict(dict(state), strict=False)  # counts of batches are not kept
         return made.eval()
 
@@ -155,6 +159,20 @@ def _read(path: Path, packed: str | None) -> Any:
             raise
     except Exception as error:  # a damaged pickle raises nearly anything
         raise WeightsError(f"Cannot read the weights {path}: {error}") from None
+
+
+def _check_content(state: Mapping[str, Any], path: str | Path) -> None:
+    """Raise :class:`WeightsError` for tensors that claim more numbers than lie in the file.
+
+    One number may stand for 10^12 in PyTorch's files, and all tensors may share it; a few do in good ones.
+    """
+    tensors = {name: one for name, one in state.items() if isinstance(one, Tensor)}
+    for name, one in tensors.items():
+        if one.layout is not torch.strided or one.device.type != "cpu" or one.is_quantized:
+            raise WeightsError(f"The tensor {name} in {path} is of a kind that no network has")
+    held = {one.untyped_storage().data_ptr(): one.untyped_storage().nbytes() for one in tensors.values()}
+    if sum(one.numel() * one.element_size() for one in tensors.values()) > 2 * sum(held.values()):
+        raise WeightsError(f"The tensors in {path} claim more numbers than it holds")
 
 
 def _load(content: bytes) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from vreloc_pyg.errors import DataError, SettingsError
@@ -42,18 +43,19 @@ def extract_features(
 
 def _shard(shard: str | None) -> tuple[int, int]:
     if shard is None:
-        return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    parts = shard.split("/")
-    if len(parts) != 2 or not all(part.isdigit() for part in parts) or not int(parts[0]) < int(parts[1]):
+        shard = f"{os.environ.get('RANK', '0')}/{os.environ.get('WORLD_SIZE', '1')}"
+    parts = [int(part) for part in shard.split("/") if re.fullmatch("[0-9]{1,9}", part)]
+    if shard.count("/") != 1 or len(parts) != 2 or not parts[0] < parts[1]:
         raise SettingsError(f"Expected shard as I/N with 0 <= I < N (got {shard!r})")
-    return int(parts[0]), int(parts[1])
+    return parts[0], parts[1]
 
 
 def merge_shards(output: str | Path) -> int:
     """Merge the shards beside a store and count its videos; :class:`DataError` if one is missing."""
     output = Path(output)
-    found = sorted(output.parent.glob(f"{output.stem}.*-of-*{output.suffix}"))
-    counts = {path.stem.rpartition("-of-")[2] for path in found}
+    of = re.compile(re.escape(output.stem) + r"\.[0-9]+-of-([0-9]{1,9})" + re.escape(output.suffix))
+    names = sorted(one.name for one in output.parent.glob("*") if of.fullmatch(one.name))
+    found, counts = [output.parent / name for name in names], {of.sub(r"\1", name) for name in names}
     if len(counts) > 1:
         raise DataError(f"Shards of several runs lie beside {output}: of {', '.join(sorted(counts))}")
     if counts and len(found) != int(*counts):

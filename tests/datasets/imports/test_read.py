@@ -1,6 +1,7 @@
 """Files as other tools write them, and files that are wrong."""
 
 import contextlib
+import csv
 import json
 from fractions import Fraction
 
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from tests.answers.exports.making import content_of, write_at
 from vreloc_pyg.answers.exports.formats import load_format
 from vreloc_pyg.datasets.folder_annotations import read_annotations
-from vreloc_pyg.datasets.imports.action import video_id
+from vreloc_pyg.datasets.imports.action import Action, video_id
+from vreloc_pyg.datasets.imports.cells import FORMULA
 from vreloc_pyg.datasets.imports.read import read_actions, write_annotations
 from vreloc_pyg.datasets.reading import Notes
 from vreloc_pyg.errors import DataError, VrelocError
@@ -166,6 +168,14 @@ BAD_RANGE = label_studio(timeline("soon", 3, "a"), frame_rate=25)
         ('<!DOCTYPE a SYSTEM "/etc/passwd"><annotations/>', "line 1: a document type"),
         ("<annotations>\n<track></annotations>", "line 2: mismatched tag; no XML"),
         ("<a>" * 100, "nested too deep"),
+        (
+            '<?xml version="1.0" encoding="shift_jis"?><annotations/>',
+            "multi-byte encodings are not supported",
+        ),
+        ('<?xml version="1.0" encoding="idna"?><annotations/>', "decoding with 'idna' codec failed"),
+        ("video" * 30_000, "field larger than field limit"),
+        ('[{"data": {"video": "a\\u0000.mp4"}}]', "with a character that no file can hold"),
+        (json.dumps(label_studio(timeline(1, 1e308, "a"), frame_rate="1e-9")), "too large for a float"),
         ("<svg/>", "is no file of ELAN, Label Studio"),
         ("", "is no file of ELAN"),
         ("hello", "is no file of ELAN"),
@@ -222,6 +232,8 @@ def test_the_rate_is_that_of_the_video_in_a_folder(tmp_path):
         ("https://host/x/d.mp4", "d"),
         ("s3://bucket/e.webm", "e"),
         (".mp4", ".mp4"),
+        ("http://[", "["),
+        ("file://[x].mp4", "[x]"),
     ],
 )
 def test_names_of_videos(video, name):
@@ -231,7 +243,12 @@ def test_names_of_videos(video, name):
 def test_what_is_written_is_read_by_the_folder(tmp_path):
     actions = read(tmp_path, 'video,start_s,end_s,label\na,0.1,2,"b, ""c"""\na,0.1,2,"b, ""c"""\n')
     assert len(actions) == 1
-    rows, problems = read_annotations(write_annotations(tmp_path / "annotations.csv", actions))
+    actions += [("#2", 0.0, 1.0, "=1+1"), ("'=a", 0.0, 1.0, "-x")]  # no comment, and nothing to compute
+    actions = [Action(*one) for one in actions]
+    path = write_annotations(tmp_path / "annotations.csv", actions)
+    written = csv.reader(path.read_text().splitlines())
+    assert not any(cell.startswith(FORMULA) for row in written for cell in row)
+    rows, problems = read_annotations(path)
     assert not problems
     assert [(row.video, row.start_s, row.end_s, row.label) for row in rows] == actions
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from vreloc_pyg.datasets.reading import Notes
 from vreloc_pyg.errors import DataError
@@ -112,7 +112,16 @@ class Reading:
 
 def local_path(video: str) -> Path:
     """The path of a video given as a path or a ``file:`` address."""
-    return Path(unquote(urlsplit(video).path)) if video.startswith("file:") else Path(video)
+    parts = _address(video)
+    return Path(unquote(parts.path)) if parts is not None and parts.scheme == "file" else Path(video)
+
+
+def _address(video: str) -> SplitResult | None:
+    """The parts of an address; ``None`` of what is none, such as a path, with a drive or without."""
+    try:
+        return urlsplit(video) if re.match(r"\w{2,}:", video) else None
+    except ValueError:  # such as "http://["
+        return None
 
 
 def video_id(video: str) -> str:
@@ -123,8 +132,7 @@ def video_id(video: str) -> str:
         ('kitchen_1', 'v_1.5')
     """
     text = _UPLOADED.sub(r"\1\2", video)
-    if re.match(r"\w{2,}:", text):  # an address, not a drive
-        parts = urlsplit(text)
+    if (parts := _address(text)) is not None:
         text = unquote(parts.query.rpartition("=")[2] or parts.path)
     name = re.split(r"[/\\]", text)[-1]
     return _SUFFIX.sub("", name) or name

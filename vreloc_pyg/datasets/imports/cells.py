@@ -1,12 +1,12 @@
-"""Text in CSV files that a spreadsheet must not take for a formula.
+"""Text in CSV files that a spreadsheet must not take for a formula, nor we for a comment.
 
 Source: https://owasp.org/www-community/attacks/CSV_Injection
 """
 
 from __future__ import annotations
 
-#: A cell that begins with one of these is computed by spreadsheets.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+#: What begins with one of these is computed by spreadsheets, and with the last is a comment in our files.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "#")
 
 
 def as_text(cell: str) -> str:

@@ -10,12 +10,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from vreloc_pyg import errors
 from vreloc_pyg.datasets.activitynet import ActivityNet
 from vreloc_pyg.datasets.folder_annotations import COLUMNS
 from vreloc_pyg.datasets.imports.action import LARGEST, Action, Reading
 from vreloc_pyg.datasets.imports.boris import COLUMNS as BORIS_COLUMNS
 from vreloc_pyg.datasets.imports.boris import read_boris, read_boris_table
-from vreloc_pyg.datasets.imports.cells import from_text
+from vreloc_pyg.datasets.imports.cells import as_text, from_text
 from vreloc_pyg.datasets.imports.cvat import read_cvat
 from vreloc_pyg.datasets.imports.elan import read_elan
 from vreloc_pyg.datasets.imports.label_studio import read_label_studio
@@ -52,7 +53,8 @@ def read_actions(
     noted, found = Notes() if notes is None else notes, dict[Action, None]()
     for path in map(Path, paths):
         reading = Reading(path, rate, None if videos is None else Path(videos), noted)
-        _read(reading)
+        with errors.reading(path):  # what a library, or a number that is too large, raises in spite of all
+            _read(reading)
         for action in reading.actions:
             if action in found:
                 noted.add("stretches that are there twice, taken once", f"{action.video} {action.label}")
@@ -61,11 +63,12 @@ def read_actions(
 
 
 def write_annotations(path: str | Path, actions: Sequence[Action]) -> Path:
-    """Write ``annotations.csv`` of a data set of one's own."""
+    """Write ``annotations.csv`` of a data set, with an apostrophe before what looks like a formula."""
     file = io.StringIO(newline="")
     rows = csv.writer(file, lineterminator="\n")
     rows.writerow(COLUMNS)
-    rows.writerows((one.video, repr(one.start_s), repr(one.end_s), one.label) for one in actions)
+    for one in actions:
+        rows.writerow([as_text(one.video), repr(one.start_s), repr(one.end_s), as_text(one.label)])
     return write_text(path, file.getvalue())
 
 

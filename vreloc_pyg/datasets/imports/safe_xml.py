@@ -46,7 +46,9 @@ def parse_xml(text: str, path: str | Path) -> tuple[Element, dict[Element, int]]
         parser.Parse(text.encode("utf-8"), True)
     except expat.ExpatError as error:
         raise DataError(f"{path}, line {error.lineno}: {expat.ErrorString(error.code)}; no XML") from None
-    except LookupError as error:
+    except DataError:
+        raise
+    except (LookupError, ValueError) as error:  # of the encoding that it declares
         raise DataError(f"Cannot read {path}: {error}") from None
     root: Element = builder.close()
     return root, lines
