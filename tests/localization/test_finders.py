@@ -15,7 +15,7 @@ from vreloc_pyg.datasets.splits import Query, Reference
 from vreloc_pyg.errors import FeatureError, SettingsError
 from vreloc_pyg.localization import Calibration, locate, training_free
 from vreloc_pyg.localization import finders as module
-from vreloc_pyg.localization.finders import AT_HAND, at_hand, usual_system
+from vreloc_pyg.localization.finders import AT_HAND, CALIBRATIONS, at_hand, usual_system
 
 STEP_S = 0.5
 RULES = [name for name in AT_HAND if name != "mgffnet"]
@@ -146,3 +146,9 @@ def test_further_clips_and_unwanted_ones_are_taken(videos, tmp_path):
     kept = json.loads(Path(found).read_text())["segments"]
     assert all(round(one["start_s"]) not in (2, 6, 10) for one in kept)
     assert main(["locate", *asked, "--also", "[nothing.mp4]"]) == 2
+
+
+def test_every_calibration_at_hand_says_on_how_many_answers_it_rests():
+    for (system, _), calibration in CALIBRATIONS.items():
+        assert system in AT_HAND
+        assert min(calibration.num_present, calibration.num_absent) > 10

@@ -1,0 +1,51 @@
+"""What is said of sources before they are read, and which folder a model's name means."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.videos import Levels, grey, write_video
+from vreloc_pyg.errors import DataError, SettingsError
+from vreloc_pyg.features.metadata import FeatureMetadata
+from vreloc_pyg.features.store.writer import write_store
+from vreloc_pyg.localization import locate
+from vreloc_pyg.localization.shipped import model_folder
+from vreloc_pyg.localization.sources import Sources
+from vreloc_pyg.video.extraction import FeatureCache
+
+
+@pytest.fixture
+def store(tmp_path):
+    features = {name: torch.rand(6, 3) for name in ("jump", "jumps")}
+    return write_store(tmp_path / "features.h5", features.items(), FeatureMetadata("c3d", 3, 16.0, 25.0))
+
+
+def test_one_name_that_is_near_is_offered(tmp_path, store):
+    sources = Sources(Levels, FeatureCache(tmp_path / "cache"), store=store)
+    with pytest.raises(DataError, match=r"holds no such video; did you mean jumps\?$"):
+        sources.lasting("jumpss")
+    with pytest.raises(DataError, match=r"holds no such video$"):
+        sources.lasting("swim")
+
+
+def test_what_is_stored_lasts_nobody_knows_how_long_and_a_video_its_frames(tmp_path, store):
+    sources = Sources(Levels, FeatureCache(tmp_path / "cache"), store=store)
+    np.save(tmp_path / "a.npy", np.zeros((3, 2), np.float32))
+    assert sources.lasting("jump") is sources.lasting(tmp_path / "a.npy") is None
+    path = write_video(tmp_path / "a.mp4", [grey(9)] * 20)
+    assert sources.lasting(path) == pytest.approx(2)
+
+
+def test_an_unknown_system_is_refused_before_anything_is_read():
+    with pytest.raises(SettingsError, match="'cgbm' needs training"):
+        locate("no such query.mp4", "no such reference.mp4", system="cgbm", extractor=Levels())
+
+
+def test_a_folder_goes_before_a_shipped_model_of_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert (model_folder("mgffnet") / "model.safetensors").is_file()
+    assert model_folder("runs/mgffnet") == Path("runs/mgffnet")
+    Path("mgffnet").mkdir()
+    assert model_folder("mgffnet") == Path("mgffnet")
