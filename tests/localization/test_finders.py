@@ -127,6 +127,8 @@ def test_every_match_is_listed_with_its_verdict(videos, tmp_path, capsys):
     assert {one["verdict"] for one in answer["segments"]} == {"sure"}
     assert main(["locate", videos["query"], videos["night"]]) == 0
     assert capsys.readouterr().out.startswith("Not found: nothing in night.mp4 is like query.mp4.")
+    assert main(["locate", videos["query"], videos["night"], "--all", "--json", found]) == 0
+    assert json.loads(Path(found).read_text())["segments"] == []
 
 
 def test_all_needs_to_know_what_a_match_is(videos, capsys):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import os
 import pickle
 import random
@@ -25,15 +26,14 @@ from tests.mutants.operators import Mutant, mutants
 
 ROOT = Path(__file__).parents[2]
 MUTATED = ("nn", "graphs", "localization")
-#: Tests that may find a fault: of the folders, and of the two networks that propose windows.
+#: Tests that may find a fault: of the folders, and others that run much of them.
 TESTS = (
-    *("tests/nn", "tests/graphs", "tests/localization", "tests/proposals/test_actionness.py"),
-    *(
-        "tests/proposals/test_sst.py",
-        "tests/proposals/test_network_proposals.py",
-        "tests/systems/test_sst.py",
-    ),
+    *("tests/nn", "tests/graphs", "tests/localization", "tests/commands/test_locate.py"),
+    *("tests/proposals/test_actionness.py", "tests/proposals/test_network_proposals.py"),
+    *("tests/proposals/test_sst.py", "tests/systems/test_sst.py", "tests/systems/test_ranker_loss.py"),
 )
+#: Seconds of the processor that the tests of one fault may take, about.
+ENOUGH_S = 12.0
 #: What a fault is known by in the table, wherever its line has moved to.
 KEY = ("file", "place", "operator", "before", "after", "nth")
 COLUMNS = (*KEY, "line", "first", "now", "found_by", "why")
@@ -49,7 +49,8 @@ class Measured:
     def of(self, mutant: Mutant) -> list[str]:
         """Tests that run a line of a mutant, those of its file's name first, then quick ones.
 
-        Of what is run when its file is imported these are all that run any line of the file.
+        Of what is run when its file is imported these are all that run any line of the file. What comes
+        after :data:`ENOUGH_S` of the processor is left out.
         """
         first, last = mutant.lines
         at_import = mutant.place == "" or mutant.place.split(".")[-1].lstrip("_")[0].isupper()
@@ -59,7 +60,9 @@ class Measured:
             if any(file == mutant.file and (at_import or first <= line <= last) for file, line in lines)
         ]
         near = f"test_{Path(mutant.file).stem}.py"
-        return sorted(found, key=lambda name: (near not in name, self.seconds[name]))
+        found.sort(key=lambda name: (near not in name, self.seconds[name]))
+        began = itertools.accumulate((self.seconds[name] for name in found), initial=0.0)
+        return [name for name, so_far in zip(found, began, strict=False) if so_far < ENOUGH_S]
 
 
 def copy_repository(folder: Path) -> None:
@@ -97,7 +100,7 @@ def judge(mutant: Mutant, folder: Path, tests: Measured) -> tuple[str, str]:
     path.write_text(mutant.apply(source), encoding="utf-8")
     # Of another time than any file before it, by which Python knows that its compiled form is old.
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns + random.randrange(1, 10**6) * 10**9))
-    limit = 60 + 3 * sum(tests.seconds[name] for name in chosen)
+    limit = 10 + 2 * sum(tests.seconds[name] for name in chosen)
     watch = in_fork(lambda: run_chosen(folder, chosen, first=True), folder, limit)
     path.write_text(source, encoding="utf-8")
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
