@@ -204,6 +204,7 @@ X = torch.zeros(2, 8, 3)
         (lambda: multi_scale_sum(X[0, :, 0], 4, 4, 1), GraphError, r"got \(8,\)"),
         (lambda: multi_scale_sum(X, 4, 4, 1, X[..., 0]), GraphError, r"mask as bool \[\.\.\., 8\] .*float32"),
         (lambda: multi_scale_sum(X, 4, 4, 1, X[:, 1:, 0] > 0), GraphError, r"got torch.bool \(2, 7\)"),
+        (lambda: multi_scale_sum(X, 4, 4, 1, torch.tensor(True)), GraphError, r"got torch.bool \(\)"),
         (lambda: multi_scale_sum(X, 4, 4, -1), SettingsError, r"k >= 1 \(got -1\)"),
     ],
 )

@@ -67,6 +67,14 @@ def test_several_queries_find_what_each_shows(system):
     assert len(found.curve) == REFERENCE.num_steps
 
 
+@pytest.mark.parametrize("system", RULES)
+def test_a_moment_that_two_queries_find_is_one_answer(system):
+    found = list(at_hand(system).find([clip(0), clip(0)], REFERENCE, 2).segments)
+    assert len(found) == 2
+    (a, b), (start, end) = found
+    assert min(b, end) - max(a, start) <= 0.5 * min(b - a, end - start) + 1e-9
+
+
 def test_an_answer_refined_into_a_better_one_stands_as_it_was():
     finder = at_hand("window-rule")
     found = finder.find([clip(2)], REFERENCE, 3)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.videos import Levels, grey, write_video
-from vreloc_pyg.errors import DataError, SettingsError
+from vreloc_pyg.errors import DataError, SettingsError, VideoError
 from vreloc_pyg.features.metadata import FeatureMetadata
 from vreloc_pyg.features.store.writer import write_store
 from vreloc_pyg.localization import locate
@@ -49,3 +49,18 @@ def test_a_folder_goes_before_a_shipped_model_of_its_name(tmp_path, monkeypatch)
     assert model_folder("runs/mgffnet") == Path("runs/mgffnet")
     Path("mgffnet").mkdir()
     assert model_folder("mgffnet") == Path("mgffnet")
+
+
+def test_a_part_of_features_is_that_of_its_seconds(tmp_path):
+    features = np.random.default_rng(0).normal(size=(12, 2)).astype(np.float32)
+    np.save(tmp_path / "a.npy", features)
+    sources = Sources(Levels, FeatureCache(tmp_path / "cache"), seconds_per_step=0.5)
+    part = sources.read(tmp_path / "a.npy", 1.0, 2.5)
+    np.testing.assert_array_equal(part.features, features[2:5])
+    assert (part.seconds_per_step, part.duration_s) == (0.5, 1.5)
+    assert sources.read(tmp_path / "a.npy", 4.0).duration_s == 2
+    whole = sources.read(tmp_path / "a.npy")
+    assert (len(whole.features), whole.duration_s) == (12, 6)
+    for start_s, end_s in [(6.0, None), (2.0, 2.0), (-1.0, 2.0)]:
+        with pytest.raises(VideoError, match="lasts 6 s: it has no part from"):
+            sources.read(tmp_path / "a.npy", start_s, end_s)

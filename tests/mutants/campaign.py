@@ -8,6 +8,7 @@ tests were written. Tests run in forks of one process, since importing the libra
 from __future__ import annotations
 
 import argparse
+import compileall
 import csv
 import itertools
 import os
@@ -71,6 +72,8 @@ def copy_repository(folder: Path) -> None:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "results"))
     for name in ("pyproject.toml", "setup.cfg", "README.md", "CONTRIBUTING.md", "Makefile"):
         shutil.copy(ROOT / name, folder / name)
+    for name in ("vreloc_pyg", "tests"):  # once, not in every fork
+        compileall.compile_dir(folder / name, quiet=2)
 
 
 def measure(folder: Path, paths: list[str]) -> Measured:
