@@ -64,3 +64,14 @@ def test_a_part_of_features_is_that_of_its_seconds(tmp_path):
     for start_s, end_s in [(6.0, None), (2.0, 2.0), (-1.0, 2.0)]:
         with pytest.raises(VideoError, match="lasts 6 s: it has no part from"):
             sources.read(tmp_path / "a.npy", start_s, end_s)
+
+
+def test_a_store_says_how_long_steps_last_if_it_knows_frames_and_rate(tmp_path, store):
+    cache = FeatureCache(tmp_path / "cache")
+    assert Sources(Levels, cache, store=store).read("jump").seconds_per_step == pytest.approx(16 / 25)
+    for number, (frames, rate) in enumerate([(None, 25.0), (16.0, None)]):
+        about = FeatureMetadata("c3d", 3, frames, rate)
+        other = write_store(tmp_path / f"{number}.h5", {"jump": torch.rand(6, 3)}.items(), about)
+        assert Sources(Levels, cache, store=other, seconds_per_step=0.5).read("jump").duration_s == 3
+        with pytest.raises(DataError, match="Nobody says how long a step"):
+            Sources(Levels, cache, store=other).read("jump")
