@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 # As many processes as there are processors, up to 8; tests of one xdist_group share one.
 PYTEST = $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadgroup
 
-.PHONY: demo test quick-test full-test learning-tests results results-check bench-check fuzz kills check-leaks \
+.PHONY: demo test quick-test full-test learning-tests results results-check bench-check fuzz kills check-leaks mutants \
 	weights house licences docs wheel-check pythons lint install clean
 
 demo: $(VENV)/.installed
@@ -52,6 +52,12 @@ kills: $(VENV)/.installed
 # Leaks of test classes, sources and answers that are planted in a copy of the package: tests have to find them.
 check-leaks: $(VENV)/.installed
 	$(BIN)/python -m tests.leaks.campaign
+
+# Small faults in graphs, networks and localization, a sample of them: quick tests have to find most. An hour;
+# it goes on where it was stopped. MUTANTS=--again runs again those that no test has found.
+mutants: $(VENV)/.installed
+	OMP_NUM_THREADS=1 nice $(BIN)/python -m tests.mutants.campaign $(MUTANTS)
+	$(BIN)/python -m tests.mutants.report
 
 weights: $(VENV)/.installed
 	mkdir -p $(VENV)/downloads

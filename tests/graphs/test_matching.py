@@ -103,6 +103,22 @@ def test_equals_explicit_loops(num_query, start_and_length, reach, seed, heads):
         torch.testing.assert_close(result.flatten(), by_hand.flatten(), rtol=1e-3, atol=1e-4)
 
 
+def test_heads_lead_where_they_say():
+    """To the same place, to a share of 1/e a tenth of a clip from it; anywhere alike; along the alignment."""
+    places = torch.arange(6) / 10
+    gaps = places[:, None] - places
+    posterior = torch.randn(6, 6).log_softmax(1)
+    rigid = HEADS["rigid"](gaps, posterior)
+    assert torch.equal(rigid.argmax(1), torch.arange(6))
+    torch.testing.assert_close(rigid[:-1].diagonal(1), rigid.diagonal()[1:] - 1)
+    assert HEADS["uniform"](gaps, posterior).unique().numel() == 1
+    assert torch.equal(HEADS["path"](gaps, posterior), posterior)
+    posterior[0, :4] = torch.tensor([-30.0, -100.0, -1e4, -torch.inf])  # no path comes there
+    weights = HEADS["path"](gaps, posterior)[0].softmax(0)
+    assert (weights[:4] == weights[0]).all()
+    assert 0 < weights[0] < 1e-6
+
+
 def test_turns_change_nothing_and_units_not_the_alignment():
     query, reference = random_clip(7, 0), random_clip(20, 1)
     turn = torch.block_diag(*(torch.linalg.qr(random_clip(5, 2)[:n, :n]).Q for n in (2, 3)))

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vreloc_pyg.errors import GraphError, SettingsError
@@ -95,9 +95,10 @@ def test_closed_form_and_gradient_equal_dense(num_query, num_proposal, k, masked
     torch.testing.assert_close(mean, expected / degree.clamp(min=1))
 
 
-@given(lengths, lengths, st.lists(scales, min_size=1, max_size=4, unique=True), st.integers(0, 2**16))
+@given(lengths, lengths, st.lists(scales, min_size=1, max_size=4), st.integers(0, 2**16))
+@example(5, 4, [2, 1, 2], 0)
 def test_shared_sums_and_their_gradient_equal_dense(num_query, num_proposal, chosen, seed):
-    """In any order of the scales, in blocks of one graph and of all."""
+    """In any order of the scales, some of them twice, in blocks of one graph and of all."""
     generator = torch.Generator().manual_seed(seed)
     shape = (3, num_query + num_proposal, 2)
     x = torch.randn(shape, dtype=torch.float64, generator=generator, requires_grad=True)
@@ -203,6 +204,7 @@ X = torch.zeros(2, 8, 3)
         (lambda: multi_scale_sum(X[0, :, 0], 4, 4, 1), GraphError, r"got \(8,\)"),
         (lambda: multi_scale_sum(X, 4, 4, 1, X[..., 0]), GraphError, r"mask as bool \[\.\.\., 8\] .*float32"),
         (lambda: multi_scale_sum(X, 4, 4, 1, X[:, 1:, 0] > 0), GraphError, r"got torch.bool \(2, 7\)"),
+        (lambda: multi_scale_sum(X, 4, 4, 1, torch.tensor(True)), GraphError, r"got torch.bool \(\)"),
         (lambda: multi_scale_sum(X, 4, 4, -1), SettingsError, r"k >= 1 \(got -1\)"),
     ],
 )

@@ -7,7 +7,7 @@ import torch
 
 from vreloc_pyg.datasets.splits import Query, Reference, RelocalizationSplit
 from vreloc_pyg.errors import SettingsError
-from vreloc_pyg.localization.calibration import calibrate
+from vreloc_pyg.localization.calibration import Calibration, calibrate
 from vreloc_pyg.segments import Segments
 
 
@@ -84,3 +84,18 @@ def test_a_reference_without_an_answer_has_no_score_to_learn_from(split):
 def test_a_system_without_scores_cannot_be_calibrated(split):
     with pytest.raises(SettingsError, match="'keeps' gives no scores"):
         calibrate(Keeps(scores=False), split)
+
+
+class Says(Calibration):
+    """A probability is its own score."""
+
+    def probability(self, score):
+        return score
+
+
+@pytest.mark.parametrize(
+    ("probability", "verdict"),
+    [(1.0, "sure"), (0.8, "sure"), (0.79, "maybe"), (0.2, "maybe"), (0.19, "not found"), (0.0, "not found")],
+)
+def test_how_sure_an_answer_is(probability, verdict):
+    assert Says(1.0, 0.0).verdict(probability) == verdict

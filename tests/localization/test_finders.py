@@ -15,7 +15,7 @@ from vreloc_pyg.datasets.splits import Query, Reference
 from vreloc_pyg.errors import FeatureError, SettingsError
 from vreloc_pyg.localization import Calibration, locate, training_free
 from vreloc_pyg.localization import finders as module
-from vreloc_pyg.localization.finders import AT_HAND, at_hand, usual_system
+from vreloc_pyg.localization.finders import AT_HAND, CALIBRATIONS, at_hand, usual_system
 
 STEP_S = 0.5
 RULES = [name for name in AT_HAND if name != "mgffnet"]
@@ -65,6 +65,14 @@ def test_several_queries_find_what_each_shows(system):
     found = at_hand(system).find([clip(0), clip(3)], REFERENCE, 6)
     assert len(found.segments) >= 1
     assert len(found.curve) == REFERENCE.num_steps
+
+
+@pytest.mark.parametrize("system", RULES)
+def test_a_moment_that_two_queries_find_is_one_answer(system):
+    found = list(at_hand(system).find([clip(0), clip(0)], REFERENCE, 2).segments)
+    assert len(found) == 2
+    (a, b), (start, end) = found
+    assert min(b, end) - max(a, start) <= 0.5 * min(b - a, end - start) + 1e-9
 
 
 def test_an_answer_refined_into_a_better_one_stands_as_it_was():
@@ -127,6 +135,8 @@ def test_every_match_is_listed_with_its_verdict(videos, tmp_path, capsys):
     assert {one["verdict"] for one in answer["segments"]} == {"sure"}
     assert main(["locate", videos["query"], videos["night"]]) == 0
     assert capsys.readouterr().out.startswith("Not found: nothing in night.mp4 is like query.mp4.")
+    assert main(["locate", videos["query"], videos["night"], "--all", "--json", found]) == 0
+    assert json.loads(Path(found).read_text())["segments"] == []
 
 
 def test_all_needs_to_know_what_a_match_is(videos, capsys):
@@ -146,3 +156,9 @@ def test_further_clips_and_unwanted_ones_are_taken(videos, tmp_path):
     kept = json.loads(Path(found).read_text())["segments"]
     assert all(round(one["start_s"]) not in (2, 6, 10) for one in kept)
     assert main(["locate", *asked, "--also", "[nothing.mp4]"]) == 2
+
+
+def test_every_calibration_at_hand_says_on_how_many_answers_it_rests():
+    for (system, _), calibration in CALIBRATIONS.items():
+        assert system in AT_HAND
+        assert min(calibration.num_present, calibration.num_absent) > 10

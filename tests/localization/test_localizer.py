@@ -122,6 +122,15 @@ def test_the_score_curve_is_the_best_of_the_windows_over_each_step(name):
             assert curve[step].item() == pytest.approx(max(covering), abs=1e-5)
 
 
+def test_unless_asked_for_more_the_best_is_one():
+    localizer = make_localizer("mgffnet-paper")
+    query, reference = make_pair(12, 40)
+    ranking = localizer.rank(query, reference)
+    best = localizer.best(ranking, query, reference)
+    assert len(best) == len(localizer.localize(query, reference)) == 1
+    assert list(best) == list(localizer.best(ranking, query, reference, 3))[:1]
+
+
 @pytest.mark.parametrize("name", ["mgffnet-paper", "cgbm"])
 def test_steps_that_no_window_covers_have_the_least_score(name):
     """The least that the system can give, where it says so, or else the least of any window."""

@@ -44,6 +44,17 @@ def test_chunks_do_not_change_the_answer(settings):
     assert reached.max() <= 20 + model.context
 
 
+@pytest.mark.parametrize("settings", [{}, {"num_layers": 3}, {"kernel_size": 5, "num_layers": 2}])
+def test_an_answer_depends_on_all_of_its_context(settings):
+    model = classifier(**settings).eval()
+    for values in model.parameters():
+        values.data.abs_()  # so that nothing is lost on the way
+    features = torch.rand(1, 50, 5, requires_grad=True)
+    model(features)[0, 20].sum().backward()
+    reached = features.grad[0].abs().sum(1).nonzero().flatten()
+    assert (reached.min(), reached.max()) == (20 - model.context, 20 + model.context)
+
+
 def test_asking_leaves_the_model_as_it_is():
     model = classifier().train()
     first, second = model.actionness(torch.ones(6, 5)), model.actionness(torch.ones(6, 5))
