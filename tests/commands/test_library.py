@@ -111,6 +111,7 @@ def test_lists_and_patterns(season, tmp_path, capsys):
         (["search", "{videos}/none.mp4", "--library", "{lib}"], "There is no file"),
         (["search", "{query}", "{query}", "--start", "1", "--library", "{lib}"], "a single query"),
         (["search", "{query}", "--library", "{lib}", "--json", "{query}/a.json"], "Cannot write to"),
+        (["search", "{query}", "--library", "{lib}", "--json", "{videos}"], "it is a folder"),
         (["cut", "{query}", "--output", "{new}"], "not in UTF-8"),
     ],
 )  # fmt: skip

@@ -73,7 +73,12 @@ def _guarded(method: _Method) -> _Method:
         except sqlite3.OperationalError as error:
             raise OSError(None, f"The library's catalog cannot be used ({error})", str(self.path)) from None
         except sqlite3.DatabaseError as error:
-            raise DataError(f"The library's catalog {self.path} is damaged: {error}") from None
+            folder = self.path.parent
+            raise DataError(
+                f"The library's catalog {self.path} is damaged ({error}): remove it and index the same videos "
+                f"again, with its extractor: vreloc index VIDEOS --library {folder} --extractor NAME; their "
+                "features are there and not made anew"
+            ) from None
 
     return guarded  # type: ignore[return-value]
 
