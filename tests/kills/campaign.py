@@ -59,7 +59,7 @@ class Work:
 
 
 class Disturbed(NamedTuple):
-    """How many runs were killed before they ended, what was wrong, and processor seconds to resume, at most."""
+    """How many runs were killed before they ended, what was wrong, and processor seconds of resuming."""
 
     kills: int
     lost: str

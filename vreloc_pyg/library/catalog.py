@@ -75,9 +75,9 @@ def _guarded(method: _Method) -> _Method:
         except sqlite3.DatabaseError as error:
             folder = self.path.parent
             raise DataError(
-                f"The library's catalog {self.path} is damaged ({error}): remove it and index the same videos "
-                f"again, with its extractor: vreloc index VIDEOS --library {folder} --extractor NAME; their "
-                "features are there and not made anew"
+                f"The library's catalog {self.path} is damaged ({error}): remove it and index the same "
+                f"videos again, with its extractor: vreloc index VIDEOS --library {folder} --extractor NAME; "
+                "their features are there and not made anew"
             ) from None
 
     return guarded  # type: ignore[return-value]

@@ -92,16 +92,19 @@ class SlidingWindows(CheckedSettings):
 
         They are counted from the start of the video, ``[M, 2]`` int64, and may be none.
         """
-        windows = []
+        rows, ends = [], []  # first start, stride, length and number of the windows of a length
         for length in sorted({min(length, num_steps) for length in self.lengths}):
             stride = max(1, round(length * (1 - self.overlap)))
             last = num_steps - length  # where the window is flush with the video's end
             first = -(-start // stride) * stride
-            starts = torch.arange(first, max(first, stop - length + 1), stride)
+            rows.append((first, stride, length, len(range(first, stop - length + 1, stride))))
             if stop == num_steps and last % stride and last >= start:
-                starts = torch.cat([starts, torch.tensor([last])])
-            windows.append(torch.stack([starts, starts + length], dim=1))
-        return torch.cat(windows)
+                ends.append((last, num_steps))
+        first, stride, length, count = torch.tensor(rows).T
+        row = torch.repeat_interleave(count)
+        starts = first[row] + stride[row] * (torch.arange(len(row)) - (count.cumsum(0) - count)[row])
+        windows = torch.stack([starts, starts + length[row]], dim=1)
+        return torch.cat([windows, torch.tensor(ends, dtype=torch.long).view(-1, 2)])
 
     def propose(self, video: Video) -> Tensor:
         return self(video.num_steps)

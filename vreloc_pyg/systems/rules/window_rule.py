@@ -52,6 +52,7 @@ class WindowRule(Ranker):
     answers: AnswerSettings = field(default_factory=AnswerSettings)
     name: str = "window rule"
     kin: ClassVar[Kin] = "rule"
+    local: ClassVar[bool] = True
 
     def localize(self, query: Query, reference: Reference, top_n: int = 1) -> Segments:
         """The nearest windows; the score is minus the distance."""
