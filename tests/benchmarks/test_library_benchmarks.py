@@ -45,3 +45,5 @@ def test_the_page_holds_the_tables_that_are_there(tmp_path):
     assert "| set | R |\n| --- | --- |\n| a | 1.5 |\n| b | 2 |" in page
     assert "Not measured." in page
     assert (tmp_path / "library_suite.csv").read_text() == "set,R\na,1.5\nb,2\n"
+    library_page.write_rows(tmp_path, "library_suite", [{"set": "b", "R": 3}], beside=["set"])
+    assert (tmp_path / "library_suite.csv").read_text() == "set,R\na,1.5\nb,3\n"
