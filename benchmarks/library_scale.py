@@ -1,36 +1,43 @@
-"""1,000 hours as one library of synthetic features: time of a query, memory, recall, building.
+"""1,000 hours as one library of made-up features: time of a query, memory, recall, building.
 
-Made-up features follow random walks with jumps, so that neighbouring steps are alike and actions are not. A
-query is a stretch of one video at another speed, with noise. Run, alone in its process (4 GB of
-disk): ``python benchmarks/library_scale.py --hours 1000``
+    python benchmarks/library_scale.py --hours 1000 --output docs/results    # 4 GB of disk
+
+measures, writes ``library_scale.csv`` and makes ``library.md`` anew. Features go from one random act to the
+next, so that neighbouring steps are alike and acts are not. A query is a stretch of one video at another
+speed, with noise.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter, process_time
 
 import torch
+from library_page import write_rows
 from torch import Tensor
+from torch.nn.functional import normalize
 
-import vreloc_pyg.library.library as library_module
 from vreloc_pyg.datasets.splits import Query
 from vreloc_pyg.features.metadata import FeatureMetadata
 from vreloc_pyg.library.indexing import index_features
 from vreloc_pyg.library.library import Library, Searchable
-from vreloc_pyg.library.neighbourhoods import neighbourhoods
+from vreloc_pyg.library.neighbourhoods import NEIGHBOURHOODS, WINDOWS_EACH, neighbourhoods
 from vreloc_pyg.library.search import search
+from vreloc_pyg.library.vector_index import LARGE
+from vreloc_pyg.library.windows import LIBRARY_WINDOWS, window_ids
 from vreloc_pyg.localization.training_free import training_free
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.systems.rules.window_rule import WindowRule
 
 STEP_S, WIDTH, STEPS = 0.32, 64, 5650  # I3D's step, half an hour a video
 LOCALIZER = training_free(None)
+#: Queries whose times are taken.
+TIMED = 40
 
 
 def video(number: int) -> Tensor:
@@ -43,10 +50,10 @@ def video(number: int) -> Tensor:
     return (1 - share) * acts[low] + share * acts[low + 1] + 0.3 * torch.randn(STEPS, WIDTH, generator=drawn)
 
 
-def asked(number: int, videos: int) -> Query:
-    """A query, and the video and steps it is made of."""
+def asked(number: int, videos: int, first: int = 0) -> Query:
+    """A query made of one of so many videos from a first one on; named by the video and the steps."""
     drawn = torch.Generator().manual_seed(10**6 + number)
-    source = int(torch.randint(videos, (1,), generator=drawn))
+    source = first + int(torch.randint(videos, (1,), generator=drawn))
     length = int(torch.randint(8, 60, (1,), generator=drawn))
     start = int(torch.randint(STEPS - length, (1,), generator=drawn))
     speed = 0.75 + 0.5 * float(torch.rand(1, generator=drawn))
@@ -56,43 +63,79 @@ def asked(number: int, videos: int) -> Query:
     return Query(clip, STEP_S, "", f"of {source} [{start}, {start + length})")
 
 
-def best_of_all(library: Library, queries: list[Query]) -> list[tuple[int, int, int]]:
-    """For each query the video's number and steps of the best window of all, by the localizer's own scores.
+@dataclass
+class Exhaustive:
+    """What comparing everything finds for queries, video by video; an index that holds only that.
 
-    Every candidate window of every video is scored; statistics of a video are made once for all queries.
+    Args:
+        asked: vectors of the queries, ``[Q, D]``.
+        best: number of the video, first and last step of the best candidate window of all, by the
+            localizer's own scores, ``[Q, 3]``.
+        ids, similarities: of the nearest windows of the first stage, ``[Q, NEAREST]``.
     """
+
+    asked: Tensor
+    best: Tensor
+    ids: Tensor
+    similarities: Tensor
+
+    def search(self, vectors: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """As an index would that compares every vector, of one query of those it was asked."""
+        row = int((self.asked @ vectors[0]).argmax())
+        return self.ids[row : row + 1, :count], self.similarities[row : row + 1, :count]
+
+
+def search_exhaustively(library: Library, found: Searchable, queries: list[Query]) -> Exhaustive:
+    """Every window of both stages is compared with all queries; statistics are made once for all of them."""
     rule, windows = LOCALIZER.ranker, LOCALIZER.proposals
     assert isinstance(rule, WindowRule)
     assert isinstance(windows, SlidingWindows)
-    from vreloc_pyg.sequences.statistics import window_statistics
-
-    def normal(features: Tensor) -> Tensor:
-        return torch.nn.functional.normalize(features, dim=1)
-
-    wanted = torch.cat(
-        [window_statistics(normal(one.features), torch.tensor([[0, one.num_steps]])) for one in queries]
-    )
+    wanted = torch.cat([_statistics(normalize(one.features, dim=1), 0, one.num_steps) for one in queries])
     lengths = torch.tensor([one.num_steps for one in queries]).float()
-    best = torch.full((len(queries),), -torch.inf)
-    place = torch.zeros(len(queries), 3, dtype=torch.long)
-    grid = windows(STEPS)
-    spans = (grid[:, 1] - grid[:, 0]).float()
-    penalty = rule.length_weight * (spans[:, None] / lengths).log().abs()
-    for entry in library.entries():
-        features = normal(library.read(entry))
-        total = torch.cat([features, features.square()], 1).double().cumsum(0)
-        total = torch.cat([total.new_zeros(1, 2 * WIDTH), total]).float()
-        moments = (total[grid[:, 1]] - total[grid[:, 0]]) / spans[:, None]
-        mean, square = moments.chunk(2, 1)
-        statistics = torch.cat([mean, (square - mean.square()).clamp(min=0).sqrt()], 1)
-        scores, at = (-(torch.cdist(statistics, wanted) + penalty)).max(0)
-        better = scores > best
-        best[better] = scores[better]
-        place[better] = torch.cat([torch.full((len(at), 1), entry.number), grid[at]], 1)[better]
-    return [(one, start, stop) for one, start, stop in place.tolist()]
+    grid, first = windows(STEPS), LIBRARY_WINDOWS(STEPS)
+    penalty = rule.length_weight * ((grid[:, 1] - grid[:, 0])[:, None] / lengths).log().abs()
+    asked = torch.cat([found.descriptors.of_clip(one.features) for one in queries])
+    score, count = torch.full((len(queries),), -torch.inf), NEIGHBOURHOODS * WINDOWS_EACH
+    done = Exhaustive(
+        asked,
+        torch.zeros(len(queries), 3, dtype=torch.long),
+        torch.full((len(queries), 0), -1),
+        torch.empty(len(queries), 0),
+    )
+    for entry in found.entries.values():
+        features = library.read(entry)
+        totals = _totals(normalize(features, dim=1))
+        for some, lost in zip(grid.split(4096), penalty.split(4096), strict=True):
+            scores, at = (-(torch.cdist(_moments(totals, some), wanted) + lost)).max(0)
+            better = scores > score
+            score[better] = scores[better]
+            done.best[better] = torch.cat([torch.full((len(at), 1), entry.number), some[at]], 1)[better]
+        near = asked @ found.descriptors.vectors(features, first).T  # [Q, M]
+        similarities = torch.cat([done.similarities, near], 1)
+        ids = torch.cat([done.ids, window_ids(entry.number, first).expand(len(queries), -1)], 1)
+        done.similarities, kept = similarities.topk(min(count, similarities.size(1)), dim=1)
+        done.ids = ids.gather(1, kept)
+    return done
 
 
-def holds(found: Searchable, query: Query, truth: tuple[int, int, int], count: int) -> bool:
+def _totals(features: Tensor) -> Tensor:
+    """Sums of features and of their squares up to each step, ``[n + 1, 2 F]``."""
+    sums = torch.cat([features, features.square()], 1).double().cumsum(0)
+    return torch.cat([sums.new_zeros(1, sums.size(1)), sums])
+
+
+def _moments(totals: Tensor, windows: Tensor) -> Tensor:
+    """Means and deviations of windows, ``[M, 2 F]`` float32."""
+    sums = totals[windows[:, 1]] - totals[windows[:, 0]]
+    mean, square = (sums / (windows[:, 1] - windows[:, 0])[:, None]).float().chunk(2, 1)
+    return torch.cat([mean, (square - mean.square()).clamp(min=0).sqrt()], 1)
+
+
+def _statistics(features: Tensor, start: int, stop: int) -> Tensor:
+    return _moments(_totals(features), torch.tensor([[start, stop]]))
+
+
+def holds(found: Searchable, query: Query, truth: Sequence[int], count: int) -> bool:
     """Whether one of the neighbourhoods holds a window."""
     number, start, stop = truth
     return any(
@@ -113,65 +156,68 @@ def p95(times: list[float]) -> float:
     return 1000 * sorted(times)[int(0.95 * (len(times) - 1))]
 
 
+def ask(library: Library, found: Searchable, queries: list[Query]) -> dict[str, object]:
+    """95th percentiles of processor time and of the clock, and memory."""
+    first, both = [], []
+    for query in queries:
+        for times, answer in (
+            (first, lambda: neighbourhoods(found, query.features)),  # noqa: B023 (called here)
+            (both, lambda: search(library, [query], LOCALIZER, found=found)),  # noqa: B023
+        ):
+            began, wall = process_time(), perf_counter()
+            answer()
+            times.append((process_time() - began, perf_counter() - wall))
+    return {
+        f"{name} p95 {what}ms": round(p95(times))
+        for name, turns in (("first stage", first), ("both stages", both))
+        for what, times in zip(("CPU ", ""), zip(*turns, strict=True), strict=True)
+    } | {"resident MB": round(resident_mb())}
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--hours", type=float, default=1000)
-    parser.add_argument("--queries", type=int, default=100)
-    parser.add_argument("--flat", action="store_true", help="compare every vector, whatever their number")
+    parser.add_argument("--queries", type=int, default=200)
+    parser.add_argument(
+        "--strangers", action="store_true", help="queries of videos that are not in the library"
+    )
     parser.add_argument("--folder", help="keep the library here, and use the one that is there")
+    parser.add_argument("--output", type=Path, help="folder of library.md")
     given = parser.parse_args()
+    torch.set_num_threads(1)
     videos = max(1, round(given.hours * 3600 / STEP_S / STEPS))
-    if given.flat:
-        library_module.LARGE = 10**12
 
     def made() -> Iterator[tuple[str, Tensor, float]]:
         for number in range(videos):
             yield f"video {number}", video(number), STEP_S
 
     with tempfile.TemporaryDirectory() as scratch:
-        library = Library(given.folder or scratch, create=True)
-        empty_mb, began = resident_mb(), process_time()
-        report: dict[str, object] = {"hours": given.hours, "steps": videos * STEPS, "flat": given.flat}
+        library, began = Library(given.folder or scratch, create=True), process_time()
         done = index_features(library, made(), FeatureMetadata(dim=WIDTH))
-        report |= {
+        row: dict[str, object] = {
+            "hours": given.hours,
+            "steps": videos * STEPS,
             "windows": done.windows,
+            "index": "IVF-PQ" if done.windows >= LARGE else "flat",
             "CPU s to build": round(process_time() - began),
-            "MB before": round(empty_mb),
             "peak MB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         }
-        print(json.dumps(report), flush=True)
+        print(row, flush=True)
         found = library.searchable()
-        queries = [asked(number, videos) for number in range(given.queries)]
-        first: list[float] = []
-        both: list[float] = []
-        first_wall: list[float] = []
-        both_wall: list[float] = []
-        for query in queries:
-            began, wall = process_time(), perf_counter()
-            neighbourhoods(found, query.features)
-            first.append(process_time() - began)
-            first_wall.append(perf_counter() - wall)
-            began, wall = process_time(), perf_counter()
-            search(library, [query], LOCALIZER, found=found)
-            both.append(process_time() - began)
-            both_wall.append(perf_counter() - wall)
-        report |= {
-            "first stage p95 CPU ms": round(p95(first)),
-            "first stage p95 ms": round(p95(first_wall)),
-            "both p95 CPU ms": round(p95(both)),
-            "both p95 ms": round(p95(both_wall)),
-            "resident MB": round(resident_mb()),
-        }
-        print(json.dumps(report), flush=True)
-        truths = best_of_all(library, queries)
-        good = [holds(found, one, truth, 50) for one, truth in zip(queries, truths, strict=True)]
-        report["recall@50 of exhaustive search's best"] = sum(good) / len(good)
-        planted = [
-            one.video_id.startswith(f"of {truth[0] - 1} [")
-            for one, truth in zip(queries, truths, strict=True)
-        ]
-        report["exhaustive search's best is where the query came from"] = sum(planted) / len(planted)
-        print(json.dumps(report), flush=True)
+        first = videos if given.strangers else 0
+        queries = [asked(number, videos, first) for number in range(given.queries)]
+        row |= {"queries of": "other videos" if given.strangers else "its videos"}
+        row |= {"queries": len(queries), **ask(library, found, queries[:TIMED])}
+        print(row, flush=True)
+        all_of_it = search_exhaustively(library, found, queries)
+        ways = {"recall@50 flat": replace(found, index=all_of_it), "recall@50 as searched": found}
+        truths = all_of_it.best.tolist()
+        for what, way in ways.items():
+            good = [holds(way, *one, NEIGHBOURHOODS) for one in zip(queries, truths, strict=True)]
+            row[what] = f"{sum(good) / len(good):.3f}"
+        print(row, flush=True)
+    if given.output is not None:
+        write_rows(given.output, "library_scale", [row], beside=("hours", "queries of"))
 
 
 if __name__ == "__main__":

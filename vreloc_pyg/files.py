@@ -23,7 +23,8 @@ MOST_DIGITS = 19
 def replacing(path: str | Path) -> Iterator[Path]:
     """A place to write a file at, beside ``path`` and with its suffix; renamed to it if the block ends well.
 
-    Its folder is made. A block that fails leaves ``path`` as it was, and nothing beside it.
+    Its folder is made. A block that fails leaves ``path`` as it was, and nothing beside it; the error of a
+    system that cannot write names ``path``.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,6 +34,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
         with unfinished.open("rb") as file:
             os.fsync(file.fileno())  # else a computer that goes down may keep the name and lose the content
         unfinished.replace(path)
+    except OSError as error:
+        if error.errno is not None and error.filename in (None, str(unfinished)):  # of a full disk: none
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        raise
     finally:
         unfinished.unlink(missing_ok=True)
 

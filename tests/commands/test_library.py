@@ -146,6 +146,7 @@ def test_lists_and_patterns(season, tmp_path, capsys):
         (["serve", "--library", "{new}"], "There is no library in"),
         (["serve", "--library", "{lib}", "--extractor", "c3d"], "there levels"),
         (["serve", "--library", "{lib}", "--system", "alignment"], "without --system"),
+        (["search", "{query}", "--library", "{lib}", "--json", "{videos}"], "it is a folder"),
         (["cut", "{query}", "--output", "{new}"], "not in UTF-8"),
     ],
 )  # fmt: skip

@@ -18,10 +18,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import torch
 
+from tests.kills import library_works
 from tests.small_runs import small_run
 from tests.videos import Levels, counting, write_video
 from vreloc_pyg import cli
@@ -45,12 +47,23 @@ class Work:
         run: does it in that folder, or goes on where it was killed.
         result: digest of what is left.
         kills: of a run, at most, before it may end.
+        resuming_s: processor seconds that the slowest run in a folder took to come to something new, where
+            that is noted.
     """
 
     prepare: Callable[[Path], object]
     run: Callable[[Path], object]
     result: Callable[[Path], str]
     kills: int = 4
+    resuming_s: Callable[[Path], float] = lambda folder: 0.0
+
+
+class Disturbed(NamedTuple):
+    """How many runs were killed before they ended, what was wrong, and processor seconds of resuming."""
+
+    kills: int
+    lost: str
+    resuming_s: float = 0.0
 
 
 def digest(*parts: object) -> str:
@@ -150,7 +163,17 @@ def benchmark_digest(folder: Path) -> str:
     return digest(told, [is_whole(model) for model in models])
 
 
+def library_digest(folder: Path) -> str:
+    return digest(library_works.left(folder))
+
+
 WORKS = {
+    "library": Work(
+        make_videos, library_works.fill_from_videos, library_digest, resuming_s=library_works.slowest_s
+    ),
+    "library-features": Work(
+        make_store, library_works.fill_from_store, library_digest, resuming_s=library_works.slowest_s
+    ),
     "extraction": Work(make_videos, extract, store_digest("out.h5")),
     "feature-cache": Work(make_videos, cache_features, cache_digest),
     "pca": Work(make_store, reduce, store_digest("out.h5")),
@@ -175,8 +198,8 @@ def start(run: Callable[[Path], object], folder: Path) -> multiprocessing.proces
     return process
 
 
-def disturb(work: Work, kills: int, seed: int) -> tuple[int, str]:
-    """Kill runs of a work so often; how many were killed before they ended, and what was wrong."""
+def disturb(work: Work, kills: int, seed: int) -> Disturbed:
+    """Kill runs of a work so often."""
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="vreloc-kills-") as place:
         whole = Path(place, "whole")
@@ -189,8 +212,8 @@ def disturb(work: Work, kills: int, seed: int) -> tuple[int, str]:
         first.join()
         lasting = time.time() - began
         if first.exitcode != 0:
-            return 0, f"the undisturbed run ended with {first.exitcode}"
-        expected, done, number = work.result(whole), 0, 0
+            return Disturbed(0, f"the undisturbed run ended with {first.exitcode}")
+        expected, done, number, slowest = work.result(whole), 0, 0, 0.0
         while done < kills:
             number += 1
             folder = Path(place, f"killed{number}")
@@ -203,16 +226,17 @@ def disturb(work: Work, kills: int, seed: int) -> tuple[int, str]:
                 process.kill()
                 process.join()
                 if process.exitcode not in (0, -9):
-                    return done, f"try {number} ended with {process.exitcode} after a kill"
+                    return Disturbed(done, f"try {number} ended with {process.exitcode} after a kill")
             last = start(work.run, folder)
             last.join()
             if last.exitcode != 0:
-                return done, f"try {number} cannot be resumed: {last.exitcode}"
+                return Disturbed(done, f"try {number} cannot be resumed: {last.exitcode}")
             found = work.result(folder)
             if found != expected:
-                return done, f"try {number} left {found}, an undisturbed run {expected}"
+                return Disturbed(done, f"try {number} left {found}, an undisturbed run {expected}")
+            slowest = max(slowest, work.resuming_s(folder))
             shutil.rmtree(folder)
-    return done, ""
+    return Disturbed(done, "", slowest)
 
 
 def main() -> int:
@@ -225,9 +249,9 @@ def main() -> int:
     chosen = given.work or list(WORKS)
     total, wrong = 0, 0
     for name in chosen:
-        done, problem = disturb(WORKS[name], -(-given.kills // len(chosen)), given.seed)
-        total, wrong = total + done, wrong + bool(problem)
-        print(json.dumps({"work": name, "kills": done, "lost": problem}), flush=True)
+        done = disturb(WORKS[name], -(-given.kills // len(chosen)), given.seed)
+        total, wrong = total + done.kills, wrong + bool(done.lost)
+        print(json.dumps({"work": name, **done._asdict()}), flush=True)
     print(f"{total} kills, {wrong} works that lost something")
     return int(wrong > 0)
 

@@ -67,6 +67,15 @@ def test_an_update_that_no_catalog_heard_of_never_was(kind, tmp_path):
     agrees(open_index(kind, tmp_path, last, 8), [one, two, batch(4, 4)])
 
 
+def test_what_a_killed_run_was_writing_goes(tmp_path):
+    left = tmp_path / ".vectors-1.99-99.faiss"
+    left.write_bytes(b"half")
+    index = open_index("faiss", tmp_path, "", 8)
+    index.update([], [batch(1, 1)])
+    index.settle()
+    assert [one.name for one in tmp_path.iterdir()] == ["vectors-1.faiss"]
+
+
 @kinds
 def test_a_batch_that_fails_leaves_the_state_before(kind, tmp_path):
     index = open_index(kind, tmp_path, "", 8)

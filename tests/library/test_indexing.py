@@ -165,9 +165,18 @@ def test_another_extractor_version_or_no_library(videos, tmp_path):
         Library(tmp_path / "lib")
     with pytest.raises(DataError, match="There is no library"):
         Library(tmp_path / "none")
-    (tmp_path / "lib" / "library.sqlite").write_bytes(b"x" * 5000)
-    with pytest.raises(DataError, match=r"catalog .* is damaged"):
+
+
+def test_a_damaged_catalog_costs_no_features(videos, tmp_path):
+    index(tmp_path / "lib", videos)
+    catalog = tmp_path / "lib" / "library.sqlite"
+    catalog.write_bytes(b"x" * 5000)
+    with pytest.raises(DataError, match=r"catalog .* is damaged .*: remove it and index the same videos"):
         Library(tmp_path / "lib")
+    catalog.unlink()
+    assert len(index(tmp_path / "lib", videos).added) == 3
+    assert Counting.computed == 0
+    consistent(tmp_path / "lib")
 
 
 def test_an_empty_library(tmp_path):

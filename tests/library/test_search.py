@@ -13,8 +13,11 @@ from vreloc_pyg.library.indexing import index_features
 from vreloc_pyg.library.library import Library
 from vreloc_pyg.library.neighbourhoods import neighbourhoods
 from vreloc_pyg.library.search import search, windows_within
+from vreloc_pyg.localization import Localizer
 from vreloc_pyg.localization.training_free import training_free
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
+from vreloc_pyg.systems.answering import AnswerSettings
+from vreloc_pyg.systems.rules.window_rule import WindowRule
 
 STEP = 0.5
 
@@ -92,6 +95,28 @@ def test_the_best_of_several_clips_counts(library):
     assert {"v3", "v0", "v5", "v10", "v15"} <= {one.video for one in both}
     alone = search(library, [other], localizer, top_n=1)[0]
     assert alone in both
+
+
+def test_parts_ranked_together_are_ranked_as_alone(library, monkeypatch):
+    localizer, asked = training_free(None), []
+    rank = WindowRule.rank
+    monkeypatch.setattr(WindowRule, "rank", lambda *given: asked.append(1) or rank(*given))
+    together = search(library, [query()], localizer, top_n=8)
+    in_one_go = len(asked)
+    monkeypatch.setattr(WindowRule, "local", False)
+    alone = search(library, [query()], localizer, top_n=8)
+    assert len(asked) - in_one_go > in_one_go
+    assert [(one.video, one.start_s, one.end_s) for one in together] == [
+        (one.video, one.start_s, one.end_s) for one in alone
+    ]
+    assert [one.score for one in together] == pytest.approx([one.score for one in alone], abs=1e-5)
+
+
+def test_what_looks_beyond_a_window_is_not_ranked_together():
+    localizer = training_free(None)
+    assert localizer.local
+    for answers in (AnswerSettings(search=3), AnswerSettings(length_weight=0.1)):
+        assert not Localizer(localizer.system, localizer.ranker, answers=answers).local
 
 
 def test_neighbourhoods_are_apart_inside_and_best_first(library):

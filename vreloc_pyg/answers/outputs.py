@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from vreloc_pyg.answers.clip import check_clip, cut_clip
 from vreloc_pyg.answers.exports.formats import check_export, export_moments
@@ -35,8 +35,8 @@ def check_outputs(
             check_export(path, [str(reference)])
         if [one.resolve() for one in wanted.values()].count(path.resolve()) > 1:
             raise DataError(f"Two outputs are to be written to {path}")
-        if path.is_dir() or path.resolve() in (Path(query).resolve(), Path(reference).resolve()):
-            raise DataError(f"Cannot write to {path}: it is a folder, or one of the videos")
+        if path.resolve() in (Path(query).resolve(), Path(reference).resolve()):
+            raise DataError(f"Cannot write to {path}: it is one of the videos")
     for kind, shown in (("clip", [reference]), ("html", [query, reference])):
         without = [one for one in shown if Path(one).suffix == ".npy" or not Path(one).is_file()]
         if kind in wanted and without:
@@ -46,9 +46,13 @@ def check_outputs(
 
 def check_writable(path: Path) -> None:
     """Raise :class:`DataError` unless a file may be written at a path, whose folder need not exist."""
+    if path.is_dir():
+        raise DataError(f"Cannot write to {path}: it is a folder")
     folder = next(one for one in path.absolute().parents if one.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise DataError(f"Cannot write to {path}: {folder} is no folder that may be written to")
+    try:
+        TemporaryFile(dir=folder).close()
+    except OSError:
+        raise DataError(f"Cannot write to {path}: {folder} is no folder that may be written to") from None
 
 
 def write_answer(answer: VideoAnswer, outputs: Mapping[str, Path]) -> list[Path]:

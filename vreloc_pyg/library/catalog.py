@@ -101,7 +101,12 @@ def _guarded(method: _Method) -> _Method:
                 raise DataError(f"The library's catalog {self.path} is damaged: {error}") from None
             raise OSError(None, f"The library's catalog cannot be used ({error})", str(self.path)) from None
         except sqlite3.DatabaseError as error:
-            raise DataError(f"The library's catalog {self.path} is damaged: {error}") from None
+            folder = self.path.parent
+            raise DataError(
+                f"The library's catalog {self.path} is damaged ({error}): remove it and index the same "
+                f"videos again, with its extractor: vreloc index VIDEOS --library {folder} --extractor NAME; "
+                "their features are there and not made anew"
+            ) from None
 
     return guarded  # type: ignore[return-value]
 

@@ -105,9 +105,13 @@ class FaissIndex:
 
     def settle(self) -> None:
         kept = json.loads(self._state)["file"] if self._state else None
-        for other in self._folder.glob("vectors-*.faiss"):
-            if other.name != kept:
-                other.unlink(missing_ok=True)
+        for pattern in (
+            "vectors-*.faiss",
+            ".vectors-*.faiss",
+        ):  # whole ones, and what a killed run was writing
+            for other in self._folder.glob(pattern):
+                if other.name != kept:
+                    other.unlink(missing_ok=True)
 
 
 def _faiss() -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,13 +16,13 @@ from vreloc_pyg.errors import FeatureError
 from vreloc_pyg.features.store.feature_store import FeatureSlice
 from vreloc_pyg.library.catalog import Entry
 from vreloc_pyg.library.library import Library, Searchable
-from vreloc_pyg.library.neighbourhoods import NEIGHBOURHOODS, neighbourhoods
+from vreloc_pyg.library.neighbourhoods import NEIGHBOURHOODS, Neighbourhood, neighbourhoods
 from vreloc_pyg.library.stored import LibraryStore
 from vreloc_pyg.localization.localizer import Localizer
 from vreloc_pyg.moments import Moment
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.proposals.source import Video
-from vreloc_pyg.segments import Segments, clip_segments
+from vreloc_pyg.segments import Ranking, Segments, clip_segments, steps_to_seconds
 from vreloc_pyg.systems.protocol import check_top_n
 
 
@@ -82,40 +84,78 @@ def search(
     return moments[:top_n]
 
 
+class _Part(NamedTuple):
+    """A neighbourhood, candidate windows ``[M, 2]`` counted from its start, and its features ``[n, F]``."""
+
+    place: Neighbourhood
+    entry: Entry
+    windows: Tensor
+    features: Tensor
+
+    @property
+    def reference(self) -> Reference:
+        return Reference(self.features, self.entry.seconds_per_step, torch.empty(0, 2), (), self.entry.name)
+
+
 def _second_stage(
     library: Library, found: Searchable, query: Query, localizer: Localizer, top_n: int, count: int
 ) -> Iterator[tuple[Entry, Segments]]:
     """Videos with their best segments in seconds, a pair for each neighbourhood."""
-    part_localizer = copy(localizer)
+    parts = _parts(library, found, query, localizer, count)
     ranked = []
+    for part, ranking in zip(parts, _rankings(localizer, query, parts), strict=True):
+        scores = ranking.segments.scores
+        assert scores is not None
+        if len(scores):
+            ranked.append((float(scores.max()), part, ranking))
+    ranked.sort(key=lambda found: -found[0])
+    for _, part, ranking in ranked[:top_n]:  # of no other stretch is the best among the answers
+        entry, step = part.entry, part.entry.seconds_per_step
+        segments = localizer.best(ranking, query, part.reference, top_n)
+        bounds = segments.bounds + part.place.start * step
+        shortest = min(step, entry.duration_s)
+        yield entry, Segments(clip_segments(bounds, entry.duration_s, shortest), segments.scores)
+
+
+def _parts(
+    library: Library, found: Searchable, query: Query, localizer: Localizer, count: int
+) -> list[_Part]:
+    """Neighbourhoods with the localizer's windows that lie in them."""
+    parts = []
     proposed: dict[int, Tensor] = {}
     for one in neighbourhoods(found, query.features, count):
         entry = found.entries[one.number]
-        step = entry.seconds_per_step
         if isinstance(localizer.proposals, SlidingWindows):
             windows = localizer.proposals.within(entry.num_steps, one.start, one.stop)
         else:
             if one.number not in proposed:
                 whole = FeatureSlice(LibraryStore(library), entry.name, 0, entry.num_steps)
-                video = StoredReference(whole, step, torch.empty(0, 2), (), entry.name)
+                video = StoredReference(whole, entry.seconds_per_step, torch.empty(0, 2), (), entry.name)
                 proposed[one.number] = localizer.proposals.propose(video)
             windows = windows_within(proposed[one.number], one.start, one.stop)
         nothing = torch.tensor([[one.start, one.stop]])
-        part_localizer.proposals = Given((windows if len(windows) else nothing) - one.start)
-        features = library.read(entry, one.start, one.stop)
-        part = Reference(features, step, torch.empty(0, 2), (), entry.name)
-        ranking = part_localizer.rank(query, part)
-        scores = ranking.segments.scores
-        assert scores is not None
-        if len(scores):
-            ranked.append((float(scores.max()), one, part, ranking))
-    ranked.sort(key=lambda found: -found[0])
-    for _, one, part, ranking in ranked[:top_n]:  # of no other stretch is the best among the answers
-        entry = found.entries[one.number]
-        segments = localizer.best(ranking, query, part, top_n)
-        bounds = segments.bounds + one.start * part.seconds_per_step
-        shortest = min(part.seconds_per_step, entry.duration_s)
-        yield entry, Segments(clip_segments(bounds, entry.duration_s, shortest), segments.scores)
+        windows = (windows if len(windows) else nothing) - one.start
+        parts.append(_Part(one, entry, windows, library.read(entry, one.start, one.stop)))
+    return parts
+
+
+def _rankings(localizer: Localizer, query: Query, parts: Sequence[_Part]) -> Iterator[Ranking]:
+    """Of each part; all in one go where nothing outside a window counts, as small parts are all overhead."""
+    asked = copy(localizer)
+    if not localizer.local or not parts:
+        for part in parts:
+            asked.proposals = Given(part.windows)
+            yield asked.rank(query, part.reference)
+        return
+    starts = accumulate((len(part.features) for part in parts[:-1]), initial=0)
+    windows = [part.windows + start for start, part in zip(starts, parts, strict=True)]
+    asked.proposals = Given(torch.cat(windows))
+    joined = parts[0]._replace(features=torch.cat([part.features for part in parts]))
+    scores = asked.rank(query, joined.reference).segments.scores
+    assert scores is not None
+    for part, own in zip(parts, scores.split([len(part.windows) for part in parts]), strict=True):
+        bounds = steps_to_seconds(part.windows, part.entry.seconds_per_step)
+        yield Ranking(part.windows, Segments(bounds, own))
 
 
 def windows_within(windows: Tensor, start: int, stop: int) -> Tensor:

@@ -92,6 +92,11 @@ class Localizer:
         return self.ranker.num_parameters
 
     @property
+    def local(self) -> bool:
+        """Whether a window's score rests on its own steps alone."""
+        return self.ranker.local and not self.answers.search and not self.answers.length_weight
+
+    @property
     def _asked(self) -> Ranker:
         return Answering(self.ranker, self.answers)
 

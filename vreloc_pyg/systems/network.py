@@ -43,6 +43,9 @@ class Ranker:
 
     #: Score of a step that no window covers, in pictures; ``None``: the least score of any window.
     least_score: ClassVar[float | None] = None
+    #: Whether a window's score rests on its own steps alone, so that parts of several videos can be ranked
+    #: as one reference.
+    local: ClassVar[bool] = False
     #: F, the width of features that it ranks; ``None``: any.
     num_features: int | None = None
     #: Number of trained values.

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vreloc_pyg.datasets.splits import Query, Reference
 from vreloc_pyg.datasets.tasks import TaskData
-from vreloc_pyg.proposals.sliding_window import SlidingWindows
+from vreloc_pyg.proposals.sliding_window import SlidingWindows, distinct
 from vreloc_pyg.proposals.source import ProposalSource
 from vreloc_pyg.segments import Segments
 from vreloc_pyg.sequences.statistics import window_statistics
@@ -52,6 +52,7 @@ class WindowRule(Ranker):
     answers: AnswerSettings = field(default_factory=AnswerSettings)
     name: str = "window rule"
     kin: ClassVar[Kin] = "rule"
+    local: ClassVar[bool] = True
 
     def localize(self, query: Query, reference: Reference, top_n: int = 1) -> Segments:
         """The nearest windows; the score is minus the distance."""
@@ -81,7 +82,7 @@ class WindowRule(Ranker):
         around = torch.cartesian_prod(moves, moves)  # [(2 s + 1)^2, 2]
         moved = (windows[:, None] + around).flatten(0, 1)
         inside = (moved[:, 0] >= 0) & (moved[:, 0] < moved[:, 1]) & (moved[:, 1] <= len(reference))
-        return self.rank(query, reference, torch.unique(moved[inside], dim=0))
+        return self.rank(query, reference, distinct(moved[inside], len(reference)))
 
     def _cost(self, clip: Tensor, features: Tensor, windows: Tensor) -> Tensor:
         """Distance and length penalty of windows, ``[M]``."""
