@@ -1,7 +1,10 @@
 """Poses from pixels: geometry, decoding, smoothing, following, features, weights."""
 
 import math
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,18 +14,22 @@ from hypothesis import strategies as st
 
 from tests.videos import REAL, counting, write_video
 from vreloc_pyg.cli import main
-from vreloc_pyg.errors import VideoError, WeightsError
+from vreloc_pyg.errors import DataError, SettingsError, VideoError, WeightsError
+from vreloc_pyg.features.store import open_store
+from vreloc_pyg.localization import locate
 from vreloc_pyg.sequences.pose import PENN_SKELETON
 from vreloc_pyg.video.camera_motion import background_shift
 from vreloc_pyg.video.decoding import FrameGrid, read_frames
 from vreloc_pyg.video.extraction import FeatureCache, extract_video
-from vreloc_pyg.video.extractors import load_extractor
+from vreloc_pyg.video.extractors import EXTRACTORS, load_extractor
 from vreloc_pyg.video.one_euro import OneEuro
+from vreloc_pyg.video.place import Place
 from vreloc_pyg.video.pose import PENN_LANDMARKS, PoseExtractor, features_of, hip_path, person_seen
 from vreloc_pyg.video.pose_crop import Crop, brightened
 from vreloc_pyg.video.pose_network import HEATMAP, Landmarks, anchors, decode_boxes, merge_overlapping, refine
 from vreloc_pyg.video.pose_track import PersonTracker, Poses, appearances, track_poses
 from vreloc_pyg.video.pose_weights import FILES, POSE_WEIGHTS
+from vreloc_pyg.video.shards import extract_features
 
 NUMBERS = st.floats(-500, 500)
 
@@ -52,20 +59,29 @@ def test_a_person_is_upright_in_their_crop(angle):
 
 def test_the_pixels_of_a_crop_are_those_of_its_place():
     image = torch.from_numpy(picture()).permute(2, 0, 1).float()
-    straight = Crop(32, 24, 16).cut(image, 16, replicate=True)
+    straight = Crop(32, 24, 16).cut(image, 16)
     torch.testing.assert_close(straight, image[:, 16:32, 24:40].permute(1, 2, 0), atol=1e-2, rtol=0)
-    turned = Crop(32, 24, 16, math.pi / 2).cut(image, 16, replicate=True)
+    turned = Crop(32, 24, 16, math.pi / 2).cut(image, 16)
     torch.testing.assert_close(turned, straight.rot90(1), atol=1e-2, rtol=0)
 
 
-def test_borders_go_on_or_are_black():
-    image = torch.full((3, 20, 30), 100.0)
+def test_borders_go_on():
+    image = torch.arange(20.0)[:, None].expand(3, 20, 30)
     around = Crop.whole(30, 20)
     assert around.side == 30
-    assert around.cut(image, 30, replicate=True).min() == pytest.approx(100)
-    black = around.cut(image, 30, replicate=False)
-    assert black[:4].max() == 0
-    torch.testing.assert_close(black[6:24], torch.full((18, 30, 3), 100.0))
+    rows = around.cut(image, 30)[:, 15, 0]
+    torch.testing.assert_close(rows, (torch.arange(30.0) - 5).clamp(0, 19), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("angle", [0.0, 1.0, math.pi])
+def test_a_person_is_near_from_the_head_to_the_feet(angle):
+    up = np.array([math.sin(angle), -math.cos(angle)])
+    crop = Crop(60.0, 40.0, 50.0, angle)
+    hips, side = np.array([60.0, 40.0]), np.array([-up[1], up[0]])
+    for along in (-20, -5, 0, 20):
+        assert crop.distance(hips + along * up) == pytest.approx(0, abs=1e-9)
+        assert crop.distance(hips + along * up + 10 * side) == pytest.approx(0.2)
+    assert crop.distance(hips + 30 * up) == pytest.approx(0.2)
 
 
 def test_dark_frames_are_brightened_and_others_left():
@@ -146,27 +162,31 @@ def person(x: float, y: float = 50.0, size: float = 20.0) -> np.ndarray:
 
 
 class Stage:
-    """People by frame: x of each, and the frame's number in its grey level."""
+    """People by frame: x of each. A pixel tells the frame's number in red, and its column in green."""
 
     def __init__(self, people: list[list[float]]) -> None:
         self.people, self.asked = people, 0
 
     def frames(self):
-        return [np.full((100, 200, 3), 100 + number, np.uint8) for number in range(len(self.people))]
+        frames = [np.full((100, 200, 3), 100 + number, np.uint8) for number in range(len(self.people))]
+        for one in frames:
+            one[:, :, 1] = np.arange(200)
+        return frames
 
     def _at(self, image):
         return self.people[round(float(image[0, 0, 0])) - 100]
 
     def detect(self, image):
         self.asked += 1
-        return [Crop(x, 50, 50) for x in self._at(image)]
+        left = float(image[1, 0, 0])
+        return [Crop(x - left, 50, 50) for x in self._at(image) if 0 <= x - left < image.shape[2]]
 
     def landmarks(self, image, crop):
         near = [x for x in self._at(image) if abs(x - crop.x) < 30]
         return Landmarks(1.0 if near else 0.0, person(near[0] if near else 0.0))
 
-    def track(self) -> Poses:
-        return track_poses(self.frames(), self.detect, self.landmarks, 15.0)
+    def track(self, place: Place | None = None) -> Poses:
+        return track_poses(self.frames(), self.detect, self.landmarks, 15.0, person=place)
 
 
 def test_the_detector_is_asked_only_when_there_is_nobody_to_follow():
@@ -201,10 +221,33 @@ def test_of_several_people_the_most_moving_one_is_followed():
     assert (stage.track().landmarks[:, 23, 0] < 100).all()
 
 
+def test_who_is_at_a_place_is_followed_and_found_again_where_they_were():
+    both = [[40.0 + number, 150.0 + 6 * (number % 2)] for number in range(20)]
+    stage = Stage([*both, [152.0], *([[60.0, 150.0]] * 9)])  # the one who moves most is seen throughout
+    poses = stage.track(Place(0.2, 0.5))
+    assert poses.present.tolist() == [True] * 20 + [False] + [True] * 9
+    assert (poses.landmarks[poses.present][:, 23, 0] < 100).all()
+    assert (stage.track(Place(0.75, 0.5)).landmarks[:, 23, 0] > 100).all()
+    assert not stage.track(Place(0.5, 0.5)).present.any()  # between them
+
+
+@pytest.mark.parametrize(
+    "text", ["0.3", "a,b", "0.3,0.5,0.7", "-0.1,0.5", "310,200", "0.5,1.01", "nan,0", ""]
+)
+def test_a_place_outside_the_picture_is_refused(text):
+    with pytest.raises(SettingsError, match="shares of its width and height"):
+        Place.parse(text)
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_a_place_reads_back(x, y):
+    assert Place.parse(f"{x:.6f}, {y:.6f}") == Place(round(x, 6), round(y, 6))
+
+
 def test_a_cut_begins_anew():
     stage = Stage([[50.0]] * 20)
     frames = stage.frames()
-    frames[10:] = [frame + 100 for frame in frames[10:]]
+    frames[10:] = [frame + np.uint8([100, 0, 100]) for frame in frames[10:]]
     stage._at = lambda image: [50.0]
     poses = track_poses(frames, stage.detect, stage.landmarks, 15.0)
     assert poses.appearances == ((0, 10), (10, 20))
@@ -317,10 +360,100 @@ def test_a_network_that_is_none_is_refused(extractor):
         PersonDetector(b"TFL3" * 100)
 
 
+@pytest.mark.slow
+def test_the_interpreter_does_not_greet(extractor):
+    load = "from vreloc_pyg.video.pose_weights import POSE_WEIGHTS; POSE_WEIGHTS.load()"
+    ended = subprocess.run([sys.executable, "-c", load], capture_output=True, text=True, check=True)
+    assert ended.stderr == ""
+
+
 def test_a_video_without_a_person_says_so(extractor, tmp_path):
     path = write_video(tmp_path / "grey.mp4", counting(20))
     with pytest.raises(VideoError, match=r"No person is seen in .*grey\.mp4.*--extractor i3d"):
         extract_video(path, extractor)
+
+
+def two_people(folder: Path) -> tuple[Path, np.ndarray]:
+    """A golfer on the left and a dancer on the right of one picture, and the dancer alone."""
+    clips = [REAL / "across" / name for name in ("golf_swing_1.mp4", "other_dance.mp4")]
+    for path in clips:
+        if not path.is_file():
+            pytest.skip(f"There is no {path}: set VRELOC_DATA")
+    frames = [list(read_frames(path, FrameGrid(15, 240, 240), end_s=1.0)) for path in clips]
+    pairs = [np.concatenate(pair, axis=1) for pair in zip(*frames, strict=True)]
+    return write_video(folder / "two.mp4", pairs, rate=15), np.stack(frames[1])
+
+
+@pytest.mark.slow
+def test_the_person_who_is_named_is_followed(extractor, tmp_path, capsys):
+    path, dancer = two_people(tmp_path)
+    left, right = (extractor.following(Place(x, 0.5)).read(path) for x in (0.25, 0.75))
+    for poses, low in ((left, 0), (right, 240)):
+        hips = poses.landmarks[poses.present][:, 23:25, 0].mean(1)
+        assert poses.present.mean() > 0.9
+        assert ((hips > low) & (hips < low + 240)).all()
+    alone = extractor.track(dancer).landmarks[:, :, :2] + [240, 0]
+    there = right.present
+    assert (
+        np.abs(
+            right.landmarks[there][:, [0, 11, 12, 23, 24], :2] - alone[there][:, [0, 11, 12, 23, 24]]
+        ).mean()
+        < 10
+    )
+    found = {x: extract_video(path, extractor.following(Place(x, 0.5))).features for x in (0.25, 0.75)}
+    assert not torch.equal(found[0.25], found[0.75])
+    with pytest.raises(VideoError, match=r"No person is seen at 0\.02,0\.02 in .*two\.mp4"):
+        extract_video(path, extractor.following(Place(0.02, 0.02)))
+
+    store = str(tmp_path / "features.h5")
+    asked = ["features", str(path), "--extractor", "pose", "--output", store, "--person"]
+    assert main([*asked, "0.25,0.5"]) == 0
+    assert main([*asked, "0.75,0.5"]) == 0
+    assert capsys.readouterr().out.count("1 done, 0 were there") == 2
+    assert main([*asked, "0.75,0.5"]) == 0
+    assert "0 done, 1 were there" in capsys.readouterr().out
+    torch.testing.assert_close(open_store(store).read("two"), found[0.75])
+
+
+@pytest.mark.slow
+def test_query_and_reference_name_their_person(extractor, tmp_path, capsys):
+    path, _ = two_people(tmp_path)
+    left, right = Place(0.25, 0.5), Place(0.75, 0.5)
+    cache = tmp_path / "cache"
+    best = {
+        other: locate(
+            path,
+            path,
+            system="mean-cosine",
+            extractor=extractor,
+            person=left,
+            reference_person=other,
+            cache=cache,
+        )
+        for other in (left, right)
+    }
+    assert best[left].moments[0].score == pytest.approx(1, abs=1e-5)
+    assert best[right].moments[0].score < 0.9
+    assert best[right].settings["reference_person"] == "0.75,0.5"
+    for wrong in ("310,200", "left"):
+        assert main(["locate", str(path), str(path), "--extractor", "pose", "--person", wrong]) == 2
+        assert wrong in capsys.readouterr().err
+
+
+def test_nobody_is_named_where_that_says_nothing(extractor, tmp_path, monkeypatch):
+    monkeypatch.setitem(EXTRACTORS, "levels", "tests.videos:LEVELS")
+    path, place = write_video(tmp_path / "grey.mp4", counting(20)), Place(0.5, 0.5)
+    for videos, name, expected in (
+        (tmp_path, "pose", "is a folder: give a file"),
+        (path, "levels", "give --extractor pose, or no person"),
+    ):
+        with pytest.raises(SettingsError, match=expected):
+            extract_features(videos, tmp_path / "a.h5", name, person=place)
+    with pytest.raises(SettingsError, match="give --extractor pose, or no person"):
+        locate(path, path, extractor="levels", reference_person=place)
+    np.save(tmp_path / "query.npy", np.ones((5, 3), np.float32))
+    with pytest.raises(DataError, match="can be chosen in a video only"):
+        locate(tmp_path / "query.npy", path, extractor="levels", person=place)
 
 
 def test_a_golfer_is_followed_from_beginning_to_end(extractor, tmp_path):

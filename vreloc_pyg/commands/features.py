@@ -12,6 +12,7 @@ def features(
     extractor: str = "i3d",
     weights: str | None = None,
     shard: str | None = None,
+    person: str | None = None,
     device: Literal["cpu", "cuda"] = "cpu",
 ) -> int:
     """Extract features of a video, or of all videos of a folder; exit code 3 if some could not be read.
@@ -22,14 +23,19 @@ def features(
         extractor: network of the features, one of {extractors}.
         weights: its weights, as `vreloc weights` keeps them.
         shard: I/N to do every N-th video only, from the I-th, 0 to N - 1; under torchrun each process is one.
+        person: whom to follow in a single video where features are poses, as X,Y: a place on the person when
+            one is first seen there, in shares of the picture's width and height; by default whoever moves
+            most.
         device: where the network computes.
 
     Example:
         vreloc features videos --output features.h5
     """
+    from vreloc_pyg.video.place import Place
     from vreloc_pyg.video.shards import extract_features
 
-    written, found = extract_features(videos, output, extractor, weights, shard, device)
+    place = None if person is None else Place.parse(person)
+    written, found = extract_features(videos, output, extractor, weights, shard, device, place)
     for note in found.problems:
         print(f"Note: {note}")
     counts = f"{len(found.done)} done, {len(found.kept)} were there, {len(found.failed)} could not be read"

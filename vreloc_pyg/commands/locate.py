@@ -16,6 +16,8 @@ def locate(
     end: float | str | None = None,
     also: list[str] | None = None,
     unlike: list[str] | None = None,
+    person: str | None = None,
+    reference_person: str | None = None,
     top: int = 5,
     all: bool = False,
     min_score: float | None = None,
@@ -47,6 +49,9 @@ def locate(
         end: where it ends; by default the end of the query.
         also: further clips of the same action, as [CLIP2,CLIP3].
         unlike: clips of what is not wanted; segments that answer them better are left out.
+        person: whom to follow in the query where features are poses, as X,Y: a place on the person when one
+            is first seen there, in shares of the picture's width and height; by default whoever moves most.
+        reference_person: likewise in the reference.
         top: number of segments, at most.
         all: every segment that may show the action, however many.
         min_score: leave out segments with lower scores.
@@ -70,9 +75,13 @@ def locate(
     from vreloc_pyg.commands.options import ReadingBar
     from vreloc_pyg.features.store import open_store
     from vreloc_pyg.localization import Localizer, locate
+    from vreloc_pyg.video.place import Place
 
     wanted = {"json": json, "srt": srt, "clip": clip, "html": html, "export": export}
     outputs = check_outputs(query, reference, wanted)
+    query_place, reference_place = (
+        None if place is None else Place.parse(place) for place in (person, reference_person)
+    )
     store = None if features is None else open_store(features)
     localizer = None if checkpoint is None else Localizer.from_pretrained(checkpoint)
     with ReadingBar() as bar:
@@ -90,6 +99,8 @@ def locate(
             device=device,
             start_s=parse_time(start),
             end_s=None if end is None else parse_time(end),
+            person=query_place,
+            reference_person=reference_place,
             top_n=top,
             every=all,
             min_score=min_score,

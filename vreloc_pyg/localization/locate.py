@@ -33,6 +33,7 @@ from vreloc_pyg.systems.protocol import check_top_n
 from vreloc_pyg.video.extraction import FeatureCache, VideoFeatures
 from vreloc_pyg.video.extractor import VideoExtractor
 from vreloc_pyg.video.extractors import Device, load_extractor
+from vreloc_pyg.video.place import Place
 
 #: Moments that are looked through when all of them are wanted.
 ALL = 1000
@@ -152,6 +153,8 @@ def locate(
     device: Device = "cpu",
     start_s: float = 0.0,
     end_s: float | None = None,
+    person: Place | None = None,
+    reference_person: Place | None = None,
     top_n: int = 5,
     every: bool = False,
     min_score: float | None = None,
@@ -171,6 +174,8 @@ def locate(
         seconds_per_step: duration of a step of features that do not say so.
         extractor, weights, device: of features of videos, see :func:`choose_extractor`.
         start_s, end_s: the part of the query that shows the action, in seconds; by default all of it.
+        person, reference_person: whom to follow in the query and in the reference, where features are
+            poses; by default whoever moves most.
         top_n: number of segments at most.
         every: all segments that are not "not found" instead, however many.
         min_score: leave out segments with lower scores.
@@ -182,7 +187,8 @@ def locate(
             the reference.
         DataError: if there is nothing of a name, or nobody says how long steps last.
         FeatureError: if features were made in another way than the model's, or than each other.
-        SettingsError: for an unknown system, one beside a model, or ``every`` where nobody knows what is one.
+        SettingsError: for an unknown system, one beside a model, a person where features are of the whole
+            picture, or ``every`` where nobody knows what is one.
         WeightsError: if the extractor's weights are missing.
     """
     check_top_n(top_n)
@@ -203,6 +209,8 @@ def locate(
     searchable_s = sources.lasting(reference)  # before minutes are spent on features of the other files
     for source in (query, *also, *unlike_these):
         sources.lasting(source)
+    sources.check_person(query, person)
+    sources.check_person(reference, reference_person)
     made_with = sources.made_with(reference)
     finder: Finder = at_hand(system, made_with.extractor) if localizer is None else RankingFinder(localizer)
     if every and finder.calibration is None:
@@ -210,10 +218,10 @@ def locate(
             f"Nobody knows which scores of {finder.name} on features of {made_with.extractor} are matches: "
             "give top_n or min_score in place of every"
         )
-    clip = sources.read(query, start_s, end_s)
+    clip = sources.read(query, start_s, end_s, person)
     if searchable_s is not None:
         _check_length(clip.duration_s, searchable_s, clip.seconds_per_step)
-    video = sources.read(reference)
+    video = sources.read(reference, person=reference_person)
     step = video.seconds_per_step
     _check_length(clip.duration_s, video.duration_s, step)
     clips = {query: clip, **{one: sources.read(one) for one in (*also, *unlike_these)}}
@@ -248,6 +256,8 @@ def locate(
             "extractor": made_with.to_dict(),
             "also": [str(one) for one in also],
             "unlike": [str(one) for one in unlike_these],
+            "person": None if person is None else str(person),
+            "reference_person": None if reference_person is None else str(reference_person),
             "top_n": "all" if every else top_n,
             "min_score": min_score,
         },

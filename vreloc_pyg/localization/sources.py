@@ -19,6 +19,7 @@ from vreloc_pyg.segments import seconds_to_steps
 from vreloc_pyg.video.decoding import video_duration
 from vreloc_pyg.video.extraction import FeatureCache, VideoFeatures, extract_video
 from vreloc_pyg.video.extractor import VideoExtractor
+from vreloc_pyg.video.place import Place
 
 #: Called with a file's name, the frames read since the last call, and how many there are, if that is known.
 Progress = Callable[[str, int, int | None], object]
@@ -44,8 +45,22 @@ class Sources:
     seconds_per_step: float | None = None
     progress: Progress | None = None
 
-    def read(self, source: str | Path, start_s: float = 0.0, end_s: float | None = None) -> VideoFeatures:
-        """Features of a part of a source; by default all of it.
+    def check_person(self, source: str | Path, person: Place | None) -> None:
+        """Raise :class:`DataError` or :class:`SettingsError` where nobody can be chosen in a source."""
+        if person is None:
+            return
+        if is_features(source) or self._is_stored(source):
+            raise DataError(f"{source} holds features: the person at {person} can be chosen in a video only")
+        self._network.following(person)
+
+    def read(
+        self,
+        source: str | Path,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        person: Place | None = None,
+    ) -> VideoFeatures:
+        """Features of a part of a source; by default all of it, and of whoever moves most.
 
         Raises:
             VideoError: if a video cannot be read, or lacks the part.
@@ -60,8 +75,9 @@ class Sources:
             rate, frames = self.store.frame_rate(str(source)), self.store.metadata.frames_per_step
             step_s = self._step() if rate is None or frames is None else frames / rate
             return self._part(self.store.read(str(source)), step_s, source, start_s, end_s)
+        network = self._network if person is None else self._network.following(person)
         return extract_video(
-            source, self._network, start_s, end_s, self.cache, progress=self._told(source, start_s, end_s)
+            source, network, start_s, end_s, self.cache, progress=self._told(source, start_s, end_s)
         )
 
     def _told(

@@ -275,7 +275,7 @@ def _extract_files(
             before = bar.n
             try:
                 check_name(video_id)
-                content = file_digest(path)
+                content = file_digest(path) + extractor.whom
                 if old.get(video_id) == content:
                     kept.append(video_id)
                 else:

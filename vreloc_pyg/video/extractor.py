@@ -18,6 +18,7 @@ from vreloc_pyg.features.metadata import FeatureMetadata
 from vreloc_pyg.video.brightness import DARKEST, brightened
 from vreloc_pyg.video.decoding import Frame, FrameGrid
 from vreloc_pyg.video.network_weights import PublishedWeights
+from vreloc_pyg.video.place import Place
 
 
 class VideoExtractor(ABC):
@@ -39,6 +40,8 @@ class VideoExtractor(ABC):
     dim: int
     frames_per_step: int
     darkest: float = DARKEST
+    #: Who was named of a video's people, in words that belong to the digest of the file.
+    whom = ""
 
     def __init__(
         self,
@@ -82,6 +85,17 @@ class VideoExtractor(ABC):
         """Everything that decides the features of given frames, as text."""
         about = (self.weights, self.grid, self.clip_steps, self.context_steps, self.darkest)
         return f"{self.name} {about}"
+
+    def following(self, person: Place) -> VideoExtractor:
+        """The same network, of the person who is at a place when one is first seen there.
+
+        Raises:
+            SettingsError: if it looks at pictures as a whole.
+        """
+        raise SettingsError(
+            f"Features of {self.name} are of the whole picture, not of the person at {person}: give "
+            "--extractor pose, or no person"
+        )
 
     @abstractmethod
     def _compute(self, frames: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from copy import copy
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from vreloc_pyg.sequences.pose import PENN_SKELETON, body_size, fill_missing, no
 from vreloc_pyg.video.camera_motion import background_shift
 from vreloc_pyg.video.decoding import Frame, read_frames
 from vreloc_pyg.video.extractor import ExtractorSpec, VideoExtractor
+from vreloc_pyg.video.place import Place
 from vreloc_pyg.video.pose_track import Poses, track_poses
 from vreloc_pyg.video.pose_weights import POSE_WEIGHTS, PoseNetworks
 
@@ -28,7 +30,7 @@ PENN_LANDMARKS = (0, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
 #: Where a person is seen in a smaller share of the time, that is said.
 MOSTLY = 0.95
 #: How poses become features; another number where that has changed, so that no features are mixed.
-VERSION = 1
+VERSION = 2
 
 
 class PoseExtractor(VideoExtractor):
@@ -45,14 +47,22 @@ class PoseExtractor(VideoExtractor):
     """
 
     frames_per_step = 1
+    #: Where the person is at first; ``None``: whoever moves most. See :meth:`following`.
+    person: Place | None = None
 
     def __init__(self, networks: PoseNetworks, frame_rate: float = FRAME_RATE, path: bool = False) -> None:
         super().__init__(frame_rate, SHORTER_SIDE, None, clip_steps=1, context_steps=0)
         self.name, self.dim = ("pose-path", 56) if path else ("pose", 52)
         self.networks, self.path, self.weights = networks, path, networks.digest
 
+    def following(self, person: Place) -> PoseExtractor:
+        """The same networks, of the person at a place; who is lost is looked for where they were last."""
+        other = copy(self)
+        other.person, other.whom = person, f" person {person}"
+        return other
+
     def fingerprint(self) -> str:
-        return f"{self.name} {(self.weights, self.grid, VERSION)}"
+        return f"{self.name} {(self.weights, self.grid, VERSION)}{self.whom}"
 
     def read(self, path: str | Path, start_s: float = 0.0, end_s: float | None = None) -> Poses:
         """All 33 landmarks of the person in a video or a part of it, in pixels of its frames.
@@ -68,7 +78,8 @@ class PoseExtractor(VideoExtractor):
     def track(self, frames: Iterable[Frame]) -> Poses:
         """The person in the frames ``[H, W, 3]`` of a video, taken at this extractor's rate."""
         shift = background_shift if self.path else None
-        return track_poses(frames, self.networks.detector, self.networks.landmarks, self.frame_rate, shift)
+        networks = self.networks
+        return track_poses(frames, networks.detector, networks.landmarks, self.frame_rate, shift, self.person)
 
     def stream(
         self,
@@ -91,6 +102,11 @@ class PoseExtractor(VideoExtractor):
 
         poses = self.track(measured())
         share = float(poses.present.mean()) if len(poses.present) else 0.0
+        if share == 0 and self.person is not None:
+            raise VideoError(
+                f"No person is seen at {self.person} in {video}: give another place, as shares of the "
+                "picture's width and height, or none to follow whoever moves most"
+            )
         if share == 0:
             raise VideoError(
                 f"No person is seen in {video}: poses tell nothing of it. Choose another extractor, "

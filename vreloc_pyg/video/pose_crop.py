@@ -69,21 +69,22 @@ class Crop:
         """Points of the square for pixels ``[..., 2]`` of the image."""
         return (points - np.array([self.x, self.y])) @ self._turn / self.side + 0.5
 
-    def cut(self, image: Tensor, size: int, replicate: bool) -> Tensor:
-        """Its pixels ``[size, size, 3]``, of an image ``[3, H, W]``.
-
-        Args:
-            image: float.
-            size: pixels of a side.
-            replicate: whether the image's borders go on outside it; else it is black there.
-        """
+    def cut(self, image: Tensor, size: int) -> Tensor:
+        """Its pixels ``[size, size, 3]``, of a float image ``[3, H, W]`` whose borders go on outside it."""
         height, width = image.shape[1:]
         turned = self.side * self._turn / np.array([[width], [height]])
         shift = 2 * np.array([[self.x / width], [self.y / height]]) - 1
         theta = torch.from_numpy(np.hstack([turned, shift])).to(image.dtype)[None]
         grid = affine_grid(theta, [1, 3, size, size], align_corners=False)
-        mode = "border" if replicate else "zeros"
-        return grid_sample(image[None], grid, padding_mode=mode, align_corners=False)[0].permute(1, 2, 0)
+        return grid_sample(image[None], grid, padding_mode="border", align_corners=False)[0].permute(1, 2, 0)
+
+    def distance(self, point: Points) -> float:
+        """How far a pixel ``[2]`` of the image is from a person in the crop, in sides of it.
+
+        The person is taken for a line from the point above the head through the hips to the feet.
+        """
+        across, down = self.from_image(point) - 0.5
+        return math.hypot(float(across), max(0.0, abs(float(down)) - 1 / SIDE))
 
 
 def brightened(frame: Frame) -> Tensor:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vreloc_pyg.errors import MissingExtraError, WeightsError
+from vreloc_pyg.video.native_messages import without_info
 from vreloc_pyg.video.pose_crop import Crop, Points
 
 FloatArray = NDArray[np.floating]
@@ -22,9 +23,8 @@ DETECTOR_SIZE, LANDMARK_SIZE = 224, 256
 ANCHORS = ((8, 2), (16, 2), (32, 6))
 #: Landmarks of the network: 33 of the body, two that the next crop is taken from, four that nothing uses.
 NUM_LANDMARKS, NUM_ALL = 33, 39
-#: Who is detected with less, or lies over another by more, is none; landmarks with less presence neither. The
-#: first is lower than MediaPipe's .5: whoever is detected must be seen by the landmark network twice.
-LEAST_SCORE, LARGEST_OVERLAP, LEAST_PRESENCE = 0.4, 0.3, 0.5
+#: Who is detected with less, or lies over another by more, is none; landmarks with less presence neither.
+LEAST_SCORE, LARGEST_OVERLAP, LEAST_PRESENCE = 0.5, 0.3, 0.5
 #: Side of a heatmap, of the window of it that refines a landmark, and the least peak that does.
 HEATMAP, KERNEL, LEAST_PEAK = 64, 7, 0.5
 
@@ -50,8 +50,9 @@ class Interpreter:
                 "Poses need ai-edge-litert, which is not installed: pip install 'vreloc_pyg[pose]'"
             ) from None
         try:
-            self.runner = Runner(model_content=content, num_threads=1)
-            self.runner.allocate_tensors()
+            with without_info():
+                self.runner = Runner(model_content=content, num_threads=1)
+                self.runner.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise WeightsError(f"{name} is damaged: {' '.join(str(error).split())}") from None
         (given,) = self.runner.get_input_details()
@@ -78,19 +79,25 @@ def anchors() -> Points:
 
 
 class PersonDetector:
-    """Finds people in a picture."""
+    """Finds people in a picture.
 
-    def __init__(self, content: bytes) -> None:
-        self.anchors = anchors()
+    Args:
+        content: the file of the network.
+        least_score: who is detected with less is none.
+    """
+
+    def __init__(self, content: bytes, least_score: float = LEAST_SCORE) -> None:
+        self.anchors, self.least_score = anchors(), least_score
         number = len(self.anchors)
         self.network = Interpreter(content, "The pose detector", DETECTOR_SIZE, (12 * number, number))
 
     def __call__(self, image: Tensor) -> list[Crop]:
         """Where people are in an image ``[3, H, W]``, the surest first."""
         seen = Crop.whole(image.shape[2], image.shape[1])
-        values, scores = self.network(seen.cut(image, DETECTOR_SIZE, replicate=False) / 127.5 - 1)
+        # MediaPipe's bars are black; with borders that go on, more people are found (docs/results/pose.md).
+        values, scores = self.network(seen.cut(image, DETECTOR_SIZE) / 127.5 - 1)
         sure = 1 / (1 + np.exp(-np.clip(scores[:, 0].astype(np.float64), -100, 100)))
-        kept = sure >= LEAST_SCORE
+        kept = sure >= self.least_score
         found = merge_overlapping(decode_boxes(values[kept], self.anchors[kept]), sure[kept])
         points = (seen.to_image(one[4:8].reshape(2, 2)) for one in found)
         return [Crop.around(hips, top) for hips, top in points]
@@ -158,7 +165,7 @@ class LandmarkNetwork:
 
     def __call__(self, image: Tensor, crop: Crop) -> Landmarks:
         """Landmarks in the image ``[3, H, W]`` of the person in a crop."""
-        pixels = crop.cut(image, LANDMARK_SIZE, replicate=True) / 255
+        pixels = crop.cut(image, LANDMARK_SIZE) / 255
         values, presence, heatmaps = self.network(pixels)
         found = values.reshape(NUM_ALL, 5).astype(np.float64)
         places = refine(found[:, :2] / LANDMARK_SIZE, heatmaps)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from vreloc_pyg.video.decoding import Frame
 from vreloc_pyg.video.one_euro import OneEuro
+from vreloc_pyg.video.place import Place
 from vreloc_pyg.video.pose_crop import Crop, Points, brightened
 from vreloc_pyg.video.pose_network import LEAST_PRESENCE, NUM_LANDMARKS, Landmarks
 
@@ -21,6 +22,10 @@ from vreloc_pyg.video.pose_network import LEAST_PRESENCE, NUM_LANDMARKS, Landmar
 MOST_PEOPLE, LEAST_SHARE = 3, 0.5
 #: Frames for which they are followed until it is decided who moves most.
 AHEAD = 8
+#: Landmarks of the hips.
+HIPS = slice(23, 25)
+#: Who is named by a place is no further from it, in sides of their crop.
+REACH = 0.3
 #: Mean difference of two thumbnails, of 255, that is a cut, and their sides.
 CUT, THUMBNAIL = 30.0, (24, 32)
 #: Frames without the person that one and the same appearance may have.
@@ -58,10 +63,14 @@ class PersonTracker:
         detector: people in an image, the surest first.
         finder: landmarks of the person in a crop.
         rate: frames per second.
+        place: a pixel x, y ``[2]`` where the person is at first; whoever is lost is looked for where they
+            were last. Without it, anybody may be followed.
     """
 
-    def __init__(self, detector: Detector, finder: LandmarkFinder, rate: float) -> None:
-        self.detector, self.finder, self.rate = detector, finder, rate
+    def __init__(
+        self, detector: Detector, finder: LandmarkFinder, rate: float, place: Points | None = None
+    ) -> None:
+        self.detector, self.finder, self.rate, self.place = detector, finder, rate, place
         self.lose()
 
     def lose(self) -> None:
@@ -89,23 +98,40 @@ class PersonTracker:
         return points[:NUM_LANDMARKS]
 
     def find(self, images: list[Tensor]) -> Points | None:
-        """Look for a person in the first of some frames, and follow: of several the one who moves most."""
-        people = self.detector(images[0])
-        largest = max((one.side for one in people), default=0.0)
-        people = [one for one in people if one.side >= LEAST_SHARE * largest][:MOST_PEOPLE]
-        if not people:
-            return None
-        if len(people) > 1:
-            people.sort(key=lambda one: -self._movement(one, images))
-        for one in people:
+        """Look for a person in the first of some frames, and follow.
+
+        Of several it is the one nearest to :attr:`place`, or without one the one who moves most.
+        """
+        for one in self._most_moving(images) if self.place is None else self._near(images[0]):
             self.start(one)
-            if self.follow(images[0]) is None or self.crop is None:
-                continue
-            self.start(self.crop)  # seen by the landmarks' own crop too, or else by nobody
             found = self.follow(images[0])
             if found is not None:
                 return found
         return None
+
+    def _near(self, image: Tensor) -> list[Crop]:
+        """People at the place, the nearest first, seen in a square around it or else in the whole image."""
+        assert self.place is not None
+        size = np.array(image.shape[:0:-1])  # width, height
+        side = int(size.min())
+        left, top = np.clip(self.place - side / 2, 0, size - side).astype(int).tolist()
+        window = image[:, top : top + side, left : left + side]
+        for part, x, y in ((window, left, top), (image, 0, 0)):
+            people = [replace(one, x=one.x + x, y=one.y + y) for one in self.detector(part)]
+            away = {one: one.distance(self.place) for one in people}
+            near = [one for one in people if away[one] <= REACH]
+            if near:
+                return sorted(near, key=lambda one: away[one] * one.side)
+        return []
+
+    def _most_moving(self, images: list[Tensor]) -> list[Crop]:
+        """People who are not small, by falling movement."""
+        people = self.detector(images[0])
+        largest = max((one.side for one in people), default=0.0)
+        people = [one for one in people if one.side >= LEAST_SHARE * largest][:MOST_PEOPLE]
+        if len(people) > 1:
+            people.sort(key=lambda one: -self._movement(one, images))
+        return people
 
     def _movement(self, crop: Crop, images: list[Tensor]) -> float:
         """How far the landmarks of the person in a crop move from frame to frame, in sides of the crop."""
@@ -125,6 +151,7 @@ def track_poses(
     finder: LandmarkFinder,
     rate: float,
     shift: Callable[[Tensor, Tensor, Points | None], Points] | None = None,
+    person: Place | None = None,
 ) -> Poses:
     """Follow one person through the frames of a video; a few frames are held at a time.
 
@@ -133,6 +160,7 @@ def track_poses(
         detector, finder, rate: see :class:`PersonTracker`.
         shift: of the background from one image ``[3, H, W]`` to the next, ``[2]``, given where the person is
             in the second one; :func:`.background_shift`.
+        person: where the person is at first; by default whoever moves most is followed.
     """
     tracker = PersonTracker(detector, finder, rate)
     found: list[Points] = []
@@ -142,6 +170,8 @@ def track_poses(
     thumbnail: Tensor | None = None
     for images in _with_following(map(brightened, frames), AHEAD):
         image, last = images[0], thumbnail
+        if person is not None and not found:
+            tracker.place = np.array([person.x * image.shape[2], person.y * image.shape[1]])
         thumbnail = adaptive_avg_pool2d(image, THUMBNAIL)
         if last is not None and float((thumbnail - last).abs().mean()) > CUT:
             begins.append(len(found))
@@ -152,6 +182,8 @@ def track_poses(
             points = tracker.find(images)
             if points is not None and found and not _same_person(found[-LONGEST_GAP:], points):
                 begins.append(len(found))
+        if person is not None and points is not None:
+            tracker.place = points[HIPS, :2].mean(0)
         moved = np.zeros(2) if shift is None or before is None else shift(before, image, points)
         shifts.append(moved)
         found.append(np.full((NUM_LANDMARKS, 4), np.nan) if points is None else points)
@@ -192,7 +224,7 @@ def _same_person(before: list[Points], now: Points) -> bool:
     if not seen:
         return False
     size, other = (float(np.ptp(one[:, :2], axis=0).max()) for one in (seen[-1], now))
-    away = float(np.linalg.norm((seen[-1] - now)[23:25, :2].mean(0)))
+    away = float(np.linalg.norm((seen[-1] - now)[HIPS, :2].mean(0)))
     return away < size and 0.5 < other / max(size, 1e-6) < 2
 
 

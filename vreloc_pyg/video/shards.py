@@ -9,6 +9,7 @@ from pathlib import Path
 from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.video.extraction import Extraction, extract_files, merge_stores, video_files
 from vreloc_pyg.video.extractors import Device, load_extractor
+from vreloc_pyg.video.place import Place
 
 
 def extract_features(
@@ -18,6 +19,7 @@ def extract_features(
     weights: str | Path | None = None,
     shard: str | None = None,
     device: Device = "cpu",
+    person: Place | None = None,
 ) -> tuple[Path, Extraction]:
     """Extract features of videos into a store, or of one shard of them into its own.
 
@@ -26,10 +28,16 @@ def extract_features(
         output: the store.
         extractor, weights, device: of the features, see :func:`.load_extractor`.
         shard: ``"I/N"``; by default torchrun's rank and world size, where they are set.
+        person: whom to follow, in a single file; see :meth:`.VideoExtractor.following`.
 
     Returns:
         The store that was written, and what became of the videos.
+
+    Raises:
+        SettingsError: for a person in a folder of videos, or where features are of the whole picture.
     """
+    if person is not None and Path(videos).is_dir():
+        raise SettingsError(f"A person can be named in one video, and {videos} is a folder: give a file")
     files, output = video_files(videos), Path(output)
     index, count = _shard(shard)
     if count > 1:
@@ -38,7 +46,8 @@ def extract_features(
             raise DataError(f"Shard {index} of {count} has no video: there are {len(files)}")
         files = {name: files[name] for name in names}
         output = output.with_name(f"{output.stem}.{index}-of-{count}{output.suffix}")
-    return output, extract_files(files, load_extractor(extractor, weights, device=device), output)
+    network = load_extractor(extractor, weights, device=device)
+    return output, extract_files(files, network if person is None else network.following(person), output)
 
 
 def _shard(shard: str | None) -> tuple[int, int]:
