@@ -116,6 +116,28 @@ def test_folded_matching_pools_as_the_literal_layers(heads, settings, far, monke
     assert expected.score.std() > 1e-3
 
 
+@pytest.mark.parametrize("conv", ["match", "gatv2"])
+@pytest.mark.parametrize("kind", ["still", "one step", "first group still", "second group still", "ties"])
+@torch.no_grad()
+def test_features_that_say_little_score_as_their_graphs(kind, conv):
+    """Nothing is divided by a spread of zero; clips of one step and equal distances are pairs like others."""
+    query, reference = video(1 if kind == "one step" else 7, 0), video(24, 1)
+    if kind == "still":
+        query, reference = torch.ones_like(query), torch.ones_like(reference)
+    elif kind == "ties":  # all distances are equal, but not zero
+        query, reference = torch.ones_like(query), torch.zeros_like(reference)
+    elif "group" in kind:
+        columns = slice(0, 3) if kind.startswith("first") else slice(3, 5)
+        query[:, columns] = reference[:, columns] = 2.0
+    pairing = PAIRINGS["match mirror"]
+    model = make_model(**{**settings_of_pairs(pairing), "conv": conv})
+    graphs = pairing.pair(query, reference, WINDOWS).graphs()
+    edges = MultiScaleEdges(model.settings.scales)
+    expected = model(Batch.from_data_list([edges(graph) for graph in graphs]))
+    assert torch.isfinite(expected.score).all()
+    assert_relevance_close(rank_windows(model, pairing, query, reference, WINDOWS), expected)
+
+
 @torch.no_grad()
 def test_clips_shorter_than_a_scale_match_all_the_same():
     """Residue classes of the other clip are empty then, and tell a step nothing."""
@@ -229,6 +251,9 @@ def test_a_network_that_matches_refuses_what_has_no_edges():
         del broken[name]
         with pytest.raises(GraphError, match=problem):
             model(broken)
+    with_edges.edge_attr_k3[0, 1] = float("nan")
+    with pytest.raises(GraphError, match="edge_attr_k3 of a pair graph hold NaN"):
+        model(with_edges)
     for logits, problem in (
         (graph.match_logits[:, :2], "Expected match_logits of edges as"),
         (graph.match_logits[1:], r"Expected match_logits as \[54, H\] \(got \(53, 3\)\)"),

@@ -100,8 +100,10 @@ def pool_matched(model: Trunk, queries: Tensor, proposals: Tensor, logits: Tenso
         logits: of the edges between them, ``[M, H, Tq, Tp]``; those of heads of equal weights are not read.
     """
     settings = model.settings
-    if min(logits.shape[2:]) < max(settings.scales):  # some steps then have no edge from the other clip
-        return model.pool_clips(queries, proposals, None, logits)
+    # Clips so short have steps without an edge from the other clip; and learned weights are of edges alone.
+    if settings.conv != "match" or min(logits.shape[2:]) < max(settings.scales):
+        few = zip(*(part.split(BLOCK) for part in (queries, proposals, logits)), strict=True)
+        return _joined([model.pool_clips(own, theirs, None, some) for own, theirs, some in few])
     chosen = [index for index, name in enumerate(settings.heads) if name != EVEN]
     layers = [_fold(layer, chosen, settings.residual) for layer in model.layers]
     standard = _standard_edges(logits, settings.scales)
@@ -116,8 +118,12 @@ def pool_matched(model: Trunk, queries: Tensor, proposals: Tensor, logits: Tenso
                 between = _between(some[:, chosen], settings.scales)
                 clips = [one._replace(between=two) for one, two in zip(standard, between, strict=True)]
             parts.append(_pool_block(model, layers, clips, [one.contiguous() for one in nodes]))
-    found = [part.nodes for part in parts if part.nodes is not None]
-    return Pooled(torch.cat([part.graph for part in parts]), torch.cat(found) if found else None)
+    return _joined(parts)
+
+
+def _joined(parts: Sequence[Pooled]) -> Pooled:
+    nodes = [part.nodes for part in parts if part.nodes is not None]
+    return Pooled(torch.cat([part.graph for part in parts]), torch.cat(nodes) if nodes else None)
 
 
 def _pool_block(
