@@ -35,7 +35,7 @@ RANKED = (
     ("penn-action-reloc", 40, 560, SlidingWindows(), PENN_SKELETON),
     ("utkinect-reloc", 30, 1000, SlidingWindows(shortest=5, longest=80), KINECT_SKELETON),
 )
-SYSTEMS = ("mgffnet", "mgffnet-cnn", "similarity-net")
+SYSTEMS = ("mgffnet", "mgffnet-cnn", "mgffnet-match", "similarity-net")
 #: Greatest share of a committed ratio that may be lost.
 TOLERANCE = 0.2
 
