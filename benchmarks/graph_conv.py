@@ -1,10 +1,11 @@
-"""Time and memory of five ways to compute A_k X on query/proposal pair graphs, forward and backward.
+"""Time and memory of five ways to compute A_k X on query/proposal pair graphs, and of what is built on it.
 
     python benchmarks/graph_conv.py --output docs/results
 
-prints a Markdown table and writes ``graph_conv.md``, ``graph_conv.csv`` and ``graph_conv.png``. The ways take
-turns in one process, so that whatever else the machine does meets all of them alike; times are medians.
-Results and gradients are first checked against the dense ones.
+prints Markdown tables and writes ``graph_conv.md``, ``graph_conv.csv`` and ``graph_conv.png``: of the sums,
+and of convolution, layer and network of the paper's graph and of the one that matches. The ways take turns in
+one process, so that whatever else the machine does meets all of them alike; times are medians of processor
+time. Results and gradients are first checked against those of one way.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import torch
+from graph_parts import PARTS, parts
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 from torch_geometric.nn import SimpleConv
@@ -39,15 +41,22 @@ WAYS = {
     "closed form": "`multi_scale_sums`, without edges or a matrix",
 }
 #: What a way may take at most; beyond it is left out.
-MAX_MESSAGES = 2**27  # numbers that gather-scatter keeps: one row per edge
-MAX_EDGES = 2**22  # of a CSR matrix
-MAX_PRODUCTS = 10**11  # multiplications of the dense way, forward
+MAX_MESSAGES = 2**25  # numbers that gather-scatter keeps: one row per edge
+MAX_EDGES = 2**20  # of a CSR matrix
+MAX_PRODUCTS = 5 * 10**9  # multiplications of the dense way, forward
+#: Side of the matrices whose product says how fast the machine is.
+SIDE = 512
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One way at T steps per clip and B graphs: milliseconds, MiB beyond the inputs, speed over dense."""
+    """One way at T steps per clip and B graphs: milliseconds, MiB beyond the inputs, speed over another way.
 
+    ``part`` is ``sums`` or one of :data:`graph_parts.PARTS`; sums are compared with dense products, parts
+    with the first of their ways.
+    """
+
+    part: str
     num_steps: int
     scales: str
     batch_size: int
@@ -55,7 +64,7 @@ class Measurement:
     median_ms: float
     fastest_ms: float
     peak_mib: float
-    times_dense: float
+    times_faster: float
 
 
 def aggregations(
@@ -98,49 +107,60 @@ def block_csr(matrix: Tensor, count: int) -> Tensor:
 
 
 def measure(
-    num_steps: int,
-    scales: Sequence[int],
-    batch_size: int,
-    channels: int,
-    repeats: int,
+    part: str, ways: dict[str, Aggregation], num_steps: int, scales: Sequence[int], x: Tensor, repeats: int
 ) -> list[Measurement]:
-    """Check all ways against the dense one, then time them in turns."""
-    ways = aggregations(num_steps, scales, batch_size, channels)
-    x = torch.randn(batch_size, 2 * num_steps, channels, requires_grad=True)
-    grads = [torch.randn(x.shape) for _ in scales]
+    """Check all ways of a part on nodes ``x`` against one of them, then time them in turns."""
+    base = "dense" if part == "sums" else next(iter(ways))
+    outputs = [one.detach() for one in ways[base](x)]
+    grads = [torch.randn(one.shape) for one in outputs]
+    # Nothing flows back through the posterior.
+    flows = any(one.requires_grad for one in ways[base](x))
 
     def run(way: str) -> list[Tensor]:
-        sums = ways[way](x)
-        return [*(one.detach() for one in sums), *torch.autograd.grad(sums, x, grads)]
+        found = ways[way](x)
+        back = torch.autograd.grad(found, x, grads) if flows else ()
+        return [*(one.detach() for one in found), *back]
 
-    expected = run("dense")
+    expected = run(base)
     for way in ways:
         for result, reference in zip(run(way), expected, strict=True):
             error = float((result - reference).abs().max() / reference.abs().max())
             if not error < 1e-5:
-                raise RuntimeError(f"{way} differs from dense by {error:.1e} at T = {num_steps}")
+                raise RuntimeError(
+                    f"{part}: {way} differs from {base} by {error:.1e} at T = {num_steps}, B = {len(x)}"
+                )
     del expected, result, reference
     times: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(repeats):
         for way in ways:
-            start = time.perf_counter()
+            start = time.process_time()
             run(way)
-            times[way].append(1e3 * (time.perf_counter() - start))
+            times[way].append(1e3 * (time.process_time() - start))
     median = {way: statistics.median(values) for way, values in times.items()}
-    label = "+".join(map(str, scales))
     return [
         Measurement(
+            part=part,
             num_steps=num_steps,
-            scales=label,
-            batch_size=batch_size,
+            scales="+".join(map(str, scales)),
+            batch_size=len(x),
             way=way,
             median_ms=median[way],
             fastest_ms=min(times[way]),
             peak_mib=peak_memory(run, way),
-            times_dense=median["dense"] / median[way],
+            times_faster=median[base] / median[way],
         )
         for way in ways
     ]
+
+
+def machine_rate(rounds: int = 15) -> float:
+    """GFLOP/s of products of matrices, the best of some."""
+    square, times = torch.randn(SIDE, SIDE), []
+    for _ in range(rounds):
+        start = time.process_time()
+        square @ square
+        times.append(time.process_time() - start)
+    return 2e-9 * SIDE**3 / min(times)
 
 
 def peak_memory(run: Callable[[str], list[Tensor]], way: str) -> float:
@@ -159,14 +179,22 @@ def peak_memory(run: Callable[[str], list[Tensor]], way: str) -> float:
     return peak / 2**20
 
 
-def markdown(measurements: Sequence[Measurement], channels: int, repeats: int) -> str:
+def markdown(measurements: Sequence[Measurement], widths: tuple[int, int], repeats: int, rate: float) -> str:
     """The results as a Markdown page: one line per graph and batch size, one column per way."""
-    machine = f"{platform.machine()}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}"
+    sums = [one for one in measurements if one.part == "sums"]
+    threads = torch.get_num_threads()
     lines = [
-        "# Aggregation on pair graphs",
+        "# The graph, computed in several ways",
         "",
-        f"A_k X for X of B x 2T x {channels} float32, forward and backward: milliseconds (median of",
-        f"{repeats} runs, the ways in turns), times faster than dense, and MiB allocated at the peak.",
+        "Forward and backward: milliseconds of the processor (medians of",
+        f"{repeats} runs, the ways in turns), times faster than another way, and MiB allocated at the peak.",
+        "",
+        f"{platform.machine()}, {threads} {'thread' if threads == 1 else 'threads'}, PyTorch "
+        f"{torch.__version__}; a product of {SIDE} x {SIDE} ran at {rate:.0f} GFLOP/s.",
+        "",
+        "## Sums",
+        "",
+        f"A_k X for X of B x 2T x {widths[0]} float32, compared with dense products.",
         "",
         *(f"- {way}: {what}" for way, what in WAYS.items()),
         "",
@@ -174,30 +202,47 @@ def markdown(measurements: Sequence[Measurement], channels: int, repeats: int) -
         f"than {MAX_EDGES:,} edges, stacking of one scale, and lines whose dense products take more than",
         f"{MAX_PRODUCTS:.0e} multiplications.",
         "",
-        f"{machine}.",
-        "",
         "| T | k | B | " + " | ".join(WAYS) + " |",
         "|--:|:--|--:|" + "--:|" * len(WAYS),
     ]
     lines_of: dict[tuple[int, str, int], dict[str, Measurement]] = {}
-    for one in measurements:
+    for one in sums:
         lines_of.setdefault((one.num_steps, one.scales, one.batch_size), {})[one.way] = one
     for key, by_way in lines_of.items():
-        cells = [
-            f"{one.median_ms:.3g} ({one.times_dense:.2g}x), {one.peak_mib:.3g}" if one else "-"
-            for one in map(by_way.get, WAYS)
-        ]
-        lines.append("| " + " | ".join([*map(str, key), *cells]) + " |")
+        lines.append("| " + " | ".join([*map(str, key), *map(_cell, map(by_way.get, WAYS))]) + " |")
+    lines += [
+        "",
+        "## Convolution, layer, network",
+        "",
+        f"Of nodes of width {widths[1]}, compared with PyG's message passing over edges.",
+        "",
+        *(f"- {part}: {what}" for part, what in PARTS.items()),
+        "",
+        "| part | T | k | B | from edges | dense | closed form |",
+        "|:--|--:|:--|--:|--:|--:|--:|",
+    ]
+    columns = ("edges", "one by one"), ("dense", "all at once"), ("closed form",)
+    rows: dict[tuple[str, int, str, int], dict[str, Measurement]] = {}
+    for one in measurements[len(sums) :]:
+        rows.setdefault((one.part, one.num_steps, one.scales, one.batch_size), {})[one.way] = one
+    for about, by_way in rows.items():
+        found = [next((by_way[way] for way in ways if way in by_way), None) for ways in columns]
+        lines.append("| " + " | ".join([*map(str, about), *map(_cell, found)]) + " |")
     return "\n".join(lines) + "\n"
 
 
+def _cell(one: Measurement | None) -> str:
+    return f"{one.median_ms:.3g} ({one.times_faster:.2g}x), {one.peak_mib:.3g}" if one else "-"
+
+
 def plot(measurements: Sequence[Measurement], path: Path) -> None:
-    """Time and memory over T, at the most scales and the middle batch size measured."""
+    """Time and memory over T, at the most scales and the batch size measured at the most lengths."""
     from matplotlib.figure import Figure
 
+    measurements = [one for one in measurements if one.part == "sums"]
     scales = max((one.scales for one in measurements), key=len)
-    sizes = sorted({one.batch_size for one in measurements})
-    batch_size = sizes[len(sizes) // 2]
+    closed = [one.batch_size for one in measurements if (one.scales, one.way) == (scales, "closed form")]
+    batch_size = max(closed, key=lambda size: (closed.count(size), size))
     figure = Figure(figsize=(9, 4), layout="constrained")
     for axes, name, label in zip(
         figure.subplots(1, 2), ("median_ms", "peak_mib"), ("time (ms)", "peak memory (MiB)"), strict=True
@@ -216,7 +261,7 @@ def plot(measurements: Sequence[Measurement], path: Path) -> None:
         axes.set(xlabel="T (steps per clip)", ylabel=label)
         axes.grid(alpha=0.3)
     axes.legend()
-    figure.suptitle(f"A_k X forward and backward, k = {scales}, {batch_size} graphs")
+    figure.suptitle(f"A_k X forward and backward, k = {scales}, batches of {batch_size}")
     figure.savefig(path, dpi=120)
 
 
@@ -225,11 +270,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--lengths", type=int, nargs="+", default=[40, 80, 160, 320, 640], help="values of T")
+    parser.add_argument("--part-lengths", type=int, nargs="+", default=[16, 40], help="T of the parts")
     parser.add_argument("--scales", type=int, nargs="+", default=[1, 2, 3], help="each alone, then together")
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 8, 32, 64])
     parser.add_argument("--channels", type=int, default=512, help="d")
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--part-channels", type=int, default=32, help="d of the parts")
+    parser.add_argument("--part-batch-sizes", type=int, nargs="+", default=[1, 32])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, default=Path("docs/results"), help="folder of the results")
     parser.add_argument("--quick", action="store_true", help="T = 40 and 80, B = 8 and 32 only")
     options = parser.parse_args(arguments)
@@ -247,9 +295,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for batch_size in options.batch_sizes:
                 products = math.prod([len(scales), batch_size, (2 * num_steps) ** 2, options.channels])
                 if products <= MAX_PRODUCTS:
-                    measurements += measure(num_steps, scales, batch_size, options.channels, options.repeats)
+                    x = torch.randn(batch_size, 2 * num_steps, options.channels, requires_grad=True)
+                    ways = aggregations(num_steps, scales, batch_size, options.channels)
+                    measurements += measure("sums", ways, num_steps, scales, x, options.repeats)
+    for num_steps in options.part_lengths:
+        for batch_size in options.part_batch_sizes:
+            x = torch.randn(batch_size, 2 * num_steps, options.part_channels, requires_grad=True)
+            found = parts(num_steps, groups[-1], batch_size, options.part_channels)
+            for part, ways in found.items():
+                measurements += measure(part, ways, num_steps, groups[-1], x, options.repeats)
     options.output.mkdir(parents=True, exist_ok=True)
-    page = markdown(measurements, options.channels, options.repeats)
+    measurements.sort(key=lambda one: ["sums", *PARTS].index(one.part))
+    widths = options.channels, options.part_channels
+    page = markdown(measurements, widths, options.repeats, machine_rate())
     print(page)
     (options.output / "graph_conv.md").write_text(page)
     with (options.output / "graph_conv.csv").open("w", newline="") as file:

@@ -38,7 +38,7 @@ RANKED = (
     ("penn-action-reloc", 40, 560, SlidingWindows(), PENN_SKELETON),
     ("utkinect-reloc", 30, 1000, SlidingWindows(shortest=5, longest=80), KINECT_SKELETON),
 )
-SYSTEMS = ("mgffnet", "mgffnet-cnn", "similarity-net")
+SYSTEMS = ("mgffnet", "mgffnet-cnn", "mgffnet-match", "similarity-net")
 #: Greatest share of a committed ratio that may be lost; how often one that is found lower is measured in all.
 TOLERANCE, ATTEMPTS = 0.2, 4
 #: Processor seconds that a ratio is measured for at least, whatever the number of turns.

@@ -16,11 +16,14 @@ def _same_threads():
 
 def test_tiny_grid(tmp_path, capsys):
     sizes = ["--lengths", "4", "6", "--scales", "1", "3", "--batch-sizes", "1", "2", "--channels", "8"]
-    benchmark.main([*sizes, "--repeats", "2", "--threads", "1", "--output", str(tmp_path / "new")])
+    of_parts = ["--part-lengths", "6", "--part-batch-sizes", "2", "--part-channels", "8"]
+    common = ["--repeats", "2", "--output", str(tmp_path / "new")]
+    benchmark.main([*sizes, *of_parts, *common])
     page = (tmp_path / "new" / "graph_conv.md").read_text()
     assert page in capsys.readouterr().out
     with (tmp_path / "new" / "graph_conv.csv").open() as file:
-        rows = list(csv.DictReader(file))
+        every = list(csv.DictReader(file))
+    rows = [row for row in every if row["part"] == "sums"]
     # 2 lengths x 2 batch sizes x (2 scales alone in 4 ways + both together in 5)
     assert len(rows) == 2 * 2 * (2 * 4 + 5)
     for row in rows:
@@ -31,7 +34,12 @@ def test_tiny_grid(tmp_path, capsys):
         )
         assert float(row["peak_mib"]) * 2**20 >= 0.99 * least
     dense = [row for row in rows if row["way"] == "dense"]
-    assert {row["times_dense"] for row in dense} == {"1"}
+    assert {row["times_faster"] for row in dense} == {"1"}
+    # The first convolution has a dense form beside the closed one.
+    assert [row["part"] for row in every[len(rows) :]] == sorted(
+        [*benchmark.PARTS] * 2 + ["paper, conv"], key=[*benchmark.PARTS].index
+    )
+    assert all(f"\n| {part} | 6 |" in page for part in benchmark.PARTS)
     assert page.count("\n| 4 |") + page.count("\n| 6 |") == 2 * 2 * 3
     assert (tmp_path / "new" / "graph_conv.png").read_bytes().startswith(b"\x89PNG")
 
@@ -47,8 +55,9 @@ def test_wrong_sums_are_noticed(monkeypatch):
         return [1.0001 * x for _ in scales]
 
     monkeypatch.setattr(benchmark, "multi_scale_sums", off_by_a_little)
+    x = torch.randn(1, 8, 8, requires_grad=True)
     with pytest.raises(RuntimeError, match="closed form differs from dense"):
-        benchmark.measure(4, (1,), 1, 8, 1)
+        benchmark.measure("sums", benchmark.aggregations(4, (1,), 1, 8), 4, (1,), x, 1)
 
 
 def test_block_csr():

@@ -5,8 +5,9 @@ from torch_geometric.data import Batch
 from tests.nn.small_models import assert_relevance_close, make_model, one_by_one, video
 from vreloc_pyg.errors import FeatureError, GraphError
 from vreloc_pyg.graphs import EDGE_WEIGHTS, MultiScaleEdges, Pairing
-from vreloc_pyg.nn import folded
+from vreloc_pyg.nn import folded, folded_match
 from vreloc_pyg.nn.folded import pool_pairs
+from vreloc_pyg.nn.folded_match import pool_matched
 from vreloc_pyg.nn.ranking import refine_windows
 from vreloc_pyg.systems.mgffnet.ranker import rank_windows
 
@@ -84,6 +85,68 @@ def test_boundaries_of_windows_are_those_of_their_graphs(reference, pairing, set
     edges = MultiScaleEdges(model.settings.scales)
     assert_relevance_close(ranked, model(Batch.from_data_list([edges(graph) for graph in graphs])))
     assert ranked.offsets.abs().amax(0).min() > 1e-3
+
+
+@pytest.mark.parametrize(
+    "heads", [(), ("uniform",), ("rigid", "path"), ("path", "uniform", "rigid")], ids=str
+)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"scales": (1, 2, 3)},
+        {"residual": True, "pool": "separate", "num_layers": 3, "scales": (4,)},
+        {"regression": "boundaries", "mask_padding": True, "scales": (3, 1)},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("far", [1, 200])
+@torch.no_grad()
+def test_folded_matching_pools_as_the_literal_layers(heads, settings, far, monkeypatch):
+    """Also where the edges into a node weigh so little beside others that exponentials of all vanish."""
+    model = make_model(conv="match", heads=heads, **settings)
+    queries, proposals = torch.randn(7, 4, 5), torch.randn(7, 6, 5)
+    logits = far * torch.randn(7, len(heads), 4, 6)
+    if "uniform" in heads:
+        logits[:, heads.index("uniform")] = 0
+    expected = model.score_clips(queries, proposals, logits=logits)
+    assert_relevance_close(model.judge(pool_matched(model, queries, proposals, logits)), expected)
+    monkeypatch.setattr(folded_match, "BLOCK", 2)
+    monkeypatch.setattr(folded_match, "ENCODED", 3)
+    assert_relevance_close(model.judge(pool_matched(model, queries, proposals, logits)), expected)
+    assert expected.score.std() > 1e-3
+
+
+@pytest.mark.parametrize("conv", ["match", "gatv2"])
+@pytest.mark.parametrize("kind", ["still", "one step", "first group still", "second group still", "ties"])
+@torch.no_grad()
+def test_features_that_say_little_score_as_their_graphs(kind, conv):
+    """Nothing is divided by a spread of zero; clips of one step and equal distances are pairs like others."""
+    query, reference = video(1 if kind == "one step" else 7, 0), video(24, 1)
+    if kind == "still":
+        query, reference = torch.ones_like(query), torch.ones_like(reference)
+    elif kind == "ties":  # all distances are equal, but not zero
+        query, reference = torch.ones_like(query), torch.zeros_like(reference)
+    elif "group" in kind:
+        columns = slice(0, 3) if kind.startswith("first") else slice(3, 5)
+        query[:, columns] = reference[:, columns] = 2.0
+    pairing = PAIRINGS["match mirror"]
+    model = make_model(**{**settings_of_pairs(pairing), "conv": conv})
+    graphs = pairing.pair(query, reference, WINDOWS).graphs()
+    edges = MultiScaleEdges(model.settings.scales)
+    expected = model(Batch.from_data_list([edges(graph) for graph in graphs]))
+    assert torch.isfinite(expected.score).all()
+    assert_relevance_close(rank_windows(model, pairing, query, reference, WINDOWS), expected)
+
+
+@torch.no_grad()
+def test_clips_shorter_than_a_scale_match_all_the_same():
+    """Residue classes of the other clip are empty then, and tell a step nothing."""
+    pairing = Pairing(num_steps=2, **MATCH)
+    model = make_model(**settings_of_pairs(pairing), scales=(1, 3, 5), residual=True)
+    query, reference = video(7, 0), video(24, 1)
+    graphs = pairing.pair(query, reference, WINDOWS).graphs()
+    ranked = rank_windows(model, pairing, query, reference, WINDOWS)
+    assert_relevance_close(ranked, one_by_one(model, graphs))
 
 
 @pytest.mark.parametrize("weight", list(EDGE_WEIGHTS))
@@ -188,6 +251,9 @@ def test_a_network_that_matches_refuses_what_has_no_edges():
         del broken[name]
         with pytest.raises(GraphError, match=problem):
             model(broken)
+    with_edges.edge_attr_k3[0, 1] = float("nan")
+    with pytest.raises(GraphError, match="edge_attr_k3 of a pair graph hold NaN"):
+        model(with_edges)
     for logits, problem in (
         (graph.match_logits[:, :2], "Expected match_logits of edges as"),
         (graph.match_logits[1:], r"Expected match_logits as \[54, H\] \(got \(53, 3\)\)"),

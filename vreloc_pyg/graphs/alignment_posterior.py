@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from vreloc_pyg.errors import GraphError
 
@@ -48,28 +47,29 @@ def alignment_posterior(
             f"{num_query} query steps cannot be aligned with {num_proposal} window steps at a slope of at "
             f"most 2; expected at least {(num_query + 2) // 2}"
         )
-    half = -0.5 * sharpness * distances
-    first = -places.square() / (2 * slack**2)
-    last = -(places - 1).square() / (2 * slack**2)
+    # All windows of a cell lie together, so that a row of cells is one piece of memory.
+    half = -0.5 * sharpness * distances.permute(1, 2, 0)  # [Tq, Tp, M]
+    first = -places.t().square() / (2 * slack**2)
+    last = -(places.t() - 1).square() / (2 * slack**2)
     # The recursion from the end is that from the start on the table turned round; both run as one batch.
-    both = _partial_sums(torch.cat([half, half.flip(1, 2)]), torch.cat([first, last.flip(1)]))
-    forward, backward = both[: len(half)], both[len(half) :].flip(1, 2)
-    through = forward + backward  # every path through the cell
-    total = torch.logsumexp(through[:, 0], dim=1)
-    return through - total[:, None, None], -total / (sharpness * num_query)
+    both = _partial_sums(torch.cat([half, half.flip(0, 1)], 2), torch.cat([first, last.flip(0)], 1))
+    forward, backward = both.split(len(distances), dim=2)
+    through = forward + backward.flip(0, 1)  # every path through the cell
+    total = torch.logsumexp(through[0], dim=0)
+    return (through - total).permute(2, 0, 1), -total / (sharpness * num_query)
 
 
 def _partial_sums(half: Tensor, first: Tensor) -> Tensor:
-    """Logarithms of the weights of all paths from the first query step to every cell, ``[M, Tq, Tp]``.
+    """Logarithms of the weights of all paths from the first query step to every cell, ``[Tq, Tp, M]``.
 
-    ``half`` are half the cells' logarithmic weights, and ``first`` those of where a path starts, ``[M, Tp]``.
+    ``half`` are half the cells' logarithmic weights, and ``first`` those of where a path starts, ``[Tp, M]``.
     """
-    rows = [first + half[:, 0]]
-    for i in range(1, half.size(1)):
-        before = pad(rows[-1] + half[:, i - 1], (2, 0), value=IMPOSSIBLE)
-        moves = [before[:, 1:-1], before[:, :-2]]
-        if i > 1:
-            skipping = rows[-2] + 2 * half[:, i - 2]
-            moves.append(pad(skipping[:, :-1], (1, 0), value=IMPOSSIBLE) + half[:, i])
-        rows.append(torch.logsumexp(torch.stack(moves), dim=0) + half[:, i])
-    return torch.stack(rows, dim=1)
+    rows, nowhere = [first + half[0]], torch.full_like(first, IMPOSSIBLE)
+    skipping = nowhere[1:]  # over the row before, so that the first two rows have none
+    for i in range(1, len(half)):
+        before = rows[-1] + half[i - 1]
+        one_on = torch.logaddexp(before[:-1], skipping + half[i, 1:])
+        two_on = torch.logaddexp(one_on[1:], before[:-2])
+        rows.append(torch.cat([nowhere[:1], one_on[:1], two_on]) + half[i])
+        skipping = (before + half[i - 1])[:-1]
+    return torch.stack(rows)

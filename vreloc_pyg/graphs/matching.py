@@ -7,10 +7,12 @@ from typing import Annotated, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.linalg import vector_norm
 from torch.nn.functional import pad
 
 from vreloc_pyg.errors import FeatureError
 from vreloc_pyg.graphs.alignment_posterior import alignment_posterior
+from vreloc_pyg.graphs.relative import step_changes
 from vreloc_pyg.sequences.windows import equidistant_steps
 from vreloc_pyg.settings import OneOf
 
@@ -22,6 +24,8 @@ EDGE_NUMBERS = 4
 RIGIDITY = 100.0
 #: Least logarithm of a posterior: steps that no path visits have edges of equal weight.
 LEAST_POSTERIOR = -20.0
+#: Windows that are matched at once: what is made of their edges stays in a processor's cache.
+BLOCK = 256
 
 #: How the edges into a node share its attention: logarithms of weights, up to a constant, by the gaps
 #: :math:`u_i - v_j` of query and window steps and the logarithms of the alignment's posterior. ``rigid``: the
@@ -31,6 +35,8 @@ HEADS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "uniform": lambda gap, posterior: torch.zeros_like(gap),
     "path": lambda gap, posterior: posterior.clamp(min=LEAST_POSTERIOR),
 }
+#: That of them whose edges all weigh alike, which is computed without weights.
+EVEN = "uniform"
 #: The name of one of :data:`HEADS`.
 Head = Annotated[str, OneOf(HEADS)]
 
@@ -100,30 +106,93 @@ def match_clips(
         raise FeatureError("Features of the query or the reference hold NaN or infinite values")
     num_query = images.size(1)
     own = equidistant_steps(torch.tensor([num_query], device=images.device), num_steps[0])[0]
-    steps = seen[:, :1] + equidistant_steps(seen[:, 1] - seen[:, 0], num_steps[1])  # [M, Tp]
     low, high = groups[0]
-    spread = common_spread(images[..., low:high], reference[:, low:high])
-    lengths = windows[:, 1:] - windows[:, :1]
-    places = (steps - windows[:, :1] + 0.5) / lengths  # [M, Tp]
-    gaps = ((own + 0.5) / num_query)[:, None] - places[:, None]  # [M, Tq, Tp]
-    maps = reference_distances(images[:, own], reference, groups)  # [V, G + 1, Tq, r]
-    compared = maps.permute(0, 3, 1, 2)[image[:, None], steps].permute(0, 2, 3, 1)  # [M, G + 1, Tq, Tp]
-    posterior, cost = alignment_posterior(compared[:, 0] / spread, places)
-    logits = gaps.new_empty(len(windows), 0, *num_steps)
-    if heads:
-        logits = torch.stack([HEADS[name](gaps, posterior) for name in heads], dim=1)
-    if permuted:
-        there = [torch.randperm(count, generator=torch.Generator().manual_seed(0)) for count in num_steps]
-        logits = logits[:, :, there[0]][..., there[1]]
-    edges = edge_numbers(compared, gaps, places)
-    of_query = own_numbers(images[:, own], images.mean(1), groups)[image]
-    of_windows = own_numbers(reference[steps], means, groups)
-    return Matched(
-        torch.cat([of_query, gather_edges(logits, edges)], dim=2),
-        torch.cat([of_windows, gather_edges(logits.mT, edges.mT)], dim=2),
-        logits,
-        cost,
+    once = _Once(
+        groups,
+        heads,
+        reference_distances(images[:, own], reference, groups),
+        common_spread(images[..., low:high], reference[:, low:high]),
+        torch.cat([own_numbers(one, own[:, None], one.mean(0)[None], groups) for one in images], dim=2),
+        (own + 0.5) / num_query,
+        _orders(num_steps) if permuted else None,
     )
+    blocks = zip(*(part.split(BLOCK) for part in (image, windows, seen, means)), strict=True)
+    found = [
+        once.match(reference, own_image, some, shown, mean, num_steps[1])
+        for own_image, some, shown, mean in blocks
+    ]
+    queries, proposals, logits, cost = zip(*found, strict=True)
+    return Matched(
+        torch.cat(queries, dim=1).transpose(0, 1),
+        torch.cat(proposals, dim=1).transpose(0, 1),
+        torch.cat(logits),
+        torch.cat(cost),
+    )
+
+
+class _Once(NamedTuple):
+    """What the windows of a reference share.
+
+    Args:
+        groups, heads: see :func:`match_clips`.
+        distances: :func:`reference_distances`, ``[V, G + 1, Tq, r]``.
+        spread: :func:`common_spread`.
+        numbers: :func:`own_numbers` of the versions of the query, ``[3 G, Tq, V]``.
+        places: u of the query's steps, ``[Tq]``.
+        orders: of the steps of both clips, by which logits are dealt out; ``None`` for their own.
+    """
+
+    groups: Sequence[tuple[int, int]]
+    heads: Sequence[str]
+    distances: Tensor
+    spread: Tensor
+    numbers: Tensor
+    places: Tensor
+    orders: Sequence[Tensor] | None
+
+    def match(
+        self, reference: Tensor, image: Tensor, windows: Tensor, seen: Tensor, means: Tensor, num_steps: int
+    ) -> Matched:
+        """:func:`match_clips` of a block of windows, but nodes are ``[T, M, C]``."""
+        num_video = self.distances.size(3)
+        steps = (seen[:, :1] + equidistant_steps(seen[:, 1] - seen[:, 0], num_steps)).t()  # [Tp, M]
+        places = (steps - windows[:, 0] + 0.5) / (windows[:, 1] - windows[:, 0])
+        gaps = self.places[:, None, None] - places  # [Tq, Tp, M]
+        table = self.distances.permute(1, 2, 0, 3).flatten(2).flatten(0, 1)  # [(G + 1) Tq, V r]
+        compared = table.index_select(1, (image * num_video + steps).flatten())
+        compared = compared.view(-1, *gaps.shape)  # [G + 1, Tq, Tp, M]
+        posterior, cost = alignment_posterior((compared[0] / self.spread).permute(2, 0, 1), places.t())
+        logits = [HEADS[name](gaps, posterior.permute(1, 2, 0)) for name in self.heads]
+        if self.orders is not None:
+            logits = [head[self.orders[0]][:, self.orders[1]] for head in logits]
+        edges = edge_numbers(compared, gaps, places)
+        gathered = [
+            gather_edges(None if name == EVEN else head, edges)
+            for name, head in zip(self.heads, logits, strict=True)
+        ]
+        of_window = own_numbers(reference, steps, means, self.groups)
+        return Matched(
+            _as_nodes([self.numbers[..., image], *(to_query for to_query, _ in gathered)]),
+            _as_nodes([of_window, *(to_window for _, to_window in gathered)]),
+            _windows_first(torch.stack(logits)) if logits else gaps.new_empty(len(image), 0, *gaps.shape[:2]),
+            cost,
+        )
+
+
+def _orders(num_steps: Sequence[int]) -> list[Tensor]:
+    """One permutation of the steps of each clip."""
+    return [torch.randperm(count, generator=torch.Generator().manual_seed(0)) for count in num_steps]
+
+
+def _windows_first(values: Tensor) -> Tensor:
+    """``[..., M]`` to ``[M, ...]``; of two dimensions, since then it is done in blocks."""
+    return values.flatten(0, -2).t().contiguous().view(-1, *values.shape[:-1])
+
+
+def _as_nodes(numbers: Sequence[Tensor]) -> Tensor:
+    """Nodes ``[T, M, C]`` of their numbers, ``[c, T, M]`` each."""
+    every = torch.cat([*numbers])
+    return every.flatten(1).t().contiguous().view(*every.shape[1:], -1)
 
 
 def common_spread(images: Tensor, reference: Tensor) -> Tensor:
@@ -149,39 +218,47 @@ def reference_distances(clips: Tensor, reference: Tensor, groups: Sequence[tuple
     return torch.stack([*distances, ranged], dim=1)
 
 
-def edge_numbers(distances: Tensor, gaps: Tensor, places: Tensor) -> Tensor:
-    """Numbers of every edge, ``[M, G + 4, Tq, Tp]``.
+def edge_numbers(distances: Tensor, gaps: Tensor, places: Tensor) -> list[Tensor]:
+    """The G + 4 numbers of every edge, ``[Tq, Tp, M]`` each.
 
-    These are the distances of its steps, ``[M, G + 1, Tq, Tp]`` (:func:`reference_distances`), the gap of
-    their places and its size, ``[M, Tq, Tp]``, and whether the window's step lies inside the window.
+    These are the distances of its steps, ``[G + 1, Tq, Tp, M]`` (:func:`reference_distances`), the gap of
+    their places and its size, ``[Tq, Tp, M]``, and whether the window's step lies inside the window.
     """
-    inside = ((places >= 0) & (places <= 1)).to(gaps).unsqueeze(1).expand_as(gaps)
-    return torch.cat([distances, torch.stack([gaps, gaps.abs(), inside], dim=1)], dim=1)
+    inside = ((places >= 0) & (places <= 1)).to(gaps).expand_as(gaps)
+    return [*distances, gaps, gaps.abs(), inside]
 
 
-def gather_edges(logits: Tensor, edges: Tensor) -> Tensor:
-    """Means of edge numbers over the edges into every node, one for each head, ``[M, T, H E]``.
+def gather_edges(logits: Tensor | None, edges: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Means of edge numbers over the edges into every node of query and window, of one head.
 
-    Logits and numbers are ``[M, H, T, T']`` and ``[M, E, T, T']``, with T' the steps of the other clip.
+    Logits and numbers are ``[Tq, Tp, M]``, means ``[E, Tq, M]`` and ``[E, Tp, M]``; ``None`` stands for equal
+    logits.
     """
-    weights = logits.softmax(dim=3).transpose(1, 2)  # [M, T, H, T']
-    return (weights @ edges.permute(0, 2, 3, 1)).flatten(2)
+    if logits is None:
+        return torch.stack([number.mean(1) for number in edges]), torch.stack(
+            [number.mean(0) for number in edges]
+        )
+    to_query, to_window = logits.softmax(1), logits.softmax(0)
+    return (
+        torch.stack([(number * to_query).sum(1) for number in edges]),
+        torch.stack([(number * to_window).sum(0) for number in edges]),
+    )
 
 
-def own_numbers(clips: Tensor, means: Tensor, groups: Sequence[tuple[int, int]]) -> Tensor:
-    """What every step says of its own clip, ``[M, T, F]`` and ``[M, F]`` to ``[M, T, 3 G]``.
+def own_numbers(video: Tensor, steps: Tensor, means: Tensor, groups: Sequence[tuple[int, int]]) -> Tensor:
+    """What every step of clips of a video says of its own clip, ``[3 G, T, M]``.
 
     The distance from the clip's mean, the change since the step before (of the first, until the next), and
-    the norm, in every group.
+    the norm, in every group. Steps are ``[T, M]``, means of the clips ``[M, F]``.
     """
-    change = torch.diff(clips, dim=1)
-    change = torch.cat([change[:, :1], change], dim=1) if clips.size(1) > 1 else torch.zeros_like(clips)
-    columns = [
-        torch.linalg.vector_norm(values[..., low:high], dim=-1) * (high - low) ** -0.5
-        for low, high in groups
-        for values in (clips - means.unsqueeze(1), change, clips)
-    ]
-    return torch.stack(columns, dim=-1)
+    rows = []
+    for low, high in groups:
+        part = video[:, low:high].contiguous()
+        clips = part.index_select(0, steps.flatten()).view(*steps.shape, -1)  # [T, M, g]
+        change, norm = step_changes(clips), vector_norm(part, dim=1).take(steps)
+        apart = vector_norm(clips.sub_(means[:, low:high]), dim=2)
+        rows += [one * (high - low) ** -0.5 for one in (apart, change, norm)]
+    return torch.stack(rows)
 
 
 def match_edge_attr(edge_index: Tensor, logits: Tensor) -> Tensor:

@@ -122,6 +122,36 @@ class MultiScaleEdges(BaseTransform):
         )
 
 
+def standard_edges(
+    logits: Tensor, scales: Sequence[int], mask: Tensor | None = None
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Edges of the standard graphs of B pairs of equal lengths, and their attributes, of every scale.
+
+    Args:
+        logits: of the edges between both clips, ``[B, H, Tq, Tp]``.
+        scales: values of k in steps.
+        mask: which nodes exist, bool ``[B, Tq + Tp]``; the others have no edges. (default: all)
+
+    Returns:
+        ``[2, E]`` with the nodes of all pairs numbered one after the other, and ``[E, 1 + H]``, as
+        :func:`.match_edge_attr` gives them.
+    """
+    size, heads, *lengths = logits.shape
+    first = torch.arange(size, device=logits.device) * sum(lengths)
+    indices, attributes = [], []
+    for k in scales:
+        edge_index = _edge_index(*lengths, k).to(logits.device)
+        carried = match_edge_attr(edge_index, logits.flatten(0, 1))  # [E, 1 + B H]
+        across = carried[:, :1].expand(size, -1, -1)
+        found = carried[:, 1:].unflatten(1, (size, heads)).transpose(0, 1)
+        every = (edge_index[:, None] + first[:, None]).flatten(1)  # pair by pair
+        attribute = torch.cat([across, found], dim=2).flatten(0, 1)
+        kept = slice(None) if mask is None else mask.flatten()[every].all(0)
+        indices.append(every[:, kept])
+        attributes.append(attribute[kept])
+    return indices, attributes
+
+
 def validate_pair(data: Data, scales: Sequence[int] = ()) -> Data:
     """Return a pair graph (or a batch of them) unchanged, or raise for what is wrong with it.
 
@@ -183,6 +213,9 @@ def _validate_edges(data: Data, k: int, num_nodes: int) -> None:
     weights = data.get(f"edge_weight_k{k}")
     if weights is not None and weights.shape != (edge_index.size(1),):
         raise GraphError(f"Expected edge_weight_k{k} as [{edge_index.size(1)}] (got {tuple(weights.shape)})")
+    for carried in (f"edge_weight_k{k}", f"edge_attr_k{k}"):
+        if carried in data and not torch.isfinite(data[carried]).all():
+            raise GraphError(f"The {carried} of a pair graph hold NaN or infinite values")
 
 
 def _check_clip(features: Tensor, what: str) -> None:

@@ -97,7 +97,7 @@ class _Tables(NamedTuple):
     ) -> list[tuple[Tensor, Tensor]]:
         """The five numbers of some windows' nodes, of the query and of the window, ``[T, B]`` each."""
         clips = self.video.index_select(0, shown.flatten()).view(*shown.shape, -1)  # [T, B, g]
-        changes = _changes(clips)
+        changes = step_changes(clips)
         aligned = _entries(self.from_video, version, exact)
         window = torch.arange(some.start, some.start + len(image), device=image.device)
         return [
@@ -117,7 +117,7 @@ def _look_up_tables(images: Tensor, own: Tensor, reference: Tensor, means: Tenso
         video,
         means,
         vector_norm(clips - mean.unsqueeze(1), dim=2).flatten(),
-        _changes(clips.transpose(0, 1)).t().flatten(),
+        step_changes(clips.transpose(0, 1)).t().flatten(),
         vector_norm(steps, dim=1),
         _distances(steps, video),
         _distances(steps, means),
@@ -144,8 +144,8 @@ def _distances(rows: Tensor, steps: Tensor) -> Tensor:
     return torch.cdist(rows.double(), steps.double()).to(rows.dtype)
 
 
-def _changes(clips: Tensor) -> Tensor:
-    """Distances of the steps of clips from those before them, of the first from the next, ``[T, M]``."""
+def step_changes(clips: Tensor) -> Tensor:
+    """Distances of the steps of clips ``[T, M, F]`` from those before them, of the first from the next."""
     if len(clips) == 1:
         return clips.new_zeros(clips.shape[:2])
     change = vector_norm(clips[1:] - clips[:-1], dim=2)

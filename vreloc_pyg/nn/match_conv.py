@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
-from torch_geometric.nn import MessagePassing
-from torch_geometric.nn.inits import glorot
+from torch import Tensor
 from torch_geometric.utils import scatter, softmax
 
-from vreloc_pyg.errors import FeatureError, GraphError
+from vreloc_pyg.errors import GraphError
 from vreloc_pyg.graphs.multi_scale import check_nodes, check_scale
+from vreloc_pyg.nn.lazy_weight import WeightedConv
 
 #: Logit of an edge that is not there.
 NO_EDGE = -1e4
@@ -34,7 +33,7 @@ class MatchWeights(NamedTuple):
     met: tuple[Tensor, Tensor]
 
 
-class MatchConv(MessagePassing):
+class MatchConv(WeightedConv):
     r"""Convolution of scale k of a pair graph by weights of its edges, without its nonlinearity.
 
     .. math::
@@ -51,24 +50,15 @@ class MatchConv(MessagePassing):
     It is computed from edges by :meth:`forward`, and from dense weights by :meth:`dense`, with equal results.
 
     Args:
-        in_channels, out_channels: widths of input and output.
+        in_channels, out_channels: widths of input and output; -1 for that of the first input.
         heads: H, 0 or more.
         scale: k in steps.
     """
 
     def __init__(self, in_channels: int, out_channels: int, heads: int = 3, scale: int = 1) -> None:
-        super().__init__(aggr="sum", node_dim=0)
-        self.in_channels = in_channels
-        self.out_channels = out_channels
+        super().__init__(in_channels, out_channels, 2 + heads, aggr="sum", node_dim=0)
         self.heads = heads
         self.scale = check_scale(scale)
-        self.lin_weight = nn.Parameter(torch.empty((2 + heads) * in_channels, out_channels))
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw the weight anew (Glorot)."""
-        super().reset_parameters()
-        glorot(self.lin_weight)
 
     def forward(
         self, x: Tensor | tuple[Tensor, Tensor], edge_index: Tensor, edge_attr: Tensor | None = None
@@ -88,11 +78,8 @@ class MatchConv(MessagePassing):
         """
         both = (x, x) if isinstance(x, Tensor) else x
         for nodes in both:
-            self._check_width(nodes)
-        shape = edge_index.size(1), 1 + self.heads
-        if edge_attr is None or edge_attr.shape != shape:
-            got = None if edge_attr is None else tuple(edge_attr.shape)
-            raise GraphError(f"Expected edge_attr as {shape} (got {got}); MultiScaleEdges makes them")
+            self.check_width(nodes)
+        check_edge_attr(edge_attr, edge_index, 1 + self.heads)
         size = both[0].size(0), both[1].size(0)
         weights = self.edge_updater(edge_index, edge_attr=edge_attr, size=size)
         # propagate_type: (x: PairTensor, weights: Tensor)
@@ -118,7 +105,7 @@ class MatchConv(MessagePassing):
         the heads gather is added up as it is gathered.
         """
         check_nodes(x, num_query, num_proposal)
-        self._check_width(x)
+        self.check_width(x)
         of_node, of_own, of_heads = self.lin_weight.split(
             [self.in_channels, self.in_channels, self.heads * self.in_channels]
         )
@@ -140,15 +127,19 @@ class MatchConv(MessagePassing):
             rows.append(of_clip + within @ of_near + met * of_difference - gathered)
         return torch.cat(rows, dim=1)
 
-    def _check_width(self, x: Tensor) -> None:
-        if x.size(-1) != self.in_channels:
-            raise FeatureError(f"Expected x as [..., {self.in_channels}] (got {tuple(x.shape)})")
-
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}({self.in_channels}, {self.out_channels}, heads={self.heads}, "
             f"scale={self.scale})"
         )
+
+
+def check_edge_attr(edge_attr: Tensor | None, edge_index: Tensor, width: int) -> None:
+    """Raise :class:`GraphError` unless every edge has so many attributes."""
+    shape = edge_index.size(1), width
+    if edge_attr is None or edge_attr.shape != shape:
+        got = None if edge_attr is None else tuple(edge_attr.shape)
+        raise GraphError(f"Expected edge_attr as {shape} (got {got}); MultiScaleEdges makes them")
 
 
 def match_weights(logits: Tensor, scales: Sequence[int], mask: Tensor | None = None) -> list[MatchWeights]:

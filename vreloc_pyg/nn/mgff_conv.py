@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
-from torch_geometric.nn import MessagePassing
-from torch_geometric.nn.inits import glorot
+from torch import Tensor
 from torch_geometric.utils import spmm
 
-from vreloc_pyg.errors import FeatureError, GraphError
+from vreloc_pyg.errors import GraphError
 from vreloc_pyg.graphs.multi_scale import check_scale, multi_scale_product
 from vreloc_pyg.graphs.weights import EDGE_WEIGHTS, WeightKind, check_weight
+from vreloc_pyg.nn.lazy_weight import WeightedConv
 
 
-class MGFFConv(MessagePassing):
+class MGFFConv(WeightedConv):
     r"""Graph convolution of scale k (paper section 4.4), without its nonlinearity.
 
     .. math::
@@ -25,7 +24,7 @@ class MGFFConv(MessagePassing):
     all by :meth:`closed_form`. Whichever of both products makes the other smaller comes first.
 
     Args:
-        in_channels, out_channels: widths of input and output.
+        in_channels, out_channels: widths of input and output; -1 for that of the first input.
         weight: weights of the edges, see :func:`~vreloc_pyg.graphs.weights.edge_weights`.
         scale: k in steps.
         bandwidth: s of ``exponential`` weights, in nodes. (default: the number of query steps)
@@ -46,25 +45,20 @@ class MGFFConv(MessagePassing):
         bandwidth: float | None = None,
     ) -> None:
         check_weight(weight, bandwidth)
-        super().__init__(aggr="sum")
-        self.in_channels = in_channels
-        self.out_channels = out_channels
+        super().__init__(in_channels, out_channels, aggr="sum")
         self.weight = weight
         self.scale = check_scale(scale)
         self.bandwidth = bandwidth
-        self.lin_weight = nn.Parameter(torch.empty(in_channels, out_channels))
-        self.reset_parameters()
 
-    def reset_parameters(self) -> None:
-        """Draw the weight anew (Glorot)."""
-        super().reset_parameters()
-        glorot(self.lin_weight)
-
-    def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor | tuple[Tensor, Tensor], edge_index: Tensor, edge_weight: Tensor | None = None
+    ) -> Tensor:
         """Convolve over edges or a matrix.
 
         Args:
-            x: node features ``[N, in_channels]``, or ``[B, N, in_channels]`` with a dense matrix.
+            x: node features ``[N, in_channels]``, or ``[B, N, in_channels]`` with a dense matrix; or two sets
+                of nodes, those that edges come from and those that they lead to, whose result is returned.
+                Of the latter only the number counts.
             edge_index: edges (source, destination) ``[2, E]`` int64; or a ``torch.sparse_csr`` matrix
                 ``[N, N]``, or a dense one ``[N, N]`` or ``[B, N, N]``. Matrices have row = destination,
                 column = source, as :func:`~vreloc_pyg.graphs.to_dense_adjacency` gives them, and hold
@@ -75,15 +69,16 @@ class MGFFConv(MessagePassing):
             FeatureError: if ``x`` is of another width.
             GraphError: if edges lack the weights that ``weight`` asks for, or a matrix is given more.
         """
-        self._check_width(x)
+        x, size = (x, None) if isinstance(x, Tensor) else (x[0], (x[0].size(0), x[1].size(0)))
+        self.check_width(x)
         if _is_matrix(edge_index):
             if edge_weight is not None:
                 raise GraphError("Expected edge_weight=None with a matrix, which holds its weights")
         elif edge_weight is None and not EDGE_WEIGHTS[self.weight].all_ones:
             raise GraphError(f"Expected edge_weight with weight={self.weight!r} (got None)")
         if self.in_channels >= self.out_channels:
-            return self._aggregate(x @ self.lin_weight, edge_index, edge_weight)
-        return self._aggregate(x, edge_index, edge_weight) @ self.lin_weight
+            return self._aggregate(x @ self.lin_weight, edge_index, edge_weight, size)
+        return self._aggregate(x, edge_index, edge_weight, size) @ self.lin_weight
 
     def closed_form(self, x: Tensor, num_query: int, num_proposal: int, mask: Tensor | None = None) -> Tensor:
         """Convolve over the standard graph of pairs of equal lengths, without storing it.
@@ -91,28 +86,26 @@ class MGFFConv(MessagePassing):
         Arguments and errors are those of :func:`~vreloc_pyg.graphs.multi_scale_product`, with nodes ``x``
         ``[B, N, in_channels]``; another width is a :class:`FeatureError`.
         """
-        self._check_width(x)
+        self.check_width(x)
         graph = num_query, num_proposal, self.scale, self.weight, self.bandwidth, mask
         if self.in_channels >= self.out_channels:
             return multi_scale_product(x @ self.lin_weight, *graph)
         return multi_scale_product(x, *graph) @ self.lin_weight
 
-    def _aggregate(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> Tensor:
+    def _aggregate(
+        self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None, size: tuple[int, int] | None
+    ) -> Tensor:
         if _is_matrix(edge_index) and edge_index.layout == torch.strided:
             return edge_index @ x
         # A sparse matrix is what PyG calls adj_t: row = destination, as here.
         # propagate_type: (x: Tensor, edge_weight: OptTensor)
-        return self.propagate(edge_index, x=x, edge_weight=edge_weight)
+        return self.propagate(edge_index, x=x, edge_weight=edge_weight, size=size)
 
     def message(self, x_j: Tensor, edge_weight: Tensor | None) -> Tensor:
         return x_j if edge_weight is None else edge_weight.view(-1, 1) * x_j
 
     def message_and_aggregate(self, adj_t: Tensor, x: Tensor) -> Tensor:
         return spmm(adj_t, x, reduce="sum")
-
-    def _check_width(self, x: Tensor) -> None:
-        if x.size(-1) != self.in_channels:
-            raise FeatureError(f"Expected x as [..., {self.in_channels}] (got {tuple(x.shape)})")
 
     def __repr__(self) -> str:
         return (

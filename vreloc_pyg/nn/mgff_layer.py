@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.graphs.multi_scale import multi_scale_products
 from vreloc_pyg.graphs.weights import WeightKind
+from vreloc_pyg.nn.attention_conv import AttentionConv
 from vreloc_pyg.nn.match_conv import MatchConv, MatchWeights
 from vreloc_pyg.nn.mgff_conv import MGFFConv
 
@@ -34,6 +35,7 @@ class MGFFLayer(nn.Module):
         residual: add the layer's input to its output; the paper does not.
         match_heads: number of heads of a :class:`~vreloc_pyg.nn.MatchConv` in the place of each
             :class:`~vreloc_pyg.nn.MGFFConv`; ``None``: the latter. Needs ``aggregate``.
+        attention: an :class:`.AttentionConv` in the place of each of these, which computes from edges alone.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class MGFFLayer(nn.Module):
         aggregate: bool = True,
         residual: bool = False,
         match_heads: int | None = None,
+        attention: bool = False,
     ) -> None:
         super().__init__()
         if not scales or min(scales) < 1 or len(set(scales)) < len(scales):
@@ -57,6 +60,8 @@ class MGFFLayer(nn.Module):
         convs: list[nn.Module]
         if match_heads is None:
             convs = [MGFFConv(in_channels, out_channels, weight, k, bandwidth) for k in scales]
+        elif attention:
+            convs = [AttentionConv(in_channels, out_channels, match_heads) for _ in scales]
         else:
             convs = [MatchConv(in_channels, out_channels, match_heads, k) for k in scales]
         self.convs = cast(Sequence[MGFFConv], nn.ModuleList(convs))

@@ -103,7 +103,7 @@ class MGFFNet(Trunk):
             query, proposal: ``[B, Tq, F]`` and ``[B, Tp, F]``.
             mask: which steps take part, ``[B, Tq + Tp]`` bool; ``None`` for all.
             pair_features: where the model reads them, ``[B, 6]`` or ``[B, 7]``.
-            logits: of the edges between both clips, with ``conv="match"``, ``[B, H, Tq, Tp]``.
+            logits: of the edges between both clips, unless ``conv="sum"``, ``[B, H, Tq, Tp]``.
         """
         return self.judge(self.append(self.pool_clips(query, proposal, mask, logits), pair_features))
 

@@ -29,8 +29,9 @@ class MGFFSettings(CheckedSettings):
             them in.
         dropout: rate on the LSTM states.
         head_channels: hidden widths of both heads.
-        conv: ``"sum"`` (paper): :class:`~vreloc_pyg.nn.MGFFConv` with ``weight``; or ``"match"``:
-            :class:`~vreloc_pyg.nn.MatchConv`, whose edges weigh as their ``heads`` say.
+        conv: ``"sum"`` (paper): :class:`~vreloc_pyg.nn.MGFFConv` with ``weight``; ``"match"``:
+            :class:`~vreloc_pyg.nn.MatchConv`, whose edges weigh as their ``heads`` say; or ``"gatv2"``:
+            :class:`~vreloc_pyg.nn.attention_conv.AttentionConv`, which learns how they weigh.
         heads: of the edges between both clips, of :data:`~vreloc_pyg.graphs.matching.HEADS`.
         aggregate: ``False`` replaces every adjacency by the identity (paper section 5.4.3, "CNN").
         input_norm: batch norm, without scale and shift, and clipping to +- 4 of the input features.
@@ -39,8 +40,8 @@ class MGFFSettings(CheckedSettings):
             which gives the heads 2 d numbers.
         score_gain: factor of the score head's MLP before its tanh.
         pair_features: append ``data.pair_features [B, 6]`` (:class:`vreloc_pyg.graphs.Pairing`) to the pooled
-            nodes, and start the score head from the window rule; or ``[B, 7]`` with ``conv="match"``, and
-            from the alignment.
+            nodes, and start the score head from the window rule; or ``[B, 7]`` with another ``conv`` than
+            ``"sum"``, and from the alignment.
         regression: read offsets from the ``"pooled"`` nodes (paper), or from the proposal's single ones, as
             the places of its ``"boundaries"`` (:class:`~vreloc_pyg.nn.heads.BoundaryHead`); needs
             ``mask_padding``.
@@ -56,7 +57,7 @@ class MGFFSettings(CheckedSettings):
     mask_padding: bool = False
     dropout: Below1 = 0.4
     head_channels: tuple[Count, ...] = (128, 32)
-    conv: Literal["sum", "match"] = "sum"
+    conv: Literal["sum", "match", "gatv2"] = "sum"
     heads: tuple[Head, ...] = ()
     aggregate: bool = True
     input_norm: bool = False
@@ -72,7 +73,7 @@ class MGFFSettings(CheckedSettings):
         """How many numbers beside the graph the heads read."""
         if not self.pair_features:
             return 0
-        return len(MATCH_FEATURES if self.conv == "match" else PAIR_FEATURES)
+        return len(MATCH_FEATURES if self.conv != "sum" else PAIR_FEATURES)
 
     def __post_init__(self) -> None:
         super().__post_init__()

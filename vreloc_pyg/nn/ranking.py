@@ -31,7 +31,8 @@ def pool_proposals(
     """What the heads read of every pair, without pair features; arguments as of :meth:`.MGFFNet.rank`."""
     if model.matches:
         raise GraphError(
-            "A network with conv='match' reads edges, which clips alone do not have: give it pairs"
+            f"A network with conv={model.settings.conv!r} reads edges, which clips alone do not have: "
+            "give it pairs"
         )
     padded, mask = _pad(model, query, proposals, proposal_mask)
     num_query, num_proposal = len(query), padded.size(1)

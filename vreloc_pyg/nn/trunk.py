@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
 from vreloc_pyg.errors import FeatureError, GraphError
-from vreloc_pyg.graphs.pair_data import MultiScaleEdges, validate_pair
+from vreloc_pyg.graphs.pair_data import MultiScaleEdges, standard_edges, validate_pair
 from vreloc_pyg.graphs.weights import EDGE_WEIGHTS, edge_weights
 from vreloc_pyg.nn.dense_layout import DenseLayout, masked_mean
 from vreloc_pyg.nn.encoder import ClipEncoder
@@ -34,13 +34,14 @@ class Trunk(nn.Module):
         )
         heads = len(chosen.heads) if self.matches else None
         graph = chosen.scales, chosen.weight, chosen.bandwidth, chosen.aggregate, chosen.residual, heads
-        layers = [MGFFLayer(width, width, *graph) for _ in range(chosen.num_layers)]
+        attention = chosen.conv == "gatv2"
+        layers = [MGFFLayer(width, width, *graph, attention) for _ in range(chosen.num_layers)]
         self.layers = cast(Sequence[MGFFLayer], nn.ModuleList(layers))
 
     @property
     def matches(self) -> bool:
-        """Whether its layers weigh edges by their logits (:class:`~vreloc_pyg.nn.MatchConv`)."""
-        return self.settings.aggregate and self.settings.conv == "match"
+        """Whether its layers read what edges carry: :class:`~vreloc_pyg.nn.MatchConv`, or GATv2 instead."""
+        return self.settings.aggregate and self.settings.conv != "sum"
 
     def pool(self, data: Data) -> Pooled:
         """What the heads read of every graph: averages of the last layer's nodes, and pair features."""
@@ -96,7 +97,7 @@ class Trunk(nn.Module):
         """:meth:`pool` of the standard graphs of clips ``[B, Tq, F]`` and ``[B, Tp, F]``.
 
         The mask, ``[B, Tq + Tp]``, says which nodes take part; ``None`` for all. Logits are those of the
-        edges between both clips, ``[B, H, Tq, Tp]``, with ``conv="match"`` only.
+        edges between both clips, ``[B, H, Tq, Tp]``, unless ``conv="sum"``.
         """
         nodes = torch.cat([self.encode_query(query), self.encode_proposal(proposal)], dim=1)
         return self._pool_closed_form(nodes, query.size(1), proposal.size(1), mask, logits)
@@ -141,6 +142,11 @@ class Trunk(nn.Module):
             if logits is None or logits.shape != shape:
                 got = None if logits is None else tuple(logits.shape)
                 raise GraphError(f"Expected match_logits of edges as {shape} (got {got})")
+            if self.settings.conv == "gatv2":
+                edges = standard_edges(logits, self.settings.scales, mask)
+                for layer in self.layers:
+                    x = layer(x.flatten(0, 1), *edges).view_as(x)
+                return self.pool_nodes(x, num_query, mask)
             weights = match_weights(logits, self.settings.scales, mask)
         for layer in self.layers:
             x = layer.closed_form(x, num_query, num_proposal, mask, weights)

@@ -57,6 +57,7 @@ SYSTEMS: dict[str, str | System] = {
     "mgffnet-match-cnn": ".mgffnet.presets:MATCHING_CNN",
     "mgffnet-match-permuted": ".mgffnet.presets:MATCHING_PERMUTED",
     "mgffnet-match-apart": ".mgffnet.presets:MATCHING_APART",
+    "mgffnet-match-gatv2": ".mgffnet.presets:MATCHING_GATV2",
     "mgffnet-match-no-path": ".mgffnet.presets:MATCHING_NO_PATH",
     "mgffnet-elsewhere": ".mgffnet.presets:ELSEWHERE",
     "mgffnet-paper": ".mgffnet.presets:PAPER",

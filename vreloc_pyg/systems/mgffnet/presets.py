@@ -157,6 +157,7 @@ def matching_control(name: str, row: str, **settings: Any) -> MGFFSystem:
 MATCHING_CNN = matching_control("mgffnet-match-cnn", "no graph", aggregate=False)
 MATCHING_PERMUTED = matching_control("mgffnet-match-permuted", "edges permuted", permuted_edges=True)
 MATCHING_APART = matching_control("mgffnet-match-apart", "no edges between clips", heads=())
+MATCHING_GATV2 = matching_control("mgffnet-match-gatv2", "weights of edges learned (GATv2)", conv="gatv2")
 MATCHING_NO_PATH = matching_control("mgffnet-match-no-path", "no path edges", heads=("rigid", "uniform"))
 
 #: The recommended system, trained on the pose data sets that it is not asked about.

@@ -11,6 +11,7 @@ from torch_geometric.data import Data
 from vreloc_pyg.graphs.pairing import Pairing
 from vreloc_pyg.graphs.weights import EDGE_WEIGHTS
 from vreloc_pyg.nn.folded import pool_pairs
+from vreloc_pyg.nn.folded_match import pool_matched
 from vreloc_pyg.nn.mgff_net import MGFFNet
 from vreloc_pyg.nn.ranking import refine_windows
 from vreloc_pyg.nn.relevance import Pooled, Relevance
@@ -88,7 +89,7 @@ def rank_windows(
         chunk: windows paired at once, which bounds the memory. (default: 4096 of relative nodes, which are
             narrow, else 512)
     """
-    chunk = chunk or (4096 if pairing.nodes == "relative" else 512)
+    chunk = chunk or (4096 if pairing.nodes != "features" else 512)
     parts = [_rank_some(model, pairing, query, reference, some) for some in windows.split(chunk)]
     return Relevance(*map(torch.cat, zip(*parts, strict=True)))
 
@@ -97,21 +98,21 @@ def _rank_some(
     model: MGFFNet, pairing: Pairing, query: Tensor, reference: Tensor, windows: Tensor
 ) -> Relevance:
     pairs = pairing.pair(query, reference, windows)
-    if pairing.nodes == "relative":
+    if pairing.nodes != "features":
         assert isinstance(pairs.proposals, Tensor)
-        pooled = pool_pairs(model, pairs.queries, pairs.proposals)
+        if model.matches:
+            assert pairs.logits is not None
+            pooled = pool_matched(model, pairs.queries, pairs.proposals, pairs.logits)
+        else:
+            pooled = pool_pairs(model, pairs.queries, pairs.proposals)
         return model.judge(model.append(pooled, pairs.pair_features))
     mask = None
     if model.settings.mask_padding and pairs.proposal_mask is not None:
         mask = torch.cat([pairs.query_mask.expand(len(windows), -1), pairs.proposal_mask], dim=1)
-    # With edges that compare, every window has a version of the query of its own, and there is nothing to
-    # share; and where weights depend on node numbers, padding cannot be cut off the query.
+    # Where weights depend on node numbers, padding cannot be cut off the query.
     by_position = EDGE_WEIGHTS[model.settings.weight].positions is not None
-    if isinstance(pairs.proposals, Tensor) and (
-        pairing.nodes == "match" or (mask is not None and by_position)
-    ):
-        queries = pairs.queries[pairs.version]
-        return model.score_clips(queries, pairs.proposals, mask, pairs.pair_features, pairs.logits)
+    if isinstance(pairs.proposals, Tensor) and mask is not None and by_position:
+        return model.score_clips(pairs.queries[pairs.version], pairs.proposals, mask, pairs.pair_features)
     score, offsets = query.new_empty(len(windows)), query.new_empty(len(windows), 2)
     for version, clip in enumerate(pairs.queries):
         chosen = (pairs.version == version).nonzero().flatten()

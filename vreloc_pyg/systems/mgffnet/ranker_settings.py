@@ -26,9 +26,10 @@ class RankerSettings(Pairing, MGFFSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if (self.conv == "match") != (self.nodes == "match"):
+        if (self.conv != "sum") != (self.nodes == "match"):
             raise SettingsError(
-                f"conv='match' and nodes='match' need each other (got {self.conv!r} and {self.nodes!r})"
+                "conv='match' or 'gatv2', and nodes='match', need each other "
+                f"(got {self.conv!r} and {self.nodes!r})"
             )
 
     def network(self, num_features: int) -> MGFFSettings:
