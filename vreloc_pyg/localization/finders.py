@@ -22,6 +22,7 @@ from vreloc_pyg.systems.rules.alignment import Alignment
 from vreloc_pyg.systems.rules.frame_level import FrameLevel
 from vreloc_pyg.systems.rules.mean_cosine import MeanCosine
 from vreloc_pyg.systems.rules.similarity_curve import SimilarityCurve
+from vreloc_pyg.systems.spec import Traits
 
 #: Candidates that an answer keeps for pictures.
 KEPT = 100
@@ -183,16 +184,39 @@ CALIBRATIONS: Mapping[tuple[str, str], Calibration] = MappingProxyType(
 
 
 @cache
-def shipped_model(name: str, calibration: Calibration | None = None) -> Localizer:
+def shipped_model(
+    name: str, calibration: Calibration | None = None, num_features: int | None = None
+) -> Localizer:
     """A model that comes with the package (:mod:`.shipped`).
 
     Args:
         name: of the model.
         calibration: how sure its scores are on the features at hand.
+        num_features: width of the features, if they are not those that it was trained on: it is put on them,
+            and asked about the windows of the window rule.
     """
-    found = Localizer.from_pretrained(name)
+    if num_features is None:
+        found = Localizer.from_pretrained(name)
+    else:
+        windows = training_free().proposals
+        found = Localizer.from_pretrained(name, windows, adapt_to=Traits(num_features))
     found.calibration = calibration
     return found
+
+
+@dataclass(frozen=True)
+class ShippedFinder(RankingFinder):
+    """Answers with a model that comes with the package, on features of any kind.
+
+    Those as wide as what it was trained on are taken to be poses, as that is.
+    """
+
+    def find(self, queries: Sequence[Query], reference: Reference, top_n: int) -> Found:
+        own, width = self.localizer, reference.features.size(1)
+        if width == own.num_features:
+            return super().find(queries, reference, top_n)
+        other = shipped_model(own.system.name, own.calibration, width)
+        return RankingFinder(other).find(queries, reference, top_n)
 
 
 #: Systems that answer without a model of one's own, by the names of the catalog.
@@ -203,7 +227,7 @@ AT_HAND: Mapping[str, Callable[[Calibration | None], Finder]] = MappingProxyType
         "window-rule": lambda calibration: RankingFinder(training_free(calibration)),
         "mean-cosine": lambda calibration: RuleFinder(MeanCosine(), calibration),
         "frame-level-slope": lambda calibration: RuleFinder(FrameLevel("slope"), calibration),
-        "mgffnet": lambda calibration: RankingFinder(shipped_model("mgffnet", calibration)),
+        "mgffnet": lambda calibration: ShippedFinder(shipped_model("mgffnet", calibration)),
     }
 )
 
