@@ -174,11 +174,13 @@ CALIBRATIONS: Mapping[tuple[str, str], Calibration] = MappingProxyType(
         ("frame-level-slope", "i3d"): Calibration(13.0, 11.9, num_present=16, num_absent=40),
         ("alignment", "i3d"): Calibration(25.1, 26.7, num_present=16, num_absent=40),
         ("window-rule", "i3d"): Calibration(24.8, 18.4, num_present=16, num_absent=40),
+        ("mgffnet", "i3d"): Calibration(51.7, 13.6, num_present=16, num_absent=40),
         ("similarity-curve", "look"): Calibration(49.1, -36.2, num_present=14, num_absent=40),
         ("mean-cosine", "look"): Calibration(49.7, -37.2, num_present=16, num_absent=40),
         ("frame-level-slope", "look"): Calibration(8.8, 7.5, num_present=16, num_absent=40),
         ("alignment", "look"): Calibration(15.1, 15.6, num_present=16, num_absent=40),
         ("window-rule", "look"): Calibration(29.8, 21.2, num_present=16, num_absent=40),
+        ("mgffnet", "look"): Calibration(18.2, 4.8, num_present=14, num_absent=40),
     }
 )
 
