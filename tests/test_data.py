@@ -136,7 +136,7 @@ def vreloc(line, *more):
 def test_every_block_of_the_page_runs(workplace, monkeypatch, capsys):
     monkeypatch.chdir(workplace)
     blocks = re.findall(r"```(sh|python)\n(.*?)```", DOCS, flags=re.DOTALL)
-    assert len(blocks) == 12
+    assert len(blocks) == 13
     for language, text in blocks:
         if language == "python":
             exec(text, {})
@@ -153,7 +153,8 @@ def test_every_block_of_the_page_runs(workplace, monkeypatch, capsys):
     assert (workplace / "outputs/video_reloc/test/results.md").stat().st_size > 0
     config = json.loads((workplace / "outputs/video_reloc/model/config.json").read_text())
     assert config["features"] == {"extractor": "c3d", "dim": F, "frames_per_step": 16.0}
-    for name in ("folder/test", "poses_benchmark", "python/test", "both/adapted"):
+    evaluated = "folder/test", "poses_benchmark", "python/test", "both/adapted"
+    for name in (*evaluated, "shipped/poses", "shipped/folder"):
         assert (workplace / "outputs" / name / "results.md").stat().st_size > 0
     assert ActionnessProposals.from_pretrained(workplace / "outputs/actionness").about["classes"]
 

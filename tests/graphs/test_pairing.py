@@ -10,6 +10,7 @@ from vreloc_pyg.graphs import Pairing, pair_data
 from vreloc_pyg.graphs.matching import match_clips
 from vreloc_pyg.graphs.pair_data import validate_pair
 from vreloc_pyg.graphs.pair_features import pair_features
+from vreloc_pyg.sequences.values_and_changes import values_and_changes
 from vreloc_pyg.sequences.windows import equidistant_steps
 
 WIDTH, LENGTH = 4, 24
@@ -29,6 +30,7 @@ PAIRINGS = {
     "single step": Pairing(num_steps=1, fit="resample", pair_features=True),
     "relative": Pairing(num_steps=6, **RELATIVE),
     "recommended": Pairing(num_steps=6, pair_features=True, **RELATIVE, **MIRROR),
+    "units": Pairing(num_steps=6, pair_features=True, units="reference", **RELATIVE),
     "match": Pairing(num_steps=4, **MATCH),
     "match mirror": Pairing(num_steps=4, pair_features=True, permuted_edges=True, **MATCH, **MIRROR),
 }
@@ -74,6 +76,8 @@ def statistics(features):
 def pair_by_hand(pairing, query, reference, window, speed):
     """Query, proposal, masks and pair features of one window, by the text of :class:`Pairing`."""
     start, end = window
+    if pairing.units == "reference":
+        query, reference = values_and_changes(query, reference)
     exact = reference[start:end]
     if pairing.mirror_index:
         query = min(
@@ -223,6 +227,8 @@ def test_the_defaults_are_the_papers():
         ({**RELATIVE, "fit": "pad"}, "needs num_steps, fit='resample' and feature_groups"),
         ({**RELATIVE, "feature_groups": ()}, "needs num_steps, fit='resample' and feature_groups"),
         ({**RELATIVE, "num_steps": None}, "needs num_steps"),
+        ({"units": "reference"}, "needs nodes that compare, and no mirror_index"),
+        ({**RELATIVE, **MIRROR, "units": "reference"}, "needs nodes that compare, and no mirror_index"),
         ({**MATCH, "nodes": "relative"}, "heads and permuted_edges need nodes='match'"),
         ({**MATCH, "heads": ("rigid", "loose")}, "heads as .*rigid, uniform, path"),
         ({"mirror_index": (0, 1)}, r"mirror_index and mirror_sign of one length \(got 2 and 0\)"),

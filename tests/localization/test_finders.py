@@ -12,7 +12,7 @@ from tests.videos import Levels, grey, write_video
 from vreloc_pyg.cli import main
 from vreloc_pyg.commands.locate import locate as locate_command
 from vreloc_pyg.datasets.splits import Query, Reference
-from vreloc_pyg.errors import FeatureError, SettingsError
+from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.localization import Calibration, locate, training_free
 from vreloc_pyg.localization import finders as module
 from vreloc_pyg.localization.finders import AT_HAND, CALIBRATIONS, at_hand, usual_system
@@ -48,7 +48,7 @@ def test_every_system_finds_both_occurrences_first(system):
             assert min(end, b) - max(start, a) <= 0.5 * min(end - start, b - a) + 1e-9
 
 
-def test_the_network_that_comes_with_the_package_takes_poses():
+def test_the_network_that_comes_with_the_package_takes_poses_and_other_features():
     finder = at_hand("mgffnet")
     poses = torch.randn(40, 52, generator=torch.manual_seed(0))
     found = finder.find(
@@ -56,8 +56,10 @@ def test_the_network_that_comes_with_the_package_takes_poses():
     )
     start, end = next(iter(found.segments))
     assert (start, end) == pytest.approx((5, 11), abs=1.5)
-    with pytest.raises(FeatureError, match="F = 52"):
-        finder.find([clip(0)], REFERENCE, 1)
+    found = finder.find([clip(0)], REFERENCE, 2)
+    overlaps = [max(min(end, b) - max(start, a) for a, b in SHOWN) for start, end in found.segments]
+    assert all(overlap > 2 for overlap in overlaps)
+    assert finder.localizer.num_features == 52
 
 
 @pytest.mark.parametrize("system", RULES)

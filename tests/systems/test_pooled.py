@@ -1,5 +1,7 @@
 """One MGFFNet on several data sets, and put on one that it has not seen."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -95,17 +97,59 @@ def test_on_the_features_it_was_trained_on_nothing_changes_but_what_is_known_of_
         assert torch.equal(adapted.localize(*pair).bounds, localizer.localize(*pair).bounds)
 
 
-@pytest.mark.parametrize("name", ["mgffnet-paper", "cgbm", "mgffnet"])
+@pytest.mark.parametrize("groups", [((0, 12), (12, 15), (15, 30)), ((0, 12), (12, 30)), ((0, 30),)])
+def test_positions_and_velocities_of_poses_whose_skeleton_names_other_groups(groups, sets):
+    """What a network was trained on decides: of two groups, one may not be the arms and one the legs."""
+    traits = Traits.of(sets[1])
+    named = replace(traits, skeleton=replace(traits.skeleton, groups=groups))
+    adapted = SYSTEM.adapted(SYSTEM.build(Traits.of(sets[0]), SMALL), named)
+    assert adapted.settings == SYSTEM.settings_for(traits, SMALL)
+    # One that was trained on such groups needs as many of them.
+    trained = SYSTEM.build(named, SMALL)
+    assert SYSTEM.adapted(trained, named).settings.feature_groups == groups
+    if len(groups) == 3:
+        with pytest.raises(SettingsError, match="its weights depend on them"):
+            SYSTEM.adapted(trained, traits)
+
+
+def test_a_network_of_poses_answers_on_any_features(sets, tmp_path):
+    """As values and changes in the units of poses: neither offset nor factor of the features matter."""
+    network = SYSTEM.build(Traits.of(sets[0]), SMALL)
+    Localizer(SYSTEM, network).save_pretrained(tmp_path)
+    adapted = Localizer.from_pretrained(tmp_path, DATA.proposals, adapt_to=Traits.of(DATA))
+    width = Traits.of(DATA).num_features
+    settings = adapted.ranker.settings
+    assert (settings.units, settings.feature_groups) == ("reference", ((0, width), (width, 2 * width)))
+    query, reference = DATA.splits["test"][0]
+    expected = adapted.localize(query, reference, 3)
+    again = adapted.localize(
+        replace(query, features=64 * query.features + 8),
+        replace(reference, features=64 * reference.features + 8),
+        3,
+    )
+    torch.testing.assert_close(again.bounds, expected.bounds)
+    torch.testing.assert_close(again.scores, expected.scores, atol=1e-4, rtol=1e-4)
+    # And back on poses, as it was.
+    back = SYSTEM.adapted(adapted.ranker, Traits.of(sets[0]))
+    assert back.settings == network.settings
+    # It trains on both at once, too.
+    train_system("mgffnet", [sets[0], DATA], tmp_path / "both", SMALL, RUN, progress=False)
+
+
+@pytest.mark.parametrize("name", ["mgffnet-paper", "cgbm"])
 def test_weights_that_depend_on_the_features_are_refused(name, sets, tmp_path):
-    """Or on how many groups of features there are: two of poses, one of others."""
     system = find_learned(name)
-    other = DATA if name == "mgffnet" else sets[1]
     network = system.build(Traits.of(sets[0]), SMALL)
     Localizer(system, network).save_pretrained(tmp_path)
     message = f"'{name}' trained on features of width 20 cannot be put on others, here of width "
     with pytest.raises(SettingsError, match=message):
-        Localizer.from_pretrained(tmp_path, adapt_to=Traits.of(other))
+        Localizer.from_pretrained(tmp_path, adapt_to=Traits.of(sets[1]))
     if not system.pools:
         message = f"'{name}' trains on one data set only"
     with pytest.raises(SettingsError, match=message):
-        train_system(name, [sets[0], other], tmp_path, SMALL, RUN, progress=False)
+        train_system(name, sets, tmp_path, SMALL, RUN, progress=False)
+
+
+def test_a_network_of_other_features_is_not_put_on_poses(sets):
+    with pytest.raises(SettingsError, match="its weights depend on them"):
+        SYSTEM.adapted(SYSTEM.build(Traits.of(DATA), SMALL), Traits.of(sets[0]))

@@ -25,7 +25,8 @@ def evaluate(
         split: whose pairs are answered.
         metrics: columns of the tables, such as [R@1(0.5),R@5(0.5),start error]; by default R@1 at eight
             thresholds, the mean tIoU and the errors of both ends in seconds.
-        adapt: put the model on features of another kind than it was trained on, where its weights allow it.
+        adapt: put the model on features of another kind than it was trained on, where its weights allow it;
+            with --checkpoint mgffnet the network that comes with the package answers on any features.
 
     Example:
         vreloc evaluate --checkpoint outputs/first/model --output outputs/first/test

@@ -15,6 +15,7 @@ from vreloc_pyg.graphs.pair_graph import PairData
 from vreloc_pyg.graphs.relative import RELATIVE_PER_GROUP, relative_nodes
 from vreloc_pyg.sequences.pose import check_mirror, mirror_image
 from vreloc_pyg.sequences.statistics import window_statistics
+from vreloc_pyg.sequences.values_and_changes import values_and_changes
 from vreloc_pyg.sequences.windows import cut_windows
 from vreloc_pyg.settings import CheckedSettings, Context, Steps
 
@@ -75,6 +76,9 @@ class Pairing(CheckedSettings):
             sees whether the action begins and ends there.
         feature_groups: ranges of feature columns that belong together, such as positions and velocities, for
             relative nodes.
+        units: compare features in their ``"own"`` units, or as values and changes in those of poses
+            (``"reference"``: :func:`.values_and_changes`), which makes F columns 2 F: of these are then the
+            ``feature_groups``, and there is no mirror image.
         pair_features: give the heads a few numbers beside the graph, see :func:`.pair_features`; of nodes
             that match :data:`~vreloc_pyg.graphs.pair_features.MATCH_FEATURES`.
         heads: of the edges between clips whose nodes match, of :data:`.HEADS`.
@@ -90,6 +94,7 @@ class Pairing(CheckedSettings):
     nodes: Literal["features", "relative", "match"] = "features"
     context: Context = 0.0
     feature_groups: tuple[tuple[int, int], ...] = ()
+    units: Literal["own", "reference"] = "own"
     pair_features: bool = False
     heads: tuple[Head, ...] = ()
     permuted_edges: bool = False
@@ -105,6 +110,8 @@ class Pairing(CheckedSettings):
             raise SettingsError(f"nodes={self.nodes!r} needs num_steps, fit='resample' and feature_groups")
         if self.nodes != "match" and (self.heads or self.permuted_edges):
             raise SettingsError("heads and permuted_edges need nodes='match'")
+        if self.units == "reference" and (self.nodes == "features" or self.mirror_index):
+            raise SettingsError("units='reference' needs nodes that compare, and no mirror_index")
         check_mirror(self.mirror_index, self.mirror_sign)
 
     def node_channels(self, num_features: int) -> int:
@@ -120,6 +127,8 @@ class Pairing(CheckedSettings):
 
     def pair(self, query: Tensor, reference: Tensor, windows: Tensor, speed: float = 1.0) -> Pairs:
         """Pair a query with windows of a reference; arguments as of :func:`.pair_features`."""
+        if self.units == "reference":
+            query, reference = values_and_changes(query, reference)
         images = torch.stack([query, self.mirrored(query)]) if self.mirror_index else query.unsqueeze(0)
         lengths = windows[:, 1] - windows[:, 0]
         reach = (self.context * lengths).round().long()

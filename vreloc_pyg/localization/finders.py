@@ -22,6 +22,7 @@ from vreloc_pyg.systems.rules.alignment import Alignment
 from vreloc_pyg.systems.rules.frame_level import FrameLevel
 from vreloc_pyg.systems.rules.mean_cosine import MeanCosine
 from vreloc_pyg.systems.rules.similarity_curve import SimilarityCurve
+from vreloc_pyg.systems.spec import Traits
 
 #: Candidates that an answer keeps for pictures.
 KEPT = 100
@@ -173,26 +174,51 @@ CALIBRATIONS: Mapping[tuple[str, str], Calibration] = MappingProxyType(
         ("frame-level-slope", "i3d"): Calibration(13.0, 11.9, num_present=16, num_absent=40),
         ("alignment", "i3d"): Calibration(25.1, 26.7, num_present=16, num_absent=40),
         ("window-rule", "i3d"): Calibration(24.8, 18.4, num_present=16, num_absent=40),
+        ("mgffnet", "i3d"): Calibration(51.7, 13.6, num_present=16, num_absent=40),
         ("similarity-curve", "look"): Calibration(49.1, -36.2, num_present=14, num_absent=40),
         ("mean-cosine", "look"): Calibration(49.7, -37.2, num_present=16, num_absent=40),
         ("frame-level-slope", "look"): Calibration(8.8, 7.5, num_present=16, num_absent=40),
         ("alignment", "look"): Calibration(15.1, 15.6, num_present=16, num_absent=40),
         ("window-rule", "look"): Calibration(29.8, 21.2, num_present=16, num_absent=40),
+        ("mgffnet", "look"): Calibration(18.2, 4.8, num_present=14, num_absent=40),
     }
 )
 
 
 @cache
-def shipped_model(name: str, calibration: Calibration | None = None) -> Localizer:
+def shipped_model(
+    name: str, calibration: Calibration | None = None, num_features: int | None = None
+) -> Localizer:
     """A model that comes with the package (:mod:`.shipped`).
 
     Args:
         name: of the model.
         calibration: how sure its scores are on the features at hand.
+        num_features: width of the features, if they are not those that it was trained on: it is put on them,
+            and asked about the windows of the window rule.
     """
-    found = Localizer.from_pretrained(name)
+    if num_features is None:
+        found = Localizer.from_pretrained(name)
+    else:
+        windows = training_free().proposals
+        found = Localizer.from_pretrained(name, windows, adapt_to=Traits(num_features))
     found.calibration = calibration
     return found
+
+
+@dataclass(frozen=True)
+class ShippedFinder(RankingFinder):
+    """Answers with a model that comes with the package, on features of any kind.
+
+    Those as wide as what it was trained on are taken to be poses, as that is.
+    """
+
+    def find(self, queries: Sequence[Query], reference: Reference, top_n: int) -> Found:
+        own, width = self.localizer, reference.features.size(1)
+        if width == own.num_features:
+            return super().find(queries, reference, top_n)
+        other = shipped_model(own.system.name, own.calibration, width)
+        return RankingFinder(other).find(queries, reference, top_n)
 
 
 #: Systems that answer without a model of one's own, by the names of the catalog.
@@ -203,7 +229,7 @@ AT_HAND: Mapping[str, Callable[[Calibration | None], Finder]] = MappingProxyType
         "window-rule": lambda calibration: RankingFinder(training_free(calibration)),
         "mean-cosine": lambda calibration: RuleFinder(MeanCosine(), calibration),
         "frame-level-slope": lambda calibration: RuleFinder(FrameLevel("slope"), calibration),
-        "mgffnet": lambda calibration: RankingFinder(shipped_model("mgffnet", calibration)),
+        "mgffnet": lambda calibration: ShippedFinder(shipped_model("mgffnet", calibration)),
     }
 )
 

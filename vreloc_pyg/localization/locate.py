@@ -201,7 +201,9 @@ def locate(
     def network() -> VideoExtractor:
         if isinstance(extractor, VideoExtractor):
             return extractor
-        model = shipped_model(system) if localizer is None and system in SHIPPED else localizer
+        # What comes with the package reads any features; those it was trained on are its usual ones.
+        shipped = localizer is None and extractor is None and system in SHIPPED
+        model = shipped_model(str(system)) if shipped else localizer
         return choose_extractor(model, extractor, weights, device)
 
     trained_on = None if localizer is None else localizer.features

@@ -189,13 +189,17 @@ class LearnedSystem(System, Generic[Network]):
         """A new network for a task, some settings replaced."""
         return self.network(traits.num_features, self.settings_for(traits, replaced))
 
+    def suit_others(self, network: Network, traits: Traits) -> Mapping[str, Any]:
+        """Settings that suit a task, for the weights of a network that was trained on another."""
+        return self.suit(traits)
+
     def adapted(self, network: Network, traits: Traits) -> Network:
         """A new network of a trained one's settings but those that suit another task, for its weights.
 
         Raises:
             SettingsError: if the weights depend on the width or the groups of the features, which differ.
         """
-        settings = settings_of(self.settings, network.settings, self.suit(traits))
+        settings = settings_of(self.settings, network.settings, self.suit_others(network, traits))
         other = self.network(traits.num_features, settings)
         problems = state_problems(other.state_dict(), network.state_dict())
         if problems:

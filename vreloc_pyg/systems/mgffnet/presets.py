@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -11,11 +12,12 @@ from vreloc_pyg.datasets.splits import another_class
 from vreloc_pyg.datasets.tasks import TaskData
 from vreloc_pyg.settings import RunSettings
 from vreloc_pyg.systems.mgffnet.episodes import collate_episodes, draw_episode
+from vreloc_pyg.systems.mgffnet.other_features import describe_others
 from vreloc_pyg.systems.mgffnet.ranker import MGFFRanker
 from vreloc_pyg.systems.mgffnet.ranker_loss import ranker_loss
 from vreloc_pyg.systems.mgffnet.ranker_settings import RankerSettings
 from vreloc_pyg.systems.mgffnet.ranker_training import RankerTraining
-from vreloc_pyg.systems.spec import Control, LearnedSystem, describe_features
+from vreloc_pyg.systems.spec import Control, LearnedSystem, Traits, describe_features
 from vreloc_pyg.training.recipe import Recipe
 
 SOURCE = "Zhou et al., Graph Neural Network for Video Relocalization, 2022"
@@ -30,6 +32,9 @@ class MGFFSystem(LearnedSystem[MGFFRanker]):
         draw = partial(draw_episode, sampler=make_sampler(training, data), pairing=network.settings)
         bound = replace(self, draw=draw, loss=partial(ranker_loss, training=training))
         return LearnedSystem.recipe(bound, network, training, data)
+
+    def suit_others(self, network: MGFFRanker, traits: Traits) -> Mapping[str, Any]:
+        return describe_others(network.settings, self.suit(traits), traits)
 
 
 def make_sampler(training: RankerTraining, data: TaskData) -> EpisodeSampler:
