@@ -44,7 +44,7 @@ class Ask:
     """A question with its answer.
 
     Args:
-        kind: ``other video``, ``absent``, ``part`` or ``one scene``.
+        kind: ``other video``, ``dark``, ``absent``, ``part`` or ``one scene``.
         query, reference: video files.
         truth: where the reference shows it, in seconds; ``None``: nowhere.
     """
@@ -76,6 +76,12 @@ def write(path: Path, images: Sequence[np.ndarray]) -> Path:
                 sink.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
             sink.mux(stream.encode(None))
     return path
+
+
+def darkened(images: Sequence[np.ndarray], rng: np.random.Generator) -> Images:
+    """Frames as a camera sees them with a twelfth of the light: dark, with more contrast, and noisy."""
+    dark = (0.08 * 255 * (image / 255) ** 1.5 + rng.normal(0, 1.5, image.shape) for image in images)
+    return [image.round().clip(0, 255).astype(np.uint8) for image in dark]
 
 
 def join(parts: Sequence[Images], fade_s: float) -> tuple[Images, list[tuple[float, float]]]:
@@ -116,6 +122,9 @@ def questions(videos: Path, work: Path) -> Iterator[Ask]:
             made[name] = write(work / f"{name}.mp4", images)
             shown[name] = chosen
             yield Ask("other video", paths[f"{action}_{asked}"], made[name], bounds[place])
+            images = darkened(frames[f"{action}_{asked}"], np.random.default_rng(0))
+            dark = write(work / f"dark_{action}_{asked}.mp4", images)
+            yield Ask("dark", dark, made[name], bounds[place])
             if held == 2 and joined == "cuts" and action != "baseball_pitch":
                 clip = frames[f"{action}_{held}"]
                 part = write(work / f"part_{action}.mp4", clip[len(clip) // 3 : 2 * len(clip) // 3])
@@ -240,6 +249,7 @@ The first answer to each question.
 
 - *Other video*: the query is one of two videos of an action; the reference holds the other, by other people
   in another place, among three to five other videos, joined by cuts or cross-fades.
+- *Dark*: the same, and the query was filmed with a twelfth of the light, and a sensor's noise.
 - *Absent*: the reference shows no such action.
 - *Part*: the query is a third of a video in the reference; the truth is all of that video.
 - *One scene*: the query is a fifth of the reference, darkened, mirrored and faster, so that the scene tells
@@ -253,6 +263,11 @@ package, trained on poses and put on other features as it is. Where poses show n
 The threshold of the similarity curve was chosen on these very questions, among .4, .5 and .6, and how sure
 each system is was fitted on them. With the questions about one action left out of the fit at a time, and
 judged by it, the curve on I3D says of right answers: {present}; of references without the action: {absent}.
+
+Dark frames are multiplied by what their average lacks before any network sees them. Without that the curve on
+I3D finds the right clip in 8 of the 16 *dark* questions (mean tIoU .48); with a power of the pixels in the
+place of a factor, in 13. That was tried on these questions, so the row says what was gained, not what
+other dark footage will show.
 
 Ends at cuts were tried on these answers and left out. FFmpeg's `scdet` at its threshold of 10 finds all 32
 of the hard joins, 1 of 33 cross-fades, and 26 changes inside the videos; PySceneDetect's content detector,
