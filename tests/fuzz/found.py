@@ -70,8 +70,8 @@ def _windows(values: list[list[int]]) -> bytes:
     return sink.getvalue()
 
 
-def _moments(end: float) -> bytes:
-    row = {"video": "a.mp4", "start_s": 0.0, "end_s": end, "score": 1.0}
+def _moments(end: float, video: str = "a.mp4", score: float = 1.0) -> bytes:
+    row = {"video": video, "start_s": 0.0, "end_s": end, "score": score}
     return json.dumps({"about": {}, "moments": [row]}).encode()
 
 
@@ -134,6 +134,8 @@ def found() -> list[tuple[str, str, Files]]:
         ("proposal-cache", "a header of 600 MB", {"*.npy": _windows([[0, 5]]).replace(b"NUMPY\1\0v\0{'", b"NUMPY\2\0v\0{'")}),  # noqa: E501
         ("results", "seconds beyond all clocks", {"found.json": _moments(1e308)}),
         ("results", "frames beyond all timelines", {"found.json": _moments(1e18)}),
+        ("results", "a name of 5,000 letters", {"found.json": _moments(5.0, "a" * 5000)}),
+        ("results", "a score of 64 bits", {"found.json": _moments(5.0, score=2**63)}),
         ("imports", "an address that is none", {"given.csv": b"video,start_s,end_s,label\nhttp://[,0,1,x\n"}),
         ("imports", "an encoding of several bytes", {"given.xml": b'<?xml version="1.0" encoding="shift_jis"?><a/>'}),  # noqa: E501
         ("imports", "a heading of 150 KB", {"given.csv": b"video" * 30_000}),

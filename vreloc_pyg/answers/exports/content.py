@@ -96,5 +96,12 @@ def lanes(moments: Iterable[tuple[float, float, Moment]]) -> list[list[tuple[flo
 
 def address(video: str) -> str:
     """Where a tool finds a video: a ``file:`` address of a file that is there, else its name."""
-    path = Path(video)
-    return path.resolve().as_uri() if path.is_file() else one_line(video)
+    return Path(video).resolve().as_uri() if is_file(video) else one_line(video)
+
+
+def is_file(video: str) -> bool:
+    """Whether a video is a file here; a name that is too long for one is none."""
+    try:
+        return Path(video).is_file()
+    except OSError:
+        return False

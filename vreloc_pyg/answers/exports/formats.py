@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from vreloc_pyg.answers.exports.content import UNLABELLED, Content, ExportFormat
+from vreloc_pyg.answers.exports.content import UNLABELLED, Content, ExportFormat, is_file
 from vreloc_pyg.errors import DataError, MissingExtraError, SettingsError, VideoError
 from vreloc_pyg.files import write_text
 from vreloc_pyg.moments import Moment
@@ -128,7 +128,7 @@ def _facts(
     """What is known of the videos; all of them, if frames are counted."""
     found: dict[str, VideoFacts] = {}
     for video in videos:
-        if Path(video).is_file() and Path(video).suffix != ".npy":
+        if is_file(video) and Path(video).suffix != ".npy":
             try:
                 found[video] = read_facts(video)
             except VideoError:

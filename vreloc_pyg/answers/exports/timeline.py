@@ -35,7 +35,7 @@ def make_timeline(content: Content) -> Any:
             address(one.video), TimeRange(RationalTime(0, rate), RationalTime(lasting, rate))
         )
         frames = TimeRange(RationalTime(first, rate), RationalTime(stop - first, rate))
-        ours = {"score": one.score, "verdict": one.verdict or "", "rate": str(facts.rate)}
+        ours = {"score": float(one.score), "verdict": one.verdict or "", "rate": str(facts.rate)}
         track.append(Clip(content.label(one), media, frames, metadata={OURS: ours}))
     timeline.tracks.append(track)
     return timeline
