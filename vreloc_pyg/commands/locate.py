@@ -43,9 +43,9 @@ def locate(
         reference: what is searched.
         checkpoint: folder of a model of your own, trained on such features.
         system: without one, what answers: similarity-curve, the default on videos; mgffnet, the network that
-            comes with the package, on poses, and on others if asked; alignment, on features that nobody
-            knows; window-rule, whose answers are as long as the query, for the very part that it shows;
-            mean-cosine; frame-level-slope.
+            comes with the package, the default on poses and else only if asked; alignment, on features that
+            nobody knows; window-rule, whose answers are as long as the query, for the very part that it
+            shows; mean-cosine; frame-level-slope.
         start: where the action begins in the query, in seconds or as a clock time, 0:01:05.5.
         end: where it ends; by default the end of the query.
         also: further clips of the same action, as [CLIP2,CLIP3].
