@@ -22,8 +22,8 @@ References of fold 0's test split as one library, the rule without training (no 
 windows), references that share a source with the query left out of both. R in % at a tIoU of .5, over the
 whole library: whether a moment shows the query's class. *All* ranks every reference whole; `vreloc search`
 takes 50 neighbourhoods. R@5 of a library can be the higher one: of its moments that share half of the
-shorter only the best is kept, while the best answers of single references may be near-copies. The
-neighbourhoods of a small library are most of it, so two stages save little there.
+shorter only the best is kept, while the best answers of single references may be near-copies. Of a small
+library the neighbourhoods are a large part, so two stages save little there.
 `python benchmarks/library_suite.py --root DATA --output docs/results`:
 
 {library_suite}

@@ -119,7 +119,10 @@ def test_many_vectors_are_compressed_and_still_found(tmp_path, monkeypatch):
     ids = window_ids(1, torch.stack([start, start + 4], 1))
     index = open_index("faiss", tmp_path, "", 8, 4000, rows)
     state = index.update([], [(ids, rows)])
+    monkeypatch.setattr(faiss_index, "PROBED", 7)  # how far is looked is not kept in the file
     again = open_index("faiss", tmp_path, state, 8)
+    assert (index._index.nprobe, again._index.nprobe) == (102, 7)
+    again._index.nprobe = 64
     assert (tmp_path / "vectors-1.faiss").stat().st_size < 4000 * 8 * 4
     found, _ = again.search(rows[:50], 10)
     assert (found == ids[:50, None]).any(1).float().mean() >= 0.9
