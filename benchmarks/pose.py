@@ -57,10 +57,14 @@ print(before / 1024, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 FINDING = """\
 What is done was compared with the graphs that lie compiled in the wheel of mediapipe 0.10.21: sizes and
 ranges of both inputs, anchors, sigmoid and its limits, overlap and weighting of detections, crop and its
-turn, thresholds, refinement and both filters are theirs. So is the way of resizing: bilinear, without
-smoothing; with it, or with OpenCV's places of pixels, the detector's scores pass the threshold in about as
-many frames, with red and blue exchanged in a third as many. One thing is not theirs: their detector sees
-black bars beside a picture that is no square, ours sees its borders go on. Frames with a person:"""
+turn, thresholds and refinement are theirs, and both filters but for their scale, which is 1.25 times
+theirs. So is the way of resizing: bilinear, without smoothing; with it, or with OpenCV's places of pixels,
+the detector's scores pass the threshold in about as many frames, with red and blue exchanged in a third as
+many. Brightening dark frames changes little. With black bars, the surest person followed, and the detector
+asked only in the frame after a loss, as there, 69 to 76 % of the frames of the clips above show a person,
+by rate and way of resizing: where a score is near the threshold, chance decides. What made a difference:
+their detector sees black bars beside a picture that is no square, ours sees its borders go on. Frames with
+a person:"""
 
 
 def join(clips: Sequence[Path], path: Path) -> dict[str, tuple[float, float]]:
