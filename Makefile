@@ -6,8 +6,8 @@ BIN = $(VENV)/bin
 # As many processes as there are processors, up to 8; tests of one xdist_group share one.
 PYTEST = $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadgroup
 
-.PHONY: demo test quick-test full-test learning-tests results results-check bench-check fuzz kills check-leaks mutants \
-	weights house licences docs wheel-check pythons lint install clean
+.PHONY: demo test quick-test full-test learning-tests results results-check bench-check fuzz kills check-leaks \
+	mutants weights house licences docs wheel-check pythons lint install clean
 
 demo: $(VENV)/.installed
 	$(BIN)/vreloc demo --output outputs/demo

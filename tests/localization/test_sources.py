@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.videos import Levels, grey, write_video
-from vreloc_pyg.errors import DataError, SettingsError, VideoError
+from vreloc_pyg.errors import DataError, FeatureError, SettingsError, VideoError
 from vreloc_pyg.features.metadata import FeatureMetadata
 from vreloc_pyg.features.store.writer import write_store
 from vreloc_pyg.localization import locate
@@ -75,3 +75,12 @@ def test_a_store_says_how_long_steps_last_if_it_knows_frames_and_rate(tmp_path, 
         assert Sources(Levels, cache, store=other, seconds_per_step=0.5).read("jump").duration_s == 3
         with pytest.raises(DataError, match="Nobody says how long a step"):
             Sources(Levels, cache, store=other).read("jump")
+
+
+def test_features_that_a_model_was_not_trained_on_are_refused(tmp_path, store):
+    cache = FeatureCache(tmp_path / "cache")
+    known = Sources(Levels, cache, FeatureMetadata("c3d", 3, 16.0, 25.0), store)
+    assert known.read("jump").seconds_per_step == pytest.approx(16 / 25)
+    other = Sources(Levels, cache, FeatureMetadata("i3d", 3, 16.0, 25.0), store)
+    with pytest.raises(FeatureError, match="extractor"):
+        other.read("jump")

@@ -205,7 +205,9 @@ def main() -> int:
             result, by = judge(one, folder, tests)
             row = known.setdefault(key(one), {**dict.fromkeys(COLUMNS, ""), "first": result})
             row |= dict(zip(KEY, key(one), strict=True))
-            row |= {"line": str(one.lines[0]), "now": result, "found_by": by}
+            row |= {"line": str(one.lines[0]), "now": result}
+            if not asked.again or result != "survived":  # else it is known by other tests
+                row["found_by"] = by
             write_rows(asked.table, list(known.values()))
             print(f"{number}/{len(todo)} {result}: {one.file}:{one.lines[0]} {one.operator}", flush=True)
     return 0
