@@ -140,6 +140,10 @@ def _on_grid(
                 continue  # a clock that stands still shows nothing new
             yield from until(time)
             gap = time - since if math.isfinite(since) else gap
+        elif start_s > 0 and time - start_s > LONGEST_S:  # the clock knows no gap before its first frame
+            raise VideoError(
+                f"{path} shows nothing for ten minutes from second {start_s:g} on: it is damaged"
+            )
         shown, since, image = frame, time, None
         yield from until(time)  # before the first frame
         if time >= last:

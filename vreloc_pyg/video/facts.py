@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -67,8 +68,10 @@ def parse_rate(text: str | float) -> Fraction:
         >>> parse_rate("23.976")
         Fraction(24000, 1001)
     """
+    text = str(text).strip()
+    endless = len(text) > 40 or re.search(r"[eE][-+]?\d{3}", text)  # 1e99999999 has as many digits
     try:
-        rate = Fraction(str(text).strip())
+        rate = Fraction(0 if endless else text)
     except (ValueError, ZeroDivisionError):
         rate = Fraction(0)
     if not 0 < rate <= 10_000 or rate.denominator > 10**9:

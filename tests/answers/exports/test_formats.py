@@ -41,7 +41,7 @@ def test_the_rate_of_a_file_is_exact(tmp_path, rate):
     )
 
 
-@pytest.mark.parametrize("text", ["", "fast", "0", "-25", "1/0", "nan", "1e9"])
+@pytest.mark.parametrize("text", ["", "fast", "0", "-25", "1/0", "nan", "1e9", "1e99999999", "1e-99999999"])
 def test_what_is_no_rate(text):
     with pytest.raises(SettingsError, match="Expected a frame rate"):
         parse_rate(text)
