@@ -1,5 +1,6 @@
 """The server under many requests at once, some of which mean harm."""
 
+import asyncio
 import json
 import os
 import socket
@@ -17,7 +18,8 @@ import pytest
 
 from tests.answers.serving import free_port, get
 from tests.videos import counting, write_video
-from vreloc_pyg.answers.guard import without_addresses
+from vreloc_pyg.answers.guard import Guard, without_addresses
+from vreloc_pyg.answers.room import Room
 
 pytest.importorskip("gradio", reason="gradio is not installed")
 
@@ -195,3 +197,30 @@ def test_addresses_are_taken_out():
     for path in ("http://x", " HTTPS://x", "ftp:x", "file:///etc/passwd"):
         with pytest.raises(ValueError, match="address"):
             without_addresses([{"path": path}])
+
+
+@pytest.mark.parametrize(
+    ("room", "claimed", "expected"), [(10_000, 500, 200), (400, 500, 413), (10_000, 1_500, 413)]
+)
+def test_an_upload_is_passed_on_if_it_is_small_enough_and_has_room(tmp_path, room, claimed, expected):
+    passed, sent = [], []
+
+    async def app(scope, receive, send):
+        passed.append((await receive())["body"])
+        await send({"type": "http.response.start", "status": 200})
+
+    async def receive():
+        return {"type": "http.request", "body": b"x" * claimed, "more_body": False}
+
+    async def send(message):
+        sent.append(message.get("status"))
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/gradio_api/upload",
+        "headers": [(b"content-length", str(claimed).encode())],
+    }
+    asyncio.run(Guard(app, Room(tmp_path, room), 1_000, None)(scope, receive, send))
+    assert sent[0] == expected
+    assert len(passed) == (expected == 200)
