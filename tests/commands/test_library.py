@@ -10,7 +10,7 @@ import torch
 from tests.videos import grey, write_video
 from vreloc_pyg import cli
 from vreloc_pyg.answers.table import moment_table
-from vreloc_pyg.moments import Moment, load_moments
+from vreloc_pyg.moments import Moment, load_moments, save_moments
 from vreloc_pyg.video.decoding import video_duration
 from vreloc_pyg.video.extractors import EXTRACTORS
 
@@ -50,6 +50,9 @@ def run(capsys, *words, code=0):
     return capsys.readouterr().out
 
 
+VERDICTS = ((0.0, "sure"), (1.0, "not found"), (2.0, None))
+
+
 def test_three_verbs(season, tmp_path, capsys):
     found = tmp_path / "found.json"
     words = ("search", season / "query.mp4", "--library", season / "lib", "--top", 2, "--cache", tmp_path)
@@ -81,6 +84,18 @@ def test_what_was_located_is_cut_too(season, tmp_path, capsys):
     clips = {path.name: video_duration(path) for path in (tmp_path / "clips").glob("match_2_*.mp4")}
     lengths = [one["end_s"] - one["start_s"] for one in found]
     assert sorted(clips.values()) == pytest.approx(sorted(lengths), abs=0.11)
+
+
+def test_what_is_called_not_found_is_cut_only_if_asked_for(season, tmp_path, capsys):
+    video = season / "videos" / "match 2.mp4"
+    moments = [Moment(str(video), start, start + 1.0, 0.5, verdict) for start, verdict in VERDICTS]
+    save_moments(tmp_path / "found.json", moments, {})
+    words = ("cut", tmp_path / "found.json", "--output", tmp_path / "clips")
+    assert run(capsys, *words).splitlines()[-2:] == [
+        "2 of 2 moments cut",
+        "1 more are called not found; --all cuts them too",
+    ]
+    assert "3 of 3 moments cut" in run(capsys, *words, "--all")
 
 
 def test_a_table_says_what_is_known():
