@@ -165,10 +165,10 @@ def _read_videos(
     by_content = {entry.content: entry for entry in known.values()}
     lengths = {path: _length(path) for path in videos}
     began, read_s = monotonic(), 0.0
-    form = "{desc}: {percentage:3.0f}% of {total:.0f} s, {remaining} left{postfix}"
+    form = "{desc}{percentage:3.0f}% of {total:.0f} s, {remaining} left{postfix}"
     with tqdm(total=sum(lengths.values()), disable=not progress, bar_format=form) as bar:
         for count, path in enumerate(videos, start=1):
-            bar.set_description(f"video {count} of {len(videos)}")
+            bar.set_description(f"{path.name}, {count} of {len(videos)}")
             before = bar.n
             try:
                 check_name(str(path))

@@ -271,7 +271,7 @@ def _extract_files(
     lengths = {video_id: _length(path, extractor.frame_rate) for video_id, path in videos.items()}
     with tqdm(total=sum(lengths.values()), unit=" frames", disable=not progress) as bar:
         for number, (video_id, path) in enumerate(videos.items(), start=1):
-            bar.set_description(f"video {number} of {len(videos)}")
+            bar.set_description(f"{path.name}, {number} of {len(videos)}")
             before = bar.n
             try:
                 check_name(video_id)
