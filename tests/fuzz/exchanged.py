@@ -15,6 +15,7 @@ from tests.fuzz.campaign import Door
 from tests.fuzz.mutate import Files
 from vreloc_pyg.answers.exports.formats import FORMATS, export_moments
 from vreloc_pyg.answers.guard import Guard
+from vreloc_pyg.answers.room import Room
 from vreloc_pyg.answers.results import load_results
 from vreloc_pyg.datasets.imports.read import read_actions
 from vreloc_pyg.datasets.splits import Query
@@ -112,7 +113,7 @@ def read_request(folder: Path) -> None:
         answers.append(message.get("status", 0))
 
     scope = {"type": "http", "method": "POST", "path": "/gradio_api/queue/join", "headers": []}
-    asyncio.run(Guard(app, folder, 10**6)(scope, receive, send))
+    asyncio.run(Guard(app, Room(folder / "room", 10**7), 10**6, None)(scope, receive, send))
     if not passed:
         raise DataError(f"answered with {answers}")
     assert not passed[0].strip() or b'"url":' not in json.dumps(json.loads(passed[0])).encode()
