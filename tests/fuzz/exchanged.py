@@ -15,8 +15,8 @@ from tests.fuzz.campaign import Door
 from tests.fuzz.mutate import Files
 from vreloc_pyg.answers.exports.formats import FORMATS, export_moments
 from vreloc_pyg.answers.guard import Guard
-from vreloc_pyg.answers.room import Room
 from vreloc_pyg.answers.results import load_results
+from vreloc_pyg.answers.room import Room
 from vreloc_pyg.datasets.imports.read import read_actions
 from vreloc_pyg.datasets.splits import Query
 from vreloc_pyg.errors import DataError
