@@ -69,7 +69,7 @@ def call(*words: str | Path, folder: Path = ROOT) -> str:
         stdin=subprocess.DEVNULL,
     )
     if done.returncode:
-        said = [line for line in (done.stdout + done.stderr).splitlines() if line and "WARNING" not in line]
+        said = [line for line in (done.stderr + done.stdout).splitlines() if line and "WARNING" not in line]
         raise Failed("\n".join(said[-12:]))
     return done.stdout
 
