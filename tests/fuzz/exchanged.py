@@ -39,7 +39,7 @@ CVAT = (
 )
 #: What the page sends when somebody asks.
 REQUEST = {
-    "data": [{"path": "/tmp/a.mp4", "meta": {"_type": "gradio.FileData"}, "url": None}, None, "", "", 0, 1],
+    "data": [{"path": "a.mp4", "meta": {"_type": "gradio.FileData"}, "url": None}, None, "", "", 0, 1],
     "fn_index": 3,
     "session_hash": "0a1b2c",
 }

@@ -116,7 +116,7 @@ def search(
         if path is not None:
             check_writable(Path(path))
             taken = [Path(one).resolve() for one in (*queries, json, html) if one is not None]
-            if Path(path).is_dir() or taken.count(Path(path).resolve()) > 1:
+            if taken.count(Path(path).resolve()) > 1:
                 raise DataError(f"Cannot write to {path}: it is a folder, a query or another output")
     if not queries:
         raise SettingsError("Name a query: a video, a .npy file, or a name in the library")

@@ -122,14 +122,17 @@ def _parts(
 ) -> list[_Part]:
     """Neighbourhoods with the localizer's windows that lie in them."""
     parts = []
+    sliding = localizer.proposals if isinstance(localizer.proposals, SlidingWindows) else None
+    store = LibraryStore(library) if sliding is None else None  # knows every entry: made once
     proposed: dict[int, Tensor] = {}
     for one in neighbourhoods(found, query.features, count):
         entry = found.entries[one.number]
-        if isinstance(localizer.proposals, SlidingWindows):
-            windows = localizer.proposals.within(entry.num_steps, one.start, one.stop)
+        if sliding is not None:
+            windows = sliding.within(entry.num_steps, one.start, one.stop)
         else:
             if one.number not in proposed:
-                whole = FeatureSlice(LibraryStore(library), entry.name, 0, entry.num_steps)
+                assert store is not None
+                whole = FeatureSlice(store, entry.name, 0, entry.num_steps)
                 video = StoredReference(whole, entry.seconds_per_step, torch.empty(0, 2), (), entry.name)
                 proposed[one.number] = localizer.proposals.propose(video)
             windows = windows_within(proposed[one.number], one.start, one.stop)

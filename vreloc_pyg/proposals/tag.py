@@ -58,9 +58,8 @@ class TAGSettings(CheckedSettings):
         super().__post_init__()
         if not self.thresholds or not self.tolerances:
             raise SettingsError("Expected thresholds and tolerances, at least one of each")
-        if (
-            self.smoothing and not 1e-3 <= self.smoothing <= MOST_SMOOTHING
-        ):  # its window is eight times as wide
+        # Its window is eight times as wide.
+        if self.smoothing and not 1e-3 <= self.smoothing <= MOST_SMOOTHING:
             raise SettingsError(
                 f"Expected smoothing of 0 or 0.001 to {MOST_SMOOTHING} (got {self.smoothing})"
             )
