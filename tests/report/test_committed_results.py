@@ -15,7 +15,7 @@ RESULTS = REPOSITORY / "docs" / "results"
 
 
 def test_predictions_are_small():
-    folders = [about.parent for about in RESULTS.glob(f"*/{ABOUT_NAME}")]
+    folders = [about.parent for about in RESULTS.rglob(ABOUT_NAME)]
     assert 0 < sum(path.stat().st_size for folder in folders for path in folder.glob("*.gz")) < 10e6
 
 
