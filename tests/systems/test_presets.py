@@ -50,7 +50,12 @@ def test_paper_is_the_literal_reading():
     assert settings.refine
     training = asdict(PAPER.training)
     assert training.pop("epochs") * training.pop("steps_per_epoch") == 10_000
-    unused = {"overlap_temperature", "score_scale", "num_candidates"}  # of the listwise loss
+    unused = {
+        "overlap_temperature",
+        "score_scale",
+        "num_candidates",
+        "own_parts",
+    }  # of loss and sampler not used
     assert {key: value for key, value in training.items() if key not in unused} == {
         "loss": "triplet",
         "margin": 0.5,
@@ -151,8 +156,8 @@ def test_windows_are_handed_to_whoever_needs_them():
     data = replace(DATA, proposals=SlidingWindows(shortest=7, longest=30), shortest=7)
     assert make_sampler(PAPER.training, data) == TripletSampler(data.proposals, 0, 0)
     assert make_sampler(RECOMMENDED.training, data) == GradedSampler(num_candidates=24, shortest=7)
-    fewer = RECOMMENDED.training_for({"num_candidates": 8})
-    assert make_sampler(fewer, data) == GradedSampler(num_candidates=8, shortest=7)
+    other = RECOMMENDED.training_for({"num_candidates": 8, "own_parts": 0.3})
+    assert make_sampler(other, data) == GradedSampler(num_candidates=8, shortest=7, own_parts=0.3)
 
 
 @pytest.mark.parametrize(("name", "augmented"), [("mgffnet-paper", False), ("mgffnet", True)])

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vreloc_pyg.datasets.cropping import crop_reference
+from vreloc_pyg.datasets.own_parts import draw_own_part
 from vreloc_pyg.datasets.splits import Query, Reference, RelocalizationSplit
 from vreloc_pyg.errors import DataError, SettingsError
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
@@ -170,11 +171,14 @@ class GradedSampler(CheckedSettings):
         num_candidates: windows an episode, a multiple of 4.
         jitter: standard deviation of a small move of an end, as a share of the length.
         shortest: least length of a window in steps.
+        own_parts: probability that the query is instead a part of the reference itself, played otherwise:
+            self-supervised, see :func:`.draw_own_part`.
     """
 
     num_candidates: Count = 24
     jitter: NotNegative = 0.15
     shortest: Count = 6
+    own_parts: Share = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -183,15 +187,18 @@ class GradedSampler(CheckedSettings):
 
     def draw(self, pool: TrainingPool, rng: np.random.Generator) -> Episode:
         """Draw an episode of one group of ``num_candidates`` windows."""
-        query = pool.draw_query(rng)
-        reference = pool.draw_match(query, rng)
-        answers = reference.steps_of(query.label)
+        if self.own_parts and rng.random() < self.own_parts:
+            query, reference, answers = draw_own_part(pool.split.references, rng)
+        else:
+            query = pool.draw_query(rng)
+            reference = pool.draw_match(query, rng)
+            answers = reference.steps_of(query.label)
         return Episode(query, [_candidates(reference, self.windows(reference, answers, rng), answers)])
 
     def windows(self, reference: Reference, answers: Tensor, rng: np.random.Generator) -> Tensor:
         """The windows of an episode, ``[num_candidates, 2]`` int64, a quarter of each kind in that order.
 
-        ``answers`` are the instances of the query's class in steps, ``[G, 2]`` int64.
+        ``answers`` are the instances of what the query shows in steps, ``[G, 2]`` int64.
         """
         count = self.num_candidates // 4
         answer = answers[int(rng.integers(len(answers)))].expand(count, 2)

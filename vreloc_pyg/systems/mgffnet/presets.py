@@ -41,7 +41,7 @@ def make_sampler(training: RankerTraining, data: TaskData) -> EpisodeSampler:
     """The sampler of training episodes on a task."""
     if training.sampler == "triplet":
         return TripletSampler(data.proposals)
-    return GradedSampler(training.num_candidates, shortest=data.shortest)
+    return GradedSampler(training.num_candidates, shortest=data.shortest, own_parts=training.own_parts)
 
 
 #: The literal reading of the paper. It learns from, and ranks, the candidate windows of its task: with

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from vreloc_pyg.settings import Below1, Count, NotNegative, Positive, RunSettings
+from vreloc_pyg.settings import Below1, Count, NotNegative, Positive, RunSettings, Share
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class RankerTraining(RunSettings):
         sampler: of training episodes: one positive and one negative window, ``"triplet"`` (paper), or many
             windows from nearly right to plainly wrong, ``"graded"``.
         num_candidates: windows of a graded episode, a multiple of 4.
+        own_parts: share of graded episodes whose query is a part of the reference itself, played otherwise.
         regression_overlap: candidates of greater tIoU with the answer train the regression head.
     """
 
@@ -45,4 +46,5 @@ class RankerTraining(RunSettings):
     regression_learning_rate: Positive = 0.1
     sampler: Literal["triplet", "graded"] = "triplet"
     num_candidates: Count = 24
+    own_parts: Share = 0.0
     regression_overlap: Below1 = 0.0
