@@ -123,7 +123,7 @@ def found() -> list[tuple[str, str, Files]]:
         ("thumos14", "a duration that is none", {**thumos, "test_durations.txt": b"v.mp4\nnan\n"}),
         ("own-set", "a fold of 5,000 digits", {**own, "pairs.csv": b"query,reference,fold\nq,a," + b"9" * 5000}),  # noqa: E501
         ("own-set", "a fold that is a digit and no number", {**own, "pairs.csv": "query,reference,fold\nq,a,²\n".encode()}),  # noqa: E501
-        ("own-set", "a skeleton of 20 million joints", {**own, "skeleton.json": json.dumps(_SKELETON).encode()}),
+        ("own-set", "a skeleton of 20 million joints", {**own, "skeleton.json": json.dumps(_SKELETON).encode()}),  # noqa: E501
         ("utkinect", "frame ids far apart", {
             "joints_s01_e01.txt": b"1" + b" 1" * 60 + b"\n1e12" + b" 1" * 60, "actionLabel.txt": b"s01_e01\n"}),  # noqa: E501
         ("penn-action", "text that claims 40 GB", _mat(100_000)),
