@@ -70,7 +70,9 @@ def call(*words: str | Path, folder: Path = ROOT) -> str:
     )
     if done.returncode:
         said = [line for line in (done.stderr + done.stdout).splitlines() if line and "WARNING" not in line]
-        raise Failed("\n".join(said[-12:]))
+        # pytest names the tests that failed; of everything else, the end says why.
+        tests = [line for line in said[:-12] if line.startswith(("FAILED ", "ERROR "))]
+        raise Failed("\n".join(tests[:100] + said[-12:]))
     return done.stdout
 
 
@@ -163,7 +165,9 @@ def oldest() -> list[str]:
     return [line.replace(">=", "==") + ("" if line.endswith(".*") else ".*") for line in lines]
 
 
-def check_python(version: str, releases: str, wheel: Path, place: Path, tests: Sequence[str]) -> str:
+def check_python(
+    version: str, releases: str, wheel: Path, place: Path, tests: Sequence[str], keep: bool = False
+) -> str:
     """One row: what was installed and how the tests went, or why there is nothing to tell."""
     name = f"Python {version}, {releases}"
     python = interpreter(version)
@@ -194,7 +198,8 @@ def check_python(version: str, releases: str, wheel: Path, place: Path, tests: S
         minutes = (time.monotonic() - began) / 60
         return f"{name} ({versions}), {minutes:.0f} min: {said}"
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def main() -> int:
@@ -203,6 +208,7 @@ def main() -> int:
     parser.add_argument("what", choices=["wheel", "pythons"])
     parser.add_argument("--only", nargs="*", help="such as 3.12 or oldest")
     parser.add_argument("--tests", nargs="*", default=["tests"])
+    parser.add_argument("--keep", type=Path, help="folder for environments that stay, to run tests in again")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="vreloc-installs-") as name:
         place = Path(name)
@@ -217,7 +223,8 @@ def main() -> int:
         failed = False
         for version, releases in [*((one, "constraints") for one in PYTHONS), *RELEASES]:
             if asked.only is None or {version, releases} & set(asked.only):
-                row = check_python(version, releases, wheel, place, asked.tests)
+                kept = asked.keep or place
+                row = check_python(version, releases, wheel, kept, asked.tests, keep=kept != place)
                 failed |= "FAILED" in row
                 print(row, flush=True)
         return int(failed)

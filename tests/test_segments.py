@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from vreloc_pyg.errors import SegmentError
 from vreloc_pyg.segments import (
+    Ranking,
     Segments,
     check_segments,
     clip_segments,
@@ -247,6 +248,14 @@ def test_covering_maximum_is_that_of_a_plain_loop(seed):
     for (first, last), score in zip(windows.tolist(), scores, strict=True):
         expected[first:last] = torch.maximum(expected[first:last], score)
     assert torch.equal(covering_maximum(windows, scores, num_steps), expected)
+
+
+def test_where_no_window_is_nothing_is_covered():
+    nothing = Ranking(torch.empty(0, 2, dtype=torch.int64), Segments(torch.empty(0, 2), torch.empty(0)))
+    assert covering_maximum(nothing.windows, torch.empty(0), 3).tolist() == [-math.inf] * 3
+    assert nothing.curve(3, least=-1.0).tolist() == [-1.0] * 3
+    with pytest.raises(SegmentError, match="No window has a score"):
+        nothing.curve(3)
 
 
 def test_spans_are_text_and_back_with_every_digit():

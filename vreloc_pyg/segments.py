@@ -93,10 +93,12 @@ class Ranking:
     def curve(self, num_steps: int, least: float | None = None) -> Tensor:
         """Best score of the windows that cover each of the reference's steps, ``[num_steps]``.
 
-        Where none does it is ``least``, by default the least score of any window.
+        Where none does it is ``least``, by default the least score of any window; a :class:`SegmentError` if
+        there is neither.
         """
         scores = self.segments.scores
-        assert scores is not None
+        if scores is None or (least is None and not len(scores)):
+            raise SegmentError("No window has a score, so that the steps have none either")
         least = float(scores.min()) if least is None else least
         return covering_maximum(self.windows, scores, num_steps).clamp(min=least)
 
@@ -116,6 +118,23 @@ def check_segments(segments: Tensor, duration: float | None = None, what: str = 
         low, high = segments[index].tolist()
         raise SegmentError(f"The {what} {index} = [{low:g}, {high:g}) {problem}")
     return segments
+
+
+def check_windows(windows: Tensor, num_steps: int) -> Tensor:
+    """Return step intervals ``[M, 2]`` int64 unchanged, if none is empty or leaves ``[0, num_steps]``.
+
+    Raises:
+        SegmentError: if one does, naming the first.
+    """
+    start, end = windows.unbind(-1)
+    bad = (start < 0) | (end <= start) | (end > num_steps)
+    if bad.any():
+        index = int(bad.nonzero()[0, 0])
+        raise SegmentError(
+            f"Expected windows as non-empty step intervals within [0, {num_steps}) "
+            f"(got {windows[index].tolist()} at {index})"
+        )
+    return windows
 
 
 def temporal_iou(a: Tensor, b: Tensor) -> Tensor:
@@ -195,6 +214,8 @@ def covering_maximum(windows: Tensor, scores: Tensor, num_steps: int) -> Tensor:
     start, length = windows[:, 0], windows[:, 1] - windows[:, 0]
     level = torch.floor(torch.log2(length.double())).long()
     best = scores.new_full((num_steps,), -torch.inf)
+    if not len(windows):
+        return best
     for power in range(int(level.max()), -1, -1):
         ours = level == power
         for first in (start[ours], start[ours] + length[ours] - 2**power):

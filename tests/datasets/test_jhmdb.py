@@ -36,6 +36,10 @@ def test_reads_clips_that_are_long_enough(tmp_path, with_end):
     ("changed", "problem"),
     [
         ({"joints": np.zeros((44, 13, 2))}, r"expected joints as \[N, 15, 2\] \(got \(44, 13, 2\)\)"),
+        ({"starts": np.array([b"0", b"20", b"28"])}, r"starts cannot be \|S2 of shape \(3,\)"),
+        ({"starts": np.zeros((3, 2), dtype=int)}, r"starts cannot be int64 of shape \(3, 2\)"),
+        ({"labels": np.arange(3)}, "labels cannot be int64"),
+        ({"joints": np.full((44, 15, 2), "a")}, "joints cannot be <U1"),
         ({"part": np.zeros(2)}, "one ascending start, label and part a clip"),
         ({"starts": np.array([0, 28, 20])}, "one ascending start"),
         ({"labels": np.array(["a", {}], dtype=object)}, "Cannot read"),

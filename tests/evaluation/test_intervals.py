@@ -49,6 +49,11 @@ def test_is_the_t_interval_of_the_means_of_folds(num_folds, num_classes, seed, c
     np.testing.assert_allclose(interval, mean_interval(by_fold, confidence))
 
 
+def test_no_fold_has_no_mean():
+    with pytest.raises(DataError, match="at least one fold"):
+        mean_interval(np.empty((0, 3)))
+
+
 def test_hand_worked():
     # Queries of the first fold: (1 + 0) / 2 and 1; of the second: 0. Folds .75 and 0, whose half difference
     # is .375; t of one degree of freedom is 12.706.

@@ -70,6 +70,11 @@ def _windows(values: list[list[int]]) -> bytes:
     return sink.getvalue()
 
 
+def _long_header(array: bytes) -> bytes:
+    """An array whose header, of NumPy's second version, claims to be 600 MB long."""
+    return array.replace(b"NUMPY\1\0v\0{'", b"NUMPY\2\0v\0{'")
+
+
 def _moments(end: float, video: str = "a.mp4", score: float = 1.0) -> bytes:
     row = {"video": video, "start_s": 0.0, "end_s": end, "score": score}
     return json.dumps({"about": {}, "moments": [row]}).encode()
@@ -79,6 +84,9 @@ def _ranges(rate: str, end: float, video: str = "a.mp4") -> object:
     """A task of Label Studio with a range of frames."""
     value = {"ranges": [{"start": 1, "end": end}], "timelinelabels": ["a"]}
     return [{"data": {"video": video, "frame_rate": rate}, "annotations": [{"result": [{"value": value}]}]}]
+
+
+_SKELETON = {"joints": 2 * 10**7, "dims": 2, "centre": [0], "mirror": [0], "features": "joints"}
 
 
 def found() -> list[tuple[str, str, Files]]:
@@ -115,6 +123,7 @@ def found() -> list[tuple[str, str, Files]]:
         ("thumos14", "a duration that is none", {**thumos, "test_durations.txt": b"v.mp4\nnan\n"}),
         ("own-set", "a fold of 5,000 digits", {**own, "pairs.csv": b"query,reference,fold\nq,a," + b"9" * 5000}),  # noqa: E501
         ("own-set", "a fold that is a digit and no number", {**own, "pairs.csv": "query,reference,fold\nq,a,²\n".encode()}),  # noqa: E501
+        ("own-set", "a skeleton of 20 million joints", {**own, "skeleton.json": json.dumps(_SKELETON).encode()}),  # noqa: E501
         ("utkinect", "frame ids far apart", {
             "joints_s01_e01.txt": b"1" + b" 1" * 60 + b"\n1e12" + b" 1" * 60, "actionLabel.txt": b"s01_e01\n"}),  # noqa: E501
         ("penn-action", "text that claims 40 GB", _mat(100_000)),
@@ -131,7 +140,8 @@ def found() -> list[tuple[str, str, Files]]:
                                                  {"seconds_per_step": "x", "duration_s": 1, "problems": []})),
         ("weights", "a gigabyte of zeros in a distribution", _tar_claims()),
         ("weights", "an array of no content", {"w.pkl": pickle.dumps({"weight": None})}),
-        ("proposal-cache", "a header of 600 MB", {"*.npy": _windows([[0, 5]]).replace(b"NUMPY\1\0v\0{'", b"NUMPY\2\0v\0{'")}),  # noqa: E501
+        ("proposal-cache", "a header of 600 MB", {"*.npy": _long_header(_windows([[0, 5]]))}),
+        ("arrays", "a header of 600 MB", {"a.npy": _long_header(_windows([[0, 5]]))}),
         ("results", "seconds beyond all clocks", {"found.json": _moments(1e308)}),
         ("results", "frames beyond all timelines", {"found.json": _moments(1e18)}),
         ("results", "a name of 5,000 letters", {"found.json": _moments(5.0, "a" * 5000)}),

@@ -83,3 +83,8 @@ def test_equal_distances_prefer_no_step():
     assert torch.isfinite(posterior).all()
     assert float(cost) < 1
     torch.testing.assert_close(posterior, posterior.flip(1, 2), rtol=1e-3, atol=1e-3)
+
+
+def test_of_no_windows_there_is_nothing_to_align():
+    posterior, cost = alignment_posterior(torch.empty(0, 3, 5), torch.empty(0, 5))
+    assert (posterior.shape, cost.shape) == ((0, 3, 5), (0,))

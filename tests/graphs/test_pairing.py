@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch_geometric.data import Batch
 
 from tests.graphs.literal import literal_relative_nodes
-from vreloc_pyg.errors import SettingsError
+from vreloc_pyg.errors import FeatureError, SegmentError, SettingsError
 from vreloc_pyg.graphs import Pairing, pair_data
 from vreloc_pyg.graphs.matching import match_clips
 from vreloc_pyg.graphs.pair_data import validate_pair
@@ -237,6 +237,24 @@ def test_the_defaults_are_the_papers():
 def test_refuses_impossible_settings(settings, problem):
     with pytest.raises(SettingsError, match=problem):
         Pairing(**settings)
+
+
+@every_pairing
+@pytest.mark.parametrize(
+    ("query", "reference", "windows", "problem"),
+    [
+        (clip(3, 0), clip(LENGTH, 1), torch.zeros(0, 2, dtype=torch.int64), "at least one window"),
+        (clip(3, 0), clip(LENGTH, 1), torch.tensor([[0, 5], [20, 25]]), r"got \[20, 25\] at 1"),
+        (clip(3, 0), clip(LENGTH, 1), torch.tensor([[5, 5]]), r"non-empty .*got \[5, 5\] at 0"),
+        (clip(0, 0), clip(LENGTH, 1), torch.tensor([[0, 5]]), r"of the query as \[T >= 1, F\]"),
+        (clip(3, 0), clip(0, 1), torch.tensor([[0, 5]]), r"of the reference as \[T >= 1, F\]"),
+        (clip(3, 0), clip(LENGTH, 1)[:, :3], torch.tensor([[0, 5]]), "as wide as those of the query"),
+        (clip(3, 0) * torch.nan, clip(LENGTH, 1), torch.tensor([[0, 5]]), "query hold NaN"),
+    ],
+)
+def test_refuses_what_are_no_pairs(pairing, query, reference, windows, problem):
+    with pytest.raises((FeatureError, SegmentError), match=problem):
+        pairing.pair(query, reference, windows)
 
 
 def test_refuses_features_the_mirror_image_is_not_of():

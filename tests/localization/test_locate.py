@@ -187,8 +187,11 @@ def test_the_command_refuses_without_leaving_anything(
     videos, tmp_path, levels_extractor, capsys, monkeypatch
 ):
     query, reference = map(str, videos)
+    other = str(tmp_path / "other.mp4")
     assert main(["locate", query, reference, "--json", reference]) == 2
-    assert "one of the videos" in capsys.readouterr().err
+    assert "one of the files that are read" in capsys.readouterr().err
+    assert main(["locate", query, reference, "--unlike", f"[{other}]", "--srt", other]) == 2
+    assert "one of the files that are read" in capsys.readouterr().err
 
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device", "out.json")

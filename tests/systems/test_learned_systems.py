@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.small_runs import SPLITS, WINDOWS, small_run
-from vreloc_pyg.errors import CheckpointError, FeatureError, SettingsError
+from vreloc_pyg.errors import CheckpointError, FeatureError, SegmentError, SettingsError
 from vreloc_pyg.localization import Localizer
 from vreloc_pyg.systems.answering import Answering, AnswerSettings
 from vreloc_pyg.systems.catalog import every_system, find_learned
@@ -47,6 +47,47 @@ def test_segments_lie_in_the_reference_whatever_the_clips(name, num_query, num_r
             assert (bounds[:, 0] >= 0).all()
             assert (bounds[:, 1] <= num_reference).all()
             assert (bounds[:, 1] > bounds[:, 0]).all()
+
+
+@each_system
+def test_of_no_windows_there_are_no_answers_but_of_its_own(name):
+    none = torch.zeros(0, 2, dtype=torch.int64)
+    query, reference = torch.randn(5, 8), torch.randn(20, 8)
+    everything = AnswerSettings(search=2, length_weight=0.3)
+    for asked in (ranker(name), Answering(ranker(name), everything)):
+        with torch.no_grad():
+            ranked = asked.rank(query, reference, none)
+            own = asked.rank(query, reference, WINDOWS(20)).windows
+        assert len(ranked.scores) == len(ranked.segments) == len(ranked.windows)
+        assert len(ranked.windows) == 0 or set(map(tuple, own.tolist())) <= set(
+            map(tuple, ranked.windows.tolist())
+        )
+
+
+@each_system
+@pytest.mark.parametrize("columns", [slice(0, 8), slice(0, 4)], ids=["nothing moves", "a group stands still"])
+@pytest.mark.parametrize("value", [0.0, 3.0])
+def test_features_that_stand_still_have_finite_scores(name, columns, value):
+    query, reference = torch.randn(5, 8), torch.randn(20, 8)
+    query[:, columns], reference[:, columns] = value, value
+    with torch.no_grad():
+        ranked = Answering(ranker(name), AnswerSettings(search=2)).rank(query, reference, WINDOWS(20))
+    assert torch.isfinite(ranked.scores).all()
+    assert torch.isfinite(ranked.segments).all()
+
+
+def test_a_reference_without_candidates_is_named():
+    class Nothing:
+        def propose(self, video):
+            return torch.zeros(0, 2, dtype=torch.int64)
+
+        def fingerprint(self):
+            return "nothing"
+
+    query, reference = SPLITS["test"][0]
+    localizer = Localizer(find_learned("mgffnet"), ranker("mgffnet"), Nothing())
+    with pytest.raises(SegmentError, match=f"no candidate windows of the reference '{reference.video_id}'"):
+        localizer.localize(query, reference)
 
 
 @each_system

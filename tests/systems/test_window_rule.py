@@ -35,6 +35,11 @@ def test_finds_the_clip_that_the_query_is_a_copy_of(steps, make_reference):
     assert float(answers.scores[0]) == pytest.approx(0, abs=1e-3)
 
 
+def test_of_no_windows_there_are_no_scores():
+    ranked = WindowRule().rank(torch.randn(3, 4), torch.randn(9, 4), torch.empty(0, 2, dtype=torch.int64))
+    assert ranked.scores.shape == (0,)
+
+
 def test_suppresses_near_copies(make_query, make_reference):
     rule = WindowRule(ALL_WINDOWS, nms_threshold=0.4)
     answers = rule.localize(make_query(), make_reference(), top_n=5)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -16,27 +16,47 @@ from vreloc_pyg.files import write_json, write_text
 from vreloc_pyg.localization.locate import VideoAnswer
 
 
-def check_outputs(
-    query: str | Path, reference: str | Path, outputs: Mapping[str, str | Path | None]
-) -> dict[str, Path]:
-    """Those of the files that are wanted, by kind: ``json``, ``srt``, ``clip``, ``html``, ``export``.
+def check_outputs(inputs: Iterable[str | Path], outputs: Mapping[str, str | Path | None]) -> dict[str, Path]:
+    """Those of a command's files that are wanted, by their kind; ``inputs`` are the files that it reads.
 
     Raises:
-        DataError: if one is a folder, one of the videos or there twice, cannot be written, is a clip in a
-            format that holds none, or would show a video where there is none.
-        SettingsError, MissingExtraError: if an export is of no known format, or needs a package.
+        DataError: if one is a folder, one of the inputs or there twice, or cannot be written.
     """
     wanted = {kind: Path(path) for kind, path in outputs.items() if path is not None}
-    for kind, path in wanted.items():
+    places = [path.resolve() for path in wanted.values()]
+    read = {Path(path).resolve() for path in inputs}
+    for path in wanted.values():
         check_writable(path)
-        if kind == "clip":
-            check_clip(path)
-        if kind == "export":
-            check_export(path, [str(reference)])
-        if [one.resolve() for one in wanted.values()].count(path.resolve()) > 1:
+        if places.count(path.resolve()) > 1:
             raise DataError(f"Two outputs are to be written to {path}")
-        if path.resolve() in (Path(query).resolve(), Path(reference).resolve()):
-            raise DataError(f"Cannot write to {path}: it is one of the videos")
+        if path.resolve() in read:
+            raise DataError(f"Cannot write to {path}: it is one of the files that are read")
+    return wanted
+
+
+def check_answer_outputs(
+    query: str | Path,
+    reference: str | Path,
+    outputs: Mapping[str, str | Path | None],
+    others: Iterable[str | Path] = (),
+) -> dict[str, Path]:
+    """:func:`check_outputs` of an answer: ``json``, ``srt``, ``clip``, ``html`` and ``export``.
+
+    Args:
+        query, reference: videos, ``.npy`` files, or names of features.
+        outputs: files by kind; ``None``: not wanted.
+        others: what else is read.
+
+    Raises:
+        DataError: also if one is a clip in a format that holds none, or would show a video where there is
+            none.
+        SettingsError, MissingExtraError: if an export is of no known format, or needs a package.
+    """
+    wanted = check_outputs([query, reference, *others], outputs)
+    if "clip" in wanted:
+        check_clip(wanted["clip"])
+    if "export" in wanted:
+        check_export(wanted["export"], [str(reference)])
     for kind, shown in (("clip", [reference]), ("html", [query, reference])):
         without = [one for one in shown if Path(one).suffix == ".npy" or not Path(one).is_file()]
         if kind in wanted and without:
@@ -56,7 +76,7 @@ def check_writable(path: Path) -> None:
 
 
 def write_answer(answer: VideoAnswer, outputs: Mapping[str, Path]) -> list[Path]:
-    """Write what was asked for, see :func:`check_outputs`; returns what was written."""
+    """Write what was asked for, see :func:`check_answer_outputs`; returns what was written."""
     if "json" in outputs:
         write_json(outputs["json"], answer.to_dict())
     if "srt" in outputs:

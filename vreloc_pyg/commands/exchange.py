@@ -31,10 +31,8 @@ def export(
     Example:
         vreloc export found.json --output found.edl
     """
-    from pathlib import Path
-
     from vreloc_pyg.answers.exports.formats import export_moments, format_name, load_format
-    from vreloc_pyg.answers.outputs import check_writable
+    from vreloc_pyg.answers.outputs import check_outputs
     from vreloc_pyg.answers.results import load_results
     from vreloc_pyg.errors import DataError, SettingsError
     from vreloc_pyg.video.facts import parse_rate
@@ -42,15 +40,10 @@ def export(
     if top is not None and top < 1:
         raise SettingsError(f"Expected --top >= 1 (got {top})")
     load_format(format_name(output, format))
-    place = Path(output)
-    check_writable(place)
     rate = None if frame_rate is None else parse_rate(frame_rate)
     moments, about = load_results(found)
     videos = dict.fromkeys(moment.video for moment in moments)
-    if place.is_dir() or place.resolve() in {Path(one).resolve() for one in (found, *videos)}:
-        raise DataError(
-            f"Cannot write to {output}: it is a folder, the results themselves or one of the videos"
-        )
+    check_outputs([found, *videos], {"export": output})
     if video is not None:
         if video not in videos:
             raise DataError(f"{found} has no moment of {video}; it has of {', '.join(videos) or 'none'}")
@@ -83,22 +76,20 @@ def import_annotations(
     """
     from pathlib import Path
 
-    from vreloc_pyg.answers.outputs import check_writable
+    from vreloc_pyg.answers.outputs import check_outputs
     from vreloc_pyg.datasets.imports.read import read_actions, write_annotations
     from vreloc_pyg.datasets.reading import Notes
     from vreloc_pyg.errors import DataError
     from vreloc_pyg.video.facts import parse_rate
 
-    place, source = Path(output), Path(annotations)
-    check_writable(place)
+    source = Path(annotations)
     rate = None if frame_rate is None else parse_rate(frame_rate)
     paths = [source]
     if source.is_dir():
         names = sorted(one.name for one in source.iterdir() if one.is_file())
         kept = [one for one in names if not one.startswith(".") and not one.endswith(".settings.yaml")]
         paths = [source / one for one in kept]  # a command leaves its settings beside what it writes
-    if place.is_dir() or place.resolve() in {one.resolve() for one in paths}:
-        raise DataError(f"Cannot write to {output}: it is a folder, or what is to be read")
+    check_outputs(paths, {"annotations": output})
     if videos is not None and not Path(videos).is_dir():
         raise DataError(f"There is no folder of videos {videos}")
     notes = Notes()
@@ -107,6 +98,6 @@ def import_annotations(
         print(f"Note: {note}")
     if not actions:
         raise DataError(f"There is no labelled stretch of video in {annotations}")
-    write_annotations(place, actions)
+    write_annotations(Path(output), actions)
     shown = len({one.video for one in actions}), len({one.label for one in actions})
     print(f"{len(actions)} actions of {shown[1]} classes in {shown[0]} videos. Written to {output}")

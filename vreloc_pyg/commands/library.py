@@ -101,23 +101,16 @@ def search(
     Example:
         vreloc search goal.mp4 --library season --top 20 --json found.json --html found.html
     """
-    from pathlib import Path
-
     from vreloc_pyg.answers.found_page import write_found_page
-    from vreloc_pyg.answers.outputs import check_writable
+    from vreloc_pyg.answers.outputs import check_outputs
     from vreloc_pyg.answers.table import moment_table
     from vreloc_pyg.clock import parse_time
     from vreloc_pyg.commands.options import ReadingBar
-    from vreloc_pyg.errors import DataError, SettingsError
+    from vreloc_pyg.errors import SettingsError
     from vreloc_pyg.library.asking import LibrarySearch
     from vreloc_pyg.moments import save_moments
 
-    for path in (json, html):
-        if path is not None:
-            check_writable(Path(path))
-            taken = [Path(one).resolve() for one in (*queries, json, html) if one is not None]
-            if taken.count(Path(path).resolve()) > 1:
-                raise DataError(f"Cannot write to {path}: it is a folder, a query or another output")
+    outputs = check_outputs(queries, {"json": json, "html": html})
     if not queries:
         raise SettingsError("Name a query: a video, a .npy file, or a name in the library")
     searched = LibrarySearch(library, checkpoint, None, weights, cache)
@@ -128,8 +121,8 @@ def search(
         print(f"Note: {note}")
     lines = moment_table(answer.moments, videos=True) if answer.moments else ["No moment has that score."]
     print("\n".join(lines))
-    if json is not None:
-        print(f"Written to {save_moments(json, answer.moments, answer.about)}")
-    if html is not None:
-        print(f"Written to {write_found_page(html, answer)}")
+    if "json" in outputs:
+        print(f"Written to {save_moments(outputs['json'], answer.moments, answer.about)}")
+    if "html" in outputs:
+        print(f"Written to {write_found_page(outputs['html'], answer)}")
     return 0

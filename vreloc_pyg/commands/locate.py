@@ -71,7 +71,7 @@ def locate(
     Example:
         vreloc locate query.mp4 reference.mp4 --start 0:00:01.5 --top 3 --html answer.html
     """
-    from vreloc_pyg.answers.outputs import check_outputs, print_answer, write_answer
+    from vreloc_pyg.answers.outputs import check_answer_outputs, print_answer, write_answer
     from vreloc_pyg.clock import parse_time
     from vreloc_pyg.commands.options import ReadingBar
     from vreloc_pyg.features.store import open_store
@@ -79,7 +79,7 @@ def locate(
     from vreloc_pyg.video.place import Place
 
     wanted = {"json": json, "srt": srt, "clip": clip, "html": html, "export": export}
-    outputs = check_outputs(query, reference, wanted)
+    outputs = check_answer_outputs(query, reference, wanted, [*(also or []), *(unlike or [])])
     query_place, reference_place = (
         None if place is None else Place.parse(place) for place in (person, reference_person)
     )

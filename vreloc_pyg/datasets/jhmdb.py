@@ -29,6 +29,8 @@ FEWEST_STEPS = 12
 #: Frames at the end of a clip that are left out: there joints stand still that are not moved any more.
 LAST_FRAMES = 3
 KEYS = ("joints", "starts", "labels", "part")
+#: NumPy's kinds of what each of these may hold: numbers, whole numbers, text, and numbers or names of parts.
+KINDS = ("fiu", "iu", "U", "fiuU")
 
 
 class JHMDB:
@@ -50,7 +52,14 @@ class JHMDB:
 
     def __init__(self, root: str | Path) -> None:
         path = only_file(Path(root), "puppet_joints.npz", "*.npz")
-        joints, starts, labels, part = read_npz(path, KEYS)
+        arrays = read_npz(path, KEYS)
+        for name, kinds, array in zip(KEYS, KINDS, arrays, strict=True):
+            if array.dtype.kind not in kinds or (name != "joints" and array.ndim != 1):
+                raise DataError(
+                    f"{path}: {name} cannot be {array.dtype} of shape {array.shape}; expected joints "
+                    "[N, 15, 2] and starts [C] as numbers, labels [C] as text, part [C] as either"
+                )
+        joints, starts, labels, part = arrays
         if joints.ndim != 3 or joints.shape[1:] != (JHMDB_SKELETON.num_joints, JHMDB_SKELETON.num_dims):
             raise DataError(f"{path}: expected joints as [N, 15, 2] (got {joints.shape})")
         ends = np.append(starts, len(joints))[1 : len(labels) + 1]

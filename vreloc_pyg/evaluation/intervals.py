@@ -118,8 +118,11 @@ def t_interval(means: ClassMeans, confidence: float = 0.95) -> Interval:
 def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     """:func:`t_interval` of K numbers for each of G folds, that weigh the same and are independent.
 
-    ``values`` are ``[G, K]``; NaN in a column makes all of its results NaN.
+    ``values`` are ``[G, K]``; NaN in a column makes all of its results NaN, and no fold is a
+    :class:`DataError`.
     """
     array = np.asarray(values, dtype=np.float64)
     count = len(array)
+    if not count:
+        raise DataError("Expected values of at least one fold (got none)")
     return t_interval(ClassMeans(array, np.full(count, 1 / count), np.arange(count)), confidence)

@@ -53,7 +53,7 @@ def alignment_posterior(
     last = -(places.t() - 1).square() / (2 * slack**2)
     # The recursion from the end is that from the start on the table turned round; both run as one batch.
     both = _partial_sums(torch.cat([half, half.flip(0, 1)], 2), torch.cat([first, last.flip(0)], 1))
-    forward, backward = both.split(len(distances), dim=2)
+    forward, backward = both[..., : len(distances)], both[..., len(distances) :]
     through = forward + backward.flip(0, 1)  # every path through the cell
     total = torch.logsumexp(through[0], dim=0)
     return (through - total).permute(2, 0, 1), -total / (sharpness * num_query)

@@ -67,10 +67,16 @@ def _blocks(*tensors: Tensor) -> Any:
     return zip(*(tensor.split(size) for tensor in flat), strict=True)
 
 
+def _rising(scales: tuple[int, ...], tensors: tuple[Tensor, ...]) -> list[tuple[int, Tensor]]:
+    """Scales and what belongs to them, the smallest first; torch 2.5 compiles no ``sorted`` with a key."""
+    pairs = [*zip(scales, tensors, strict=True)]
+    return [pair for k in range(1, max(scales) + 1) for pair in pairs if pair[0] == k]
+
+
 def _sums_(x: Tensor, *outs: Tensor, num_query: int, scales: tuple[int, ...]) -> None:
     """Write the sums of every scale to ``outs``."""
     window, reach = x, 0
-    for k, out in sorted(zip(scales, outs, strict=True), key=lambda pair: pair[0]):
+    for k, out in _rising(scales, outs):
         _widen_(out, window, x, num_query, reach, k)
         window, reach = out, k
     for k, out in zip(scales, outs, strict=True):
@@ -80,7 +86,7 @@ def _sums_(x: Tensor, *outs: Tensor, num_query: int, scales: tuple[int, ...]) ->
 def _sum_of_sums_(out: Tensor, *grads: Tensor, num_query: int, scales: tuple[int, ...]) -> None:
     """Write the sum over scales of the sums of ``grads`` to ``out``."""
     # Steps so far away are in the windows of their own scale and of all that reach farther: from these down.
-    by_reach = sorted(zip(scales, grads, strict=True), key=lambda pair: pair[0])
+    by_reach = _rising(scales, grads)
     reaching = [by_reach[-1][1]]
     for _, grad in by_reach[-2::-1]:
         reaching.insert(0, grad + reaching[0])

@@ -8,11 +8,12 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from vreloc_pyg.errors import SettingsError
+from vreloc_pyg.errors import FeatureError, SegmentError, SettingsError
 from vreloc_pyg.graphs.matching import Head, match_channels, match_clips
 from vreloc_pyg.graphs.pair_features import pair_features
 from vreloc_pyg.graphs.pair_graph import PairData
 from vreloc_pyg.graphs.relative import RELATIVE_PER_GROUP, relative_nodes
+from vreloc_pyg.segments import check_windows
 from vreloc_pyg.sequences.pose import check_mirror, mirror_image
 from vreloc_pyg.sequences.statistics import window_statistics
 from vreloc_pyg.sequences.values_and_changes import values_and_changes
@@ -126,7 +127,13 @@ class Pairing(CheckedSettings):
         return mirror_image(features, self.mirror_index, self.mirror_sign)
 
     def pair(self, query: Tensor, reference: Tensor, windows: Tensor, speed: float = 1.0) -> Pairs:
-        """Pair a query with windows of a reference; arguments as of :func:`.pair_features`."""
+        """Pair a query with windows of a reference; arguments as of :func:`.pair_features`.
+
+        Raises:
+            FeatureError: if features are not matrices of one width, or empty, or not finite.
+            SegmentError: if there is no window, or one is empty or outside the reference.
+        """
+        _check_pairs(query, reference, windows)
         if self.units == "reference":
             query, reference = values_and_changes(query, reference)
         images = torch.stack([query, self.mirrored(query)]) if self.mirror_index else query.unsqueeze(0)
@@ -176,3 +183,18 @@ class Pairing(CheckedSettings):
         kept = torch.ones(self.num_steps, dtype=torch.bool, device=reference.device)
         version = torch.arange(len(windows), device=reference.device)
         return Pairs(queries, version, proposals, kept, None, numbers, logits)
+
+
+def _check_pairs(query: Tensor, reference: Tensor, windows: Tensor) -> None:
+    """What :meth:`Pairing.pair` raises."""
+    for what, features in (("query", query), ("reference", reference)):
+        if features.dim() != 2 or not len(features) or features.size(1) != query.size(-1):
+            raise FeatureError(
+                f"Expected features of the {what} as [T >= 1, F], as wide as those of the query "
+                f"(got shape {tuple(features.shape)})"
+            )
+        if not torch.isfinite(features).all():
+            raise FeatureError(f"Features of the {what} hold NaN or infinite values")
+    if not len(windows):
+        raise SegmentError("Expected at least one window to pair with the query (got none)")
+    check_windows(windows, len(reference))

@@ -37,13 +37,14 @@ class Skeleton(CheckedSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        joints = range(self.num_joints)
-        if not self.centre or not set(self.centre) <= set(joints):
-            raise SettingsError(f"Expected centre as joints from 0 to {joints[-1]} (got {self.centre})")
-        twice = [self.mirror[one] for one in self.mirror] if sorted(self.mirror) == list(joints) else []
-        if twice != list(joints):
+        last = self.num_joints - 1  # which a file may claim to be 10^18: nothing as long is made of it
+        if not self.centre or not all(0 <= one <= last for one in self.centre):
+            raise SettingsError(f"Expected centre as joints from 0 to {last} (got {self.centre})")
+        joints = [*range(len(self.mirror))]
+        whole = len(joints) == self.num_joints and sorted(self.mirror) == joints
+        if not whole or [self.mirror[one] for one in self.mirror] != joints:
             raise SettingsError(
-                f"Expected mirror as all joints 0 to {joints[-1]}, of which some change places in twos "
+                f"Expected mirror as all joints 0 to {last}, of which some change places in twos "
                 f"(got {self.mirror})"
             )
         if {self.mirror[one] for one in self.centre} != set(self.centre):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vreloc_pyg.errors import FeatureError, SegmentError
+from vreloc_pyg.errors import FeatureError
+from vreloc_pyg.segments import check_windows
 
 #: Windows whose moments, in float64, stay in a processor's cache.
 BLOCK = 512
@@ -29,14 +30,7 @@ def window_statistics(features: Tensor, windows: Tensor) -> Tensor:
     """
     if features.dim() != 2:
         raise FeatureError(f"Expected features as [num_steps, F] (got shape {tuple(features.shape)})")
-    start, end = windows.unbind(-1)
-    bad = (start < 0) | (end <= start) | (end > len(features))
-    if bad.any():
-        index = int(bad.nonzero()[0, 0])
-        raise SegmentError(
-            f"Expected windows as non-empty step intervals within [0, {len(features)}) "
-            f"(got {windows[index].tolist()} at {index})"
-        )
+    start, end = check_windows(windows, len(features)).unbind(-1)
     offset = features.double().mean(0)
     centred = features.double() - offset
     sums = torch.cat([centred, centred.square()], dim=1).cumsum(0)  # [num_steps, 2 F]

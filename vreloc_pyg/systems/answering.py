@@ -90,6 +90,8 @@ class Answering(Ranker):
         """:meth:`rank`, of the rankings that the ranker made for the images of the query."""
         images = self.settings.images(query)
         ranked = joined(first[: len(images)])
+        if not len(ranked.windows):
+            return ranked
         spread = ranked.scores.std(correction=0)
         ranked = self._by_length(ranked, spread, len(query))
         for share in SEARCH_SHARES if self.settings.search else ():

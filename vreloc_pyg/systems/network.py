@@ -9,8 +9,9 @@ from typing import Any, ClassVar, NamedTuple
 from torch import Tensor, nn
 
 from vreloc_pyg.datasets.splits import Query, Reference, check_features
+from vreloc_pyg.errors import SegmentError
 from vreloc_pyg.proposals.network_proposals import NetworkProposals
-from vreloc_pyg.segments import Ranking, Segments, seconds_to_steps, steps_to_seconds
+from vreloc_pyg.segments import Ranking, Segments, check_windows, seconds_to_steps, steps_to_seconds
 from vreloc_pyg.settings import RunSettings
 from vreloc_pyg.training.recipe import Group
 
@@ -115,8 +116,11 @@ def ranked_windows(ranker: Ranker, query: Query, reference: Reference, windows: 
     """Every segment that a ranker considers for an answer, with its score, in seconds.
 
     ``windows`` are the candidates in steps, ``[M, 2]`` int64. Features of different widths are a
-    :class:`FeatureError`.
+    :class:`FeatureError`, and no candidates, or some outside the reference, a :class:`SegmentError`.
     """
+    if not len(windows):
+        raise SegmentError(f"There are no candidate windows of the reference {reference.video_id!r}")
+    check_windows(windows, reference.num_steps)
     check_features(reference.features, f"reference {reference.video_id!r}", query.features.size(1))
     ranked = ranker.rank(query.features, reference.features, windows)
     bounds = steps_to_seconds(ranked.segments, reference.seconds_per_step)

@@ -66,7 +66,7 @@ class DirectoryStore(FeatureStore):
         """Shape and kind of numbers of a file's array; the array is not read."""
         suffix = file.suffix.lower()
         if suffix == ".npy":
-            array = np.load(file, mmap_mode="r", allow_pickle=False)
+            array = read_npy(file, "the features ")
             return array.shape, array.dtype.kind
         if suffix == ".npz":
             with zipfile.ZipFile(file) as archive:
@@ -81,7 +81,7 @@ class DirectoryStore(FeatureStore):
         """Rows of a file's array; a compressed archive has no rows and is read whole."""
         suffix = file.suffix.lower()
         if suffix == ".npy":
-            return np.array(np.load(file, mmap_mode="r", allow_pickle=False)[rows])
+            return np.array(read_npy(file, "the features ")[rows])
         if suffix == ".npz":
             with np.load(file, allow_pickle=False) as archive:
                 found: NDArray[Any] = archive[self._only(list(archive.files), file)][rows]

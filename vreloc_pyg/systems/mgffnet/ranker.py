@@ -79,7 +79,7 @@ def rank_windows(
     windows: Tensor,
     chunk: int | None = None,
 ) -> Relevance:
-    """Score windows of a reference against a query.
+    """Score windows of a reference against a query; of no windows there are no scores.
 
     Args:
         model: in eval mode.
@@ -88,7 +88,12 @@ def rank_windows(
         windows: half-open step intervals, ``[M, 2]`` int64.
         chunk: windows paired at once, which bounds the memory. (default: 4096 of relative nodes, which are
             narrow, else 512)
+
+    Raises:
+        FeatureError, SegmentError: see :meth:`.Pairing.pair`.
     """
+    if not len(windows):
+        return Relevance(reference.new_empty(0), reference.new_empty(0, 2))
     chunk = chunk or (4096 if pairing.nodes != "features" else 512)
     parts = [_rank_some(model, pairing, query, reference, some) for some in windows.split(chunk)]
     return Relevance(*map(torch.cat, zip(*parts, strict=True)))

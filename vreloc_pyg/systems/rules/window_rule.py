@@ -100,7 +100,7 @@ BLOCK = 8192
 
 def _distances(features: Tensor, windows: Tensor, wanted: Tensor) -> Tensor:
     """Distance of each window's statistics to those ``wanted [1, 2 F]``, ``[M]``."""
-    first, last = int(windows[:, 0].min()), int(windows[:, 1].max())
+    first, last = (int(windows[:, 0].min()), int(windows[:, 1].max())) if len(windows) else (0, 1)
     found = window_statistics(features[first:last], windows - first)  # [M, 2 F]
     return (found - wanted).norm(dim=1)
 
