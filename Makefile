@@ -27,7 +27,7 @@ learning-tests: $(VENV)/.installed
 	ATEN_CPU_CAPABILITY=avx2 $(PYTEST) -m learns
 
 # Everything that is said of the committed predictions: reports, tables, pictures, sentences.
-RESULTS = $(BIN)/vreloc results docs/results --pages '[README.md,docs/results/summary.md]'
+RESULTS = $(BIN)/vreloc results docs/results --pages '[README.md,docs/recommended.md,docs/results/summary.md]'
 PAPER_RESULTS = $(BIN)/vreloc results docs/results/paper_preset
 
 results: $(VENV)/.installed

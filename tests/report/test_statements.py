@@ -5,7 +5,7 @@ import pytest
 from tests.results import frame_of
 from vreloc_pyg.evaluation import difference_table, recall, result_table
 from vreloc_pyg.report.statements import Benchmark, claims, gist
-from vreloc_pyg.systems.mgffnet.presets import CNN, ELSEWHERE
+from vreloc_pyg.systems.mgffnet.presets import CNN, ELSEWHERE, MATCHING, MATCHING_CNN
 from vreloc_pyg.systems.rules.audit import BY_LOOK, BY_SPEED, KNOWN_JOINS
 from vreloc_pyg.systems.rules.strongest_rule import StrongestRule
 from vreloc_pyg.systems.rules.window_rule import BEST_WINDOW_RULE
@@ -43,9 +43,11 @@ def test_the_gist_names_each_comparison_that_a_set_has():
     """Both sets tell what the graph is worth; the rule is a row of one only, and no set is without rows."""
     rows = {"ours": [[0.6, 0.6], [0.6, 0.6]], CNN.row: [[0.6, 0.1], [0.6, 0.1]]}
     full = {**rows, STRONGEST: [[0.1, 0.1]] * 2, ELSEWHERE.row: [[0.6, 0.1]] * 2}
+    full |= {MATCHING.row: [[0.6, 0.6]] * 2, MATCHING_CNN.row: [[0.1, 0.1]] * 2}
     assert gist([benchmark(full), benchmark(rows)]).splitlines() == [
         f"- **What the graph is worth**: ours minus {CNN.row}, R@1 at .5: "
-        "+50.0 [+50.0, +50.0] on *x*, +50.0 [+50.0, +50.0] on *x*.",
+        "+50.0 [+50.0, +50.0] on *x*, +50.0 [+50.0, +50.0] on *x*; "
+        f"{MATCHING.row} minus {MATCHING_CNN.row}, R@1 at .5: +100.0 [+100.0, +100.0] on *x*.",
         f"- **What training is worth**: ours minus {STRONGEST}, R@1 at .5: +100.0 [+100.0, +100.0] on *x*.",
         f"- **What carries over to another data set**: {ELSEWHERE.row} minus {STRONGEST}, R@1 at .5: "
         "+50.0 [+50.0, +50.0] on *x*.",

@@ -19,6 +19,7 @@ from vreloc_pyg.experiments.predictions import PAIRS_NAME, PREDICTIONS_NAME, rea
 from vreloc_pyg.files import read_json, write_text
 from vreloc_pyg.report.benchmark_report import write_report
 from vreloc_pyg.report.cost import time_sentence
+from vreloc_pyg.report.matching import matching_table
 from vreloc_pyg.report.pages import replace_blocks, short_table, shown_rows, suite_table
 from vreloc_pyg.report.plots import picture_difference
 from vreloc_pyg.report.statements import SPOKEN, Benchmark, claims, gist
@@ -198,7 +199,8 @@ def page_blocks(benchmarks: Sequence[Benchmark], links: Sequence[str]) -> dict[s
     """What stands on a page between ``<!-- generated: NAME -->`` and ``<!-- end -->``, by name.
 
     ``sets`` lists the data sets with their reports, ``suite`` is one table of all, ``tables`` has one of
-    each, ``claims`` what the numbers say, ``gist`` what to make of them, and ``time`` how long it took.
+    each, ``claims`` what the numbers say, ``gist`` what to make of them, ``matching`` what the parts of the
+    graph that matches are worth, and ``time`` how long it took.
 
     Args:
         benchmarks: in the order of the pages.
@@ -225,5 +227,6 @@ def page_blocks(benchmarks: Sequence[Benchmark], links: Sequence[str]) -> dict[s
         "tables": "\n".join(tables),
         "claims": claims(benchmarks),
         "gist": gist(benchmarks),
+        "matching": matching_table(benchmarks),
         "time": time_sentence([one.frame for one in benchmarks]),
     }

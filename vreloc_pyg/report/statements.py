@@ -14,7 +14,7 @@ from vreloc_pyg.evaluation.comparison import choose_ours
 from vreloc_pyg.evaluation.hits import recall_column
 from vreloc_pyg.evaluation.tables import settled
 from vreloc_pyg.report.standing import EQUAL
-from vreloc_pyg.systems.mgffnet.presets import CNN, ELSEWHERE
+from vreloc_pyg.systems.mgffnet.presets import CNN, ELSEWHERE, MATCHING, MATCHING_CNN
 from vreloc_pyg.systems.rules.audit import DETECTORS, KNOWN_JOINS
 from vreloc_pyg.systems.rules.strongest_rule import StrongestRule
 from vreloc_pyg.systems.rules.window_rule import BEST_WINDOW_RULE
@@ -88,22 +88,25 @@ def claims(benchmarks: Sequence[Benchmark]) -> str:
 
 
 def gist(benchmarks: Sequence[Benchmark]) -> str:
-    """What to make of the numbers: what graph, training and other sets are worth; a list in Markdown."""
+    """What to make of the numbers: what graphs, training and other sets are worth; a list in Markdown."""
     lines = []
-    for question, row, other in (
-        ("What the graph is worth", "", CNN.row),
-        ("What training is worth", "", StrongestRule.name),
-        ("What carries over to another data set", ELSEWHERE.row, StrongestRule.name),
+    for question, compared in (
+        ("What the graph is worth", [("", CNN.row), (MATCHING.row, MATCHING_CNN.row)]),
+        ("What training is worth", [("", StrongestRule.name)]),
+        ("What carries over to another data set", [(ELSEWHERE.row, StrongestRule.name)]),
     ):
-        rows = [(one, row or one.ours) for one in benchmarks]
-        rows = [
-            (one, name) for one, name in rows if {name, other} <= set(one.systems.index) and name != other
-        ]
-        leads = [f"{one.ahead(name, other, SPOKEN[0])} on *{one.name}*" for one, name in rows]
+        leads = [lead for row, other in compared if (lead := _leads(benchmarks, row, other))]
         if leads:
-            asked = f"{rows[0][1]} minus {other}, R@1 at {_dot(SPOKEN[0])}"
-            lines.append(f"- **{question}**: {asked}: {', '.join(leads)}.")
+            lines.append(f"- **{question}**: {'; '.join(leads)}.")
     return "\n".join(lines)
+
+
+def _leads(benchmarks: Sequence[Benchmark], row: str, other: str) -> str:
+    """A row, by default ours, minus another on each data set that has both; empty where none has."""
+    rows = [(one, row or one.ours) for one in benchmarks]
+    rows = [(one, name) for one, name in rows if {name, other} <= set(one.systems.index) and name != other]
+    leads = [f"{one.ahead(name, other, SPOKEN[0])} on *{one.name}*" for one, name in rows]
+    return f"{rows[0][1]} minus {other}, R@1 at {_dot(SPOKEN[0])}: {', '.join(leads)}" if leads else ""
 
 
 def _placing(one: Benchmark) -> str:

@@ -154,6 +154,7 @@ def matching_control(name: str, row: str, **settings: Any) -> MGFFSystem:
         name=name,
         row=f"{MATCHING.row}, {row}",
         kin="ablation",
+        in_readme=False,
         chosen={**MATCHING.chosen, **settings},
     )
 
