@@ -158,6 +158,16 @@ def test_an_index_of_another_kind_is_refused(copied):
         ask(copied)
 
 
+def test_an_index_that_claims_more_than_its_file_makes_no_room(copied):
+    [place] = copied.glob("vectors-*.faiss")
+    index = faiss.read_index(str(place))
+    count, content = (index.ntotal * index.d).to_bytes(8, "little"), place.read_bytes()
+    assert content.count(count) == 1
+    place.write_bytes(content.replace(count, (2**36).to_bytes(8, "little")))
+    with pytest.raises(DataError, match="is damaged"):
+        ask(copied)
+
+
 @pytest.mark.parametrize(
     ("statement", "expected"),
     [

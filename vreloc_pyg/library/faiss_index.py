@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +59,10 @@ class FaissIndex:
             size = place.stat().st_size
             if size != written:
                 raise DataError(f"it has {size:,} bytes and was written with {written:,}")
-            index = self._faiss.read_index(str(place))
+            with _room(self._faiss, max(size, 1)):  # no vector holds more than the file, whatever it claims
+                index = self._faiss.read_index(str(place))
             self._check(index)
-        except (OSError, RuntimeError, DataError) as error:
+        except (OSError, RuntimeError, MemoryError, DataError) as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise DataError(f"The index {place} is damaged: {why}") from None
         if index.d != dims:
@@ -123,3 +125,17 @@ def _faiss() -> Any:
     except ImportError:
         raise MissingExtraError("A library needs faiss-cpu: pip install 'vreloc_pyg[library]'") from None
     return faiss
+
+
+@contextmanager
+def _room(faiss: Any, most: int) -> Iterator[None]:
+    """At most so many bytes for a vector that FAISS reads; older releases know no limit."""
+    if not hasattr(faiss, "set_deserialization_vector_byte_limit"):
+        yield
+        return
+    before = faiss.get_deserialization_vector_byte_limit()
+    faiss.set_deserialization_vector_byte_limit(most)
+    try:
+        yield
+    finally:
+        faiss.set_deserialization_vector_byte_limit(before)

@@ -234,6 +234,7 @@ def test_the_rate_is_that_of_the_video_in_a_folder(tmp_path):
         (".mp4", ".mp4"),
         ("http://[", "["),
         ("file://[x].mp4", "[x]"),
+        ("file://x.mp4", "x"),
     ],
 )
 def test_names_of_videos(video, name):

@@ -133,6 +133,6 @@ def video_id(video: str) -> str:
     """
     text = _UPLOADED.sub(r"\1\2", video)
     if (parts := _address(text)) is not None:
-        text = unquote(parts.query.rpartition("=")[2] or parts.path)
+        text = unquote(parts.query.rpartition("=")[2] or parts.path or parts.netloc)
     name = re.split(r"[/\\]", text)[-1]
     return _SUFFIX.sub("", name) or name
