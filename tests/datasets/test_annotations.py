@@ -78,7 +78,7 @@ def test_without_features_lengths_are_nominal():
     assert (reference.num_steps, reference.seconds_per_step) == (40, 0.5)
 
 
-def test_seconds_per_step_from_the_best_known_rate(tmp_path):
+def test_seconds_per_step_from_the_best_known_rate(tmp_path, monkeypatch):
     store = store_for(tmp_path)
     assert step_timing(VIDEOS[0], store) == (40, 0.5, "")
     framed = video("v1", (1, 4, "a"), num_frames=410)  # 20.5 frames per second
@@ -90,6 +90,8 @@ def test_seconds_per_step_from_the_best_known_rate(tmp_path):
     assert "no known duration" in step_timing(unknown, bare)[2]
     assert step_timing(unknown, store) == (40, 0.5, "")
     assert "neither features nor a duration" in step_timing(unknown, None)[2]
+    monkeypatch.setattr(type(store), "frame_rate", lambda store, video_id: 0.0)
+    assert step_timing(VIDEOS[0], store) == (0, 0.0, "has features of 0 frames a second")
 
 
 def test_features_of_a_part_only_are_not_spread_over_the_whole(tmp_path):

@@ -158,6 +158,18 @@ def test_an_index_of_another_kind_is_refused(copied):
         ask(copied)
 
 
+def test_a_catalog_whose_header_forbids_to_write_is_damaged(copied):
+    place = copied / "library.sqlite"
+    content = bytearray(place.read_bytes())
+    content[18] = 9  # the version of the format of writing
+    place.write_bytes(content)
+    library = Library(copied)
+    with pytest.raises(DataError, match="is damaged: attempt to write a readonly database"):
+        index_features(library, [("third", torch.ones(40, 4), 0.5)], FeatureMetadata("c3d", 4, 16.0, 32.0))
+    library.catalog.close()
+    assert place.read_bytes() == content
+
+
 def test_an_index_that_claims_more_than_its_file_makes_no_room(copied):
     [place] = copied.glob("vectors-*.faiss")
     index = faiss.read_index(str(place))

@@ -85,7 +85,8 @@ def test_proposals_are_the_groups_of_the_curve():
     for smoothing in (1e-320, 1e9):
         with pytest.raises(SettingsError, match="smoothing"):
             TAGSettings(smoothing=smoothing)
-    with pytest.raises(SettingsError, match="max_proposals >= 1"):
-        ActionnessProposals(model, max_proposals=0)
+    for count in (0, 2.5):
+        with pytest.raises(SettingsError, match="max_proposals >= 1"):
+            ActionnessProposals(model, max_proposals=count)
     never = TAGSettings(thresholds=(1.0,))  # no group: the whole video
     assert ActionnessProposals(classifier(), never).propose(video(7)).tolist() == [[0, 7]]

@@ -12,6 +12,7 @@ from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.sequences.pose import PENN_SKELETON, mirror_image
 from vreloc_pyg.systems.catalog import find_learned
 from vreloc_pyg.systems.similarity_net.distance_maps import reference_maps, window_maps
+from vreloc_pyg.systems.similarity_net.similarity_net import SimilarityNetSettings
 from vreloc_pyg.systems.spec import Traits
 
 
@@ -92,8 +93,18 @@ def test_windows_are_scored_each_by_itself(monkeypatch):
     together = net.rank(query, reference, windows).scores
     alone = torch.cat([net.rank(query, reference, window[None]).scores for window in windows])
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
-    monkeypatch.setattr("vreloc_pyg.systems.similarity_net.similarity_net.CHUNK", 7)
+    monkeypatch.setattr("vreloc_pyg.systems.similarity_net.similarity_net.CELLS", 7 * 16 * 24)
     torch.testing.assert_close(net.rank(query, reference, windows).scores, together, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"feature_groups": groups} for groups in ((), ((3, 3),), ((4, 2),), ((-1, 2),))]
+    + [{"num_window": 10**6}],
+)
+def test_maps_that_cannot_be_are_refused(settings):
+    with pytest.raises(SettingsError, match=r"feature_groups|num_window"):
+        SimilarityNetSettings(**settings)
 
 
 def test_a_faster_query_is_shorter():

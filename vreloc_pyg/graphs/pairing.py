@@ -14,7 +14,7 @@ from vreloc_pyg.graphs.pair_features import pair_features
 from vreloc_pyg.graphs.pair_graph import PairData
 from vreloc_pyg.graphs.relative import RELATIVE_PER_GROUP, relative_nodes
 from vreloc_pyg.segments import check_windows
-from vreloc_pyg.sequences.pose import check_mirror, mirror_image
+from vreloc_pyg.sequences.pose import check_groups, check_mirror, mirror_image
 from vreloc_pyg.sequences.statistics import window_statistics
 from vreloc_pyg.sequences.values_and_changes import values_and_changes
 from vreloc_pyg.sequences.windows import cut_windows
@@ -104,8 +104,7 @@ class Pairing(CheckedSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if any(not 0 <= low < high for low, high in self.feature_groups):
-            raise SettingsError(f"Expected feature_groups as ranges of columns (got {self.feature_groups})")
+        check_groups(self.feature_groups)
         compares = self.num_steps is not None and self.fit == "resample" and self.feature_groups
         if self.nodes != "features" and not compares:
             raise SettingsError(f"nodes={self.nodes!r} needs num_steps, fit='resample' and feature_groups")

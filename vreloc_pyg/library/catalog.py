@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import closing
@@ -97,7 +98,8 @@ def _guarded(method: _Method) -> _Method:
         try:
             return method(self, *given, **named)
         except sqlite3.OperationalError as error:
-            if not any(word in str(error) for word in DISK):  # such as "no such column"
+            writable = os.access(self.path, os.W_OK) and "readonly" in str(error)  # so its header says
+            if writable or not any(word in str(error) for word in DISK):  # such as "no such column"
                 raise DataError(f"The library's catalog {self.path} is damaged: {error}") from None
             raise OSError(None, f"The library's catalog cannot be used ({error})", str(self.path)) from None
         except sqlite3.DatabaseError as error:

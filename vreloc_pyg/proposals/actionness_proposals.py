@@ -35,8 +35,8 @@ class ActionnessProposals(NetworkProposals):
         max_proposals: int | None = None,
         about: dict[str, Any] | None = None,
     ) -> None:
-        if max_proposals is not None and max_proposals < 1:
-            raise SettingsError(f"Expected max_proposals >= 1 or none (got {max_proposals})")
+        if max_proposals is not None and (type(max_proposals) is not int or max_proposals < 1):
+            raise SettingsError(f"Expected a whole number max_proposals >= 1 or none (got {max_proposals})")
         super().__init__(classifier, about)
         self.grouping = TAGSettings() if grouping is None else grouping
         self.max_proposals = max_proposals

@@ -109,6 +109,12 @@ def check_mirror(index: Sequence[int], sign: Sequence[float]) -> None:
         )
 
 
+def check_groups(groups: Sequence[tuple[int, int]]) -> None:
+    """Raise :class:`SettingsError` unless groups of feature columns are half-open ranges that hold some."""
+    if any(not 0 <= low < high for low, high in groups):
+        raise SettingsError(f"Expected feature_groups as ranges of columns (got {groups})")
+
+
 def mirror_image(features: Tensor, index: Sequence[int], sign: Sequence[float]) -> Tensor:
     """The mirror image of features ``[..., F]`` by the F values of :meth:`Skeleton.mirror_features`."""
     if features.size(-1) != len(index):

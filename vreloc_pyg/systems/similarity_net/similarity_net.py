@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from vreloc_pyg.datasets.augmentation import Augmentation
 from vreloc_pyg.datasets.sampling import GradedSampler, TrainingPool
 from vreloc_pyg.datasets.tasks import TaskData
+from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.nn.losses import listwise_loss
-from vreloc_pyg.sequences.pose import check_mirror, mirror_image
-from vreloc_pyg.settings import Below1, CheckedSettings, Context, Count, RunSettings
+from vreloc_pyg.sequences.pose import check_groups, check_mirror, mirror_image
+from vreloc_pyg.settings import Below1, CheckedSettings, Context, Count, RunSettings, Within
 from vreloc_pyg.systems.network import EVERYTHING, Ranked, RankingNetwork
 from vreloc_pyg.systems.similarity_net.distance_maps import (
     MAPS_PER_GROUP,
@@ -28,8 +29,10 @@ from vreloc_pyg.systems.similarity_net.distance_maps import (
 from vreloc_pyg.systems.spec import LearnedSystem, describe_features
 from vreloc_pyg.training.recipe import Recipe
 
-#: Windows that are scored at once: so few that what the layers make of them stays in a processor's cache.
-CHUNK = 128
+#: Cells of maps that are scored at once: what the layers make of so few stays in a processor's cache.
+CELLS = 128 * 16 * 24
+#: Steps of a side of a map.
+MapSide = Annotated[int, Within("[1, 1000]")]
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,8 @@ class SimilarityNetSettings(CheckedSettings):
 
     hidden_channels: Count = 32
     dropout: Below1 = 0.2
-    num_query: Count = 16
-    num_window: Count = 24
+    num_query: MapSide = 16
+    num_window: MapSide = 24
     context: Context = 0.2
     feature_groups: tuple[tuple[int, int], ...] = ((0, 1),)
     mirror_index: tuple[int, ...] = ()
@@ -57,6 +60,9 @@ class SimilarityNetSettings(CheckedSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_groups(self.feature_groups)
+        if not self.feature_groups:
+            raise SettingsError("Expected at least one of feature_groups (got none)")
         check_mirror(self.mirror_index, self.mirror_sign)
 
 
@@ -115,8 +121,9 @@ class SimilarityNet(RankingNetwork):
     def rank(self, query: Tensor, reference: Tensor, windows: Tensor) -> Ranked:
         """The windows with their scores."""
         maps = self.maps(query, reference)
+        chunk = max(1, CELLS // (self.settings.num_query * self.settings.num_window))
         parts = [
-            self(self.cut(maps, some), log_ratios(some, len(query)).to(maps)) for some in windows.split(CHUNK)
+            self(self.cut(maps, some), log_ratios(some, len(query)).to(maps)) for some in windows.split(chunk)
         ]
         return Ranked(windows, torch.cat(parts))
 
