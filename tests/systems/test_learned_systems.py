@@ -157,6 +157,7 @@ IMPOSSIBLE = [
     ("aft-srm video-level matching-transformer sst", "dropout", [1.0, -0.1]),
     ("aft-srm", "channels", [(), (4, 0)]),
     ("aft-srm", "fit", ["cut"]),
+    ("aft-srm mgffnet mgffnet-match", "num_steps", [10**7]),
     ("aft-srm", "regression_learning_rate", [0.0]),
     ("cgbm video-level", "longest", [0]),
     ("cgbm", "num_factors", [0]),

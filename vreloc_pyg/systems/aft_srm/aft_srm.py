@@ -21,7 +21,7 @@ from vreloc_pyg.nn.relevance import Relevance
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
 from vreloc_pyg.segments import encode_offsets
 from vreloc_pyg.sequences.windows import cut_windows
-from vreloc_pyg.settings import Below1, CheckedSettings, Count, Positive, RunSettings
+from vreloc_pyg.settings import Below1, CheckedSettings, Count, Positive, RunSettings, Steps
 from vreloc_pyg.systems.aft_srm.attention_fusion import AttentionFusion, relevance_blocks
 from vreloc_pyg.systems.examples import draw_hard_window
 from vreloc_pyg.systems.network import EVERYTHING, Ranked, RankingNetwork, without
@@ -47,7 +47,7 @@ class AFTSRMSettings(CheckedSettings):
     """
 
     hidden_channels: Count = 128
-    num_steps: Count = 16
+    num_steps: Steps = 16
     fit: Literal["resample", "pad"] = "resample"
     fusion_channels: Count = 64
     channels: tuple[Count, ...] = (64, 64, 128, 128)
