@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -222,6 +223,8 @@ def step_timing(video: AnnotatedVideo, store: FeatureStore | None) -> tuple[int,
         return 0, 0.0, f"has features of {rate:g} frames a second"
     step_s = frames / rate
     lasting, duration_s = steps * step_s, video.duration_s
+    if not 0 < lasting < math.inf:
+        return 0, 0.0, f"has steps of {step_s:g} seconds"
     if duration_s is not None and abs(lasting - duration_s) > max(DURATION_TOLERANCE * duration_s, step_s):
         return 0, 0.0, f"lasts {lasting:.1f} s by its features and {duration_s:.1f} s by its annotations"
     return steps, step_s, ""

@@ -60,7 +60,8 @@ class FaissIndex:
             if size != written:
                 raise DataError(f"it has {size:,} bytes and was written with {written:,}")
             with _room(self._faiss, max(size, 1)):  # no vector holds more than the file, whatever it claims
-                index = self._faiss.read_index(str(place))
+                # Tables that distances other than inner products would need are not made.
+                index = self._faiss.read_index(str(place), self._faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE)
             self._check(index)
         except (OSError, RuntimeError, MemoryError, DataError) as error:
             why = error.strerror if isinstance(error, OSError) else error
