@@ -24,7 +24,7 @@ def run(*words):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("extractor", FOUND)
-def test_every_occurrence_is_found_corrected_and_learned_from(extractor, tmp_path, capsys):
+def test_every_occurrence_is_found_corrected_and_learned_from(extractor, tmp_path):
     """A person who keeps what is right is played by the names of the files."""
     network = published_network(extractor)
     if not (REAL / "across").is_dir() or not network.weights_path().is_file():
@@ -61,4 +61,3 @@ def test_every_occurrence_is_found_corrected_and_learned_from(extractor, tmp_pat
     run("train", "--data=folder", "--root", place, "--features", place / "features.h5", *TINY,
         "--output", tmp_path / "run")  # fmt: skip
     assert (tmp_path / "run/model/config.json").is_file()
-    capsys.readouterr()

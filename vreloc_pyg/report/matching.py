@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pandas as pd
 
-from vreloc_pyg.evaluation import to_markdown
+from vreloc_pyg.evaluation import recall, to_markdown
+from vreloc_pyg.report.pages import dotted
 from vreloc_pyg.report.statements import Benchmark
 from vreloc_pyg.systems.mgffnet.presets import (
     MATCHING,
@@ -47,17 +48,13 @@ def matching_table(benchmarks: Sequence[Benchmark]) -> str:
                 f"*{one.name}*": one.ahead(MATCHING.row, other, threshold) if one in known else "–"
                 for one in benchmarks
             }
-            about = {"minus": other.removeprefix(f"{MATCHING.row}, "), "tIoU": f".{threshold:g}"[-2:]}
+            about = {"minus": other.removeprefix(f"{MATCHING.row}, "), "tIoU": dotted(recall(threshold))}
             rows.append({**about, **cells, "all folds": every.ahead(MATCHING.row, other, threshold)})
     return to_markdown(pd.DataFrame(rows)) if rows else ""
 
 
 def _together(benchmarks: Sequence[Benchmark], other: str) -> Benchmark:
     """Two rows of several data sets as if of one, the folds of each its own."""
-    parts = [
-        one.frame[one.frame["system"].isin([MATCHING.row, other])].assign(
-            fold=lambda frame, number=number: frame["fold"] + number * MOST_FOLDS
-        )
-        for number, one in enumerate(benchmarks)
-    ]
+    frames = [one.frame[one.frame["system"].isin([MATCHING.row, other])] for one in benchmarks]
+    parts = [frame.assign(fold=frame["fold"] + n * MOST_FOLDS) for n, frame in enumerate(frames)]
     return replace(benchmarks[0], frame=pd.concat(parts, ignore_index=True))
