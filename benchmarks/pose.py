@@ -31,8 +31,9 @@ from vreloc_pyg.localization import Localizer
 from vreloc_pyg.localization.training_free import training_free
 from vreloc_pyg.segments import temporal_iou
 from vreloc_pyg.video.decoding import FrameGrid, read_frames
-from vreloc_pyg.video.extraction import VideoFeatures, extract_video
+from vreloc_pyg.video.extraction import extract_video
 from vreloc_pyg.video.extractors import load_extractor
+from vreloc_pyg.video.feature_cache import VideoFeatures
 from vreloc_pyg.video.pose import PoseExtractor
 from vreloc_pyg.video.pose_crop import Crop
 from vreloc_pyg.video.pose_network import LEAST_SCORE

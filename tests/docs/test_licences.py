@@ -3,6 +3,10 @@
 import re
 import subprocess
 import sys
+from importlib.metadata import distributions
+
+import pytest
+from packaging.utils import canonicalize_name
 
 from tests.docs.pages import ROOT
 
@@ -16,6 +20,10 @@ for name, extra in licences.direct().items():
 
 
 def test_every_requirement_has_its_licence():
+    here = {canonicalize_name(one.metadata["Name"]): one.version for one in distributions()}
+    pins = re.findall(r"^(\S+)==([^\s;]+)", (ROOT / "constraints.txt").read_text(), flags=re.MULTILINE)
+    if any(here.get(canonicalize_name(name), pin).partition("+")[0] != pin for name, pin in pins):
+        pytest.skip("the table is of the releases of constraints.txt for Python 3.11")
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", CODE], cwd=ROOT, capture_output=True, text=True, check=True
     )

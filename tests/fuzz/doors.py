@@ -45,7 +45,8 @@ from vreloc_pyg.systems.catalog import find_learned
 from vreloc_pyg.systems.spec import Traits
 from vreloc_pyg.training.run import check_resumable
 from vreloc_pyg.video.decoding import FrameGrid, read_frames, thumbnail, video_duration
-from vreloc_pyg.video.extraction import FeatureCache, extract_video
+from vreloc_pyg.video.extraction import extract_video
+from vreloc_pyg.video.feature_cache import FeatureCache
 from vreloc_pyg.video.network_weights import PublishedNetwork
 
 pd.Series(["a"], dtype=str)  # pandas reserves a gigabyte of addresses for its first text

@@ -35,7 +35,9 @@ from vreloc_pyg.features.pca import reduce_features
 from vreloc_pyg.features.store import HDF5Store, write_store
 from vreloc_pyg.proposals.cache import CachedProposals
 from vreloc_pyg.proposals.sliding_window import SlidingWindows
-from vreloc_pyg.video.extraction import FeatureCache, extract_files, extract_video, video_files
+from vreloc_pyg.video.extraction import extract_files, extract_video
+from vreloc_pyg.video.feature_cache import FeatureCache
+from vreloc_pyg.video.video_files import video_files
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sqlite3
+from contextlib import closing
 
 import faiss
 import numpy as np
@@ -36,10 +37,8 @@ def copied(sound, tmp_path):
 
 
 def execute(folder, statement, *values):
-    connection = sqlite3.connect(folder / "library.sqlite", isolation_level=None)
-    found = connection.execute(statement, values).fetchall()
-    connection.close()
-    return found
+    with closing(sqlite3.connect(folder / "library.sqlite", isolation_level=None)) as connection:
+        return connection.execute(statement, values).fetchall()
 
 
 def ask(folder):

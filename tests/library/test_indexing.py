@@ -186,9 +186,9 @@ def test_an_empty_library(tmp_path):
 
 
 def test_a_full_disk_keeps_what_was_finished(videos, tmp_path, monkeypatch):
-    from vreloc_pyg.video import extraction
+    from vreloc_pyg.video import feature_cache
 
-    save, count = extraction.save_file, 0
+    save, count = feature_cache.save_file, 0
 
     def full(*arguments):
         nonlocal count
@@ -197,7 +197,7 @@ def test_a_full_disk_keeps_what_was_finished(videos, tmp_path, monkeypatch):
             raise OSError(28, "No space left on device")
         save(*arguments)
 
-    monkeypatch.setattr(extraction, "save_file", full)
+    monkeypatch.setattr(feature_cache, "save_file", full)
     with pytest.raises(OSError, match="No space left"):
         index(tmp_path / "lib", videos)
     monkeypatch.undo()

@@ -18,16 +18,11 @@ from vreloc_pyg.features.store import HDF5Store
 from vreloc_pyg.localization import locate, training_free
 from vreloc_pyg.localization.calibration import Calibration, fit_calibration
 from vreloc_pyg.systems.rules.similarity_curve import SimilarityCurve
-from vreloc_pyg.video import extraction
+from vreloc_pyg.video import extraction, feature_cache
 from vreloc_pyg.video.decoding import FrameGrid, read_frames
-from vreloc_pyg.video.extraction import (
-    FeatureCache,
-    extract_files,
-    extract_video,
-    gather,
-    merge_stores,
-    video_files,
-)
+from vreloc_pyg.video.extraction import extract_files, extract_video, gather, merge_stores
+from vreloc_pyg.video.feature_cache import FeatureCache
+from vreloc_pyg.video.video_files import video_files
 
 
 def movie(*levels: int, each: int = 20) -> list[np.ndarray]:
@@ -273,7 +268,7 @@ def test_a_disk_that_is_full_stops_the_run_and_keeps_what_was_there(
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device", "parts")
 
-    monkeypatch.setattr(extraction, "save_file", full)
+    monkeypatch.setattr(feature_cache, "save_file", full)
     assert main(["features", str(folder), "--output", str(output)]) == 2
     assert "No space left" in capsys.readouterr().err
     assert output.read_bytes() == before

@@ -13,7 +13,7 @@ from vreloc_pyg.features.store.writer import write_store
 from vreloc_pyg.localization import locate
 from vreloc_pyg.localization.shipped import model_folder
 from vreloc_pyg.localization.sources import Sources
-from vreloc_pyg.video.extraction import FeatureCache
+from vreloc_pyg.video.feature_cache import FeatureCache
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from vreloc_pyg.errors import DataError
 from vreloc_pyg.features.metadata import FeatureMetadata
 from vreloc_pyg.features.store import HDF5Store, StoreWriter
 from vreloc_pyg.files import locked
-from vreloc_pyg.video.extraction import extract_files, video_files
+from vreloc_pyg.video.extraction import extract_files
+from vreloc_pyg.video.video_files import video_files
 
 
 @pytest.fixture

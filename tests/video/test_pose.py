@@ -15,8 +15,9 @@ from vreloc_pyg.errors import VideoError, WeightsError
 from vreloc_pyg.sequences.pose import PENN_SKELETON
 from vreloc_pyg.video.camera_motion import background_shift
 from vreloc_pyg.video.decoding import FrameGrid, read_frames
-from vreloc_pyg.video.extraction import FeatureCache, extract_video
+from vreloc_pyg.video.extraction import extract_video
 from vreloc_pyg.video.extractors import load_extractor
+from vreloc_pyg.video.feature_cache import FeatureCache
 from vreloc_pyg.video.one_euro import OneEuro
 from vreloc_pyg.video.place import Place
 from vreloc_pyg.video.pose import PENN_LANDMARKS, features_of, hip_path, person_seen

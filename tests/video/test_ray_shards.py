@@ -12,10 +12,11 @@ import torch
 from tests.videos import counting, write_video
 from vreloc_pyg.errors import SettingsError
 from vreloc_pyg.features.store import HDF5Store
-from vreloc_pyg.video.extraction import extract_files, video_files
+from vreloc_pyg.video.extraction import extract_files
 from vreloc_pyg.video.extractors import EXTRACTORS, load_extractor
 from vreloc_pyg.video.ray_shards import extract_with_ray
 from vreloc_pyg.video.shards import merge_shards
+from vreloc_pyg.video.video_files import video_files
 
 PROGRAM = """
 import json, sys

@@ -20,7 +20,7 @@ from vreloc_pyg.experiments.budget import budgeted_steps
 from vreloc_pyg.experiments.compare import candidate_recall
 from vreloc_pyg.experiments.elsewhere import load_others
 from vreloc_pyg.experiments.plan import BenchmarkPlan
-from vreloc_pyg.experiments.predictions import rounded
+from vreloc_pyg.experiments.predictions import EXACT, rounded
 from vreloc_pyg.experiments.train import train_system
 from vreloc_pyg.files import read_json, write_json, write_text
 from vreloc_pyg.localization.localizer import Localizer
@@ -195,7 +195,8 @@ def _spread(pairs: Sequence[tuple[int, int]], count: int) -> list[tuple[int, int
 def read_answers(path: str | Path) -> pd.DataFrame:
     """Kept answers; identifiers stay text."""
     try:
-        frame = pd.read_csv(path, dtype=dict.fromkeys(("query_id", "reference_id", "label", "about"), str))
+        texts = dict.fromkeys(("query_id", "reference_id", "label", "about"), str)
+        frame = pd.read_csv(path, dtype=texts, **EXACT)
     except (OSError, ValueError) as error:
         raise DataError(f"Cannot read the answers {path}: {error}; remove it to make it anew") from None
     return frame.assign(about=frame["about"].fillna("") if "about" in frame else "")

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import sqlite3
+import weakref
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import astuple, dataclass, fields
@@ -131,6 +132,7 @@ class Catalog:
     @_guarded
     def _open(self) -> None:
         self._connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        weakref.finalize(self, self._connection.close)  # for those who leave it to garbage collection
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         if version == 0 and not self._connection.execute("SELECT name FROM sqlite_master").fetchone():
             self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")

@@ -13,9 +13,9 @@ from vreloc_pyg.files import user_cache
 from vreloc_pyg.library.library import Library
 from vreloc_pyg.library.stored import LibraryStore
 from vreloc_pyg.localization.sources import Progress, Sources
-from vreloc_pyg.video.extraction import FeatureCache
 from vreloc_pyg.video.extractor import VideoExtractor
 from vreloc_pyg.video.extractors import load_extractor
+from vreloc_pyg.video.feature_cache import FeatureCache
 
 
 def extractor_of(

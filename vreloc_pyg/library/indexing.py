@@ -18,8 +18,9 @@ from vreloc_pyg.files import file_digest, locked
 from vreloc_pyg.library.catalog import Entry
 from vreloc_pyg.library.library import Library
 from vreloc_pyg.video.decoding import video_duration
-from vreloc_pyg.video.extraction import FeatureCache, VideoFeatures, check_name, extract_video
+from vreloc_pyg.video.extraction import check_name, extract_video
 from vreloc_pyg.video.extractor import VideoExtractor
+from vreloc_pyg.video.feature_cache import FeatureCache, VideoFeatures
 
 
 @dataclass

@@ -11,7 +11,7 @@ from torch import Tensor
 from vreloc_pyg.errors import DataError
 from vreloc_pyg.features.store import FeatureStore
 from vreloc_pyg.files import read_lines
-from vreloc_pyg.video.extraction import SUFFIXES, walk
+from vreloc_pyg.video.video_files import SUFFIXES, walk
 
 #: Suffix of lists: a file, folder or pattern a line, those that are relative beside the list.
 LIST_SUFFIX = ".txt"

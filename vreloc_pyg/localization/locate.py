@@ -30,9 +30,9 @@ from vreloc_pyg.moments import Moment, Verdict
 from vreloc_pyg.segments import Segments, clip_segments
 from vreloc_pyg.sequences.pose import PENN_SKELETON
 from vreloc_pyg.systems.protocol import check_top_n
-from vreloc_pyg.video.extraction import FeatureCache, VideoFeatures
 from vreloc_pyg.video.extractor import VideoExtractor
 from vreloc_pyg.video.extractors import Device, load_extractor
+from vreloc_pyg.video.feature_cache import FeatureCache, VideoFeatures
 from vreloc_pyg.video.place import Place
 
 #: Moments that are looked through when all of them are wanted.

@@ -17,8 +17,9 @@ from vreloc_pyg.features.store import FeatureStore
 from vreloc_pyg.features.store.directory import read_features
 from vreloc_pyg.segments import seconds_to_steps
 from vreloc_pyg.video.decoding import video_duration
-from vreloc_pyg.video.extraction import FeatureCache, VideoFeatures, extract_video
+from vreloc_pyg.video.extraction import extract_video
 from vreloc_pyg.video.extractor import VideoExtractor
+from vreloc_pyg.video.feature_cache import FeatureCache, VideoFeatures
 from vreloc_pyg.video.place import Place
 
 #: Called with a file's name, the frames read since the last call, and how many there are, if that is known.

@@ -79,7 +79,7 @@ class Trunk(nn.Module):
         if pair_features is None or pair_features.shape != shape:
             got = None if pair_features is None else tuple(pair_features.shape)
             raise GraphError(f"Expected pair_features as {shape} (got {got}); see vreloc_pyg.graphs.Pairing")
-        return pooled._replace(graph=torch.cat([pooled.graph, pair_features], dim=1))
+        return Pooled(torch.cat([pooled.graph, pair_features], dim=1), pooled.nodes, pooled.mask)
 
     def encode_query(self, clips: Tensor) -> Tensor:
         """Recurrent states of queries, ``[B, Tq, F] -> [B, Tq, d]``."""

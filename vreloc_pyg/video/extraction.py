@@ -1,111 +1,24 @@
-"""Video files to features: one video, or many into a store, with a cache keyed by content and settings."""
+"""Video files to features: one video, or many into a store."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
-import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from vreloc_pyg.errors import DataError, VideoError, VrelocError
 from vreloc_pyg.features.metadata import check_metadata
 from vreloc_pyg.features.store import HDF5Store, StoreWriter
-from vreloc_pyg.files import file_digest, locked, replacing
-from vreloc_pyg.video.decoding import READING, Frame, prefetch, read_frames, video_duration
+from vreloc_pyg.files import file_digest, locked
+from vreloc_pyg.video.decoding import Frame, prefetch, read_frames, video_duration
 from vreloc_pyg.video.extractor import VideoExtractor
+from vreloc_pyg.video.feature_cache import FeatureCache, VideoFeatures
 from vreloc_pyg.video.gathering import gather
-
-#: Files with these suffixes are videos.
-SUFFIXES = (".mp4", ".m4v", ".mov", ".qt", ".mkv", ".webm", ".avi", ".divx", ".mpg", ".mpeg", ".mpe", ".m2v",
-            ".ts", ".mts", ".m2ts", ".wmv", ".asf", ".flv", ".f4v", ".3gp", ".3g2", ".ogv", ".ogm", ".vob",
-            ".mxf", ".dv", ".rm", ".rmvb")  # fmt: skip
 
 #: Frames that wait for the network, decoded ahead.
 AHEAD = 64
-
-
-@dataclass(frozen=True)
-class VideoFeatures:
-    """Features of a video, or of a part of it.
-
-    Args:
-        features: ``[num_steps, F]`` float32.
-        seconds_per_step, duration_s: of a step, and of what was read.
-        problems: what was wrong with the file, in words.
-        cached: whether they were read from a cache.
-        joints: of poses, what a picture of them needs: Penn Action's joints in every step, as shares of the
-            picture's width and height, ``[num_steps, 13, 2]``, NaN where nobody is seen.
-    """
-
-    features: Tensor
-    seconds_per_step: float
-    duration_s: float
-    problems: tuple[str, ...] = ()
-    cached: bool = False
-    joints: Tensor | None = None
-
-
-@dataclass
-class FeatureCache:
-    """Features of videos in a folder, each in a file whose name is a digest of everything that made it.
-
-    So nothing in it is ever out of date, and it may be deleted at any time. What cannot be kept is a line of
-    ``notes``, not an error.
-
-    Args:
-        folder: where they are.
-        notes: what could not be kept.
-        joints: whether what a picture of poses needs is kept too.
-    """
-
-    folder: Path
-    notes: list[str] = field(default_factory=list)
-    joints: bool = True
-
-    def path(self, content: str, extractor: VideoExtractor, start_s: float, end_s: float | None) -> Path:
-        """The file for features of a video with this content."""
-        key = json.dumps([content, extractor.fingerprint(), start_s, end_s, READING])
-        return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
-
-    def get(self, path: Path) -> VideoFeatures | None:
-        """What is kept, or ``None``; a damaged file counts as nothing."""
-        try:
-            with safe_open(path, "pt") as file:
-                about = json.loads(file.metadata()["about"])
-                features = file.get_tensor("features")
-                step_s, duration_s = float(about["seconds_per_step"]), float(about["duration_s"])
-                problems = tuple(map(str, about["problems"]))
-                joints = file.get_tensor("joints").float() if "joints" in list(file.keys()) else None
-        except Exception:  # of a damaged file nearly anything
-            return None
-        whole = features.dim() == 2 and 0 not in features.shape and features.dtype == torch.float32
-        if not whole or not (0 < step_s < math.inf and 0 < duration_s < math.inf):
-            return None
-        if not torch.isfinite(features).all():
-            return None
-        if joints is not None and joints.shape != (len(features), 13, 2):
-            return None
-        return VideoFeatures(features, step_s, duration_s, problems, cached=True, joints=joints)
-
-    def put(self, path: Path, found: VideoFeatures) -> None:
-        """Keep features, whole or not at all."""
-        about = {key: getattr(found, key) for key in ("seconds_per_step", "duration_s", "problems")}
-        tensors = {"features": found.features}
-        if self.joints and found.joints is not None:
-            tensors["joints"] = found.joints.half()  # half a pixel of a picture 1,000 pixels wide
-        try:
-            with replacing(path) as unfinished:
-                save_file(tensors, unfinished, {"about": json.dumps(about)})
-        except (OSError, SafetensorError) as error:
-            self.notes.append(f"Features could not be kept in {self.folder}: {error}")
 
 
 def extract_video(
@@ -176,42 +89,6 @@ def _read_features(
         tuple(problems),
         joints=joints[0].float() if joints else None,
     )
-
-
-def video_files(path: str | Path) -> dict[str, Path]:
-    """Ids (stems) and paths of a video, or of all in a folder and those that it links to.
-
-    Two of one id, or a folder that cannot be read, are a :class:`DataError`.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise DataError(f"There is no file or folder {path}")
-    if path.is_file():
-        return {path.stem: path}
-    found: dict[str, Path] = {}
-    for file in sorted(walk(path)):
-        if file.suffix.lower() not in SUFFIXES or file.name.startswith(".") or not file.is_file():
-            continue
-        if file.stem in found:
-            raise DataError(f"Two videos have the id {file.stem!r}: {found[file.stem]} and {file}")
-        found[file.stem] = file
-    if not found:
-        raise DataError(f"Found no video in {path}; known suffixes are {', '.join(SUFFIXES)}")
-    return found
-
-
-def walk(folder: Path) -> Iterator[Path]:
-    """The files of a folder, of those in it, and of those that links lead to, each folder once."""
-
-    def refuse(error: OSError) -> None:
-        raise DataError(f"Cannot read the folder {error.filename}: {error.strerror}") from None
-
-    seen: set[str] = set()
-    for place, folders, files in os.walk(folder, onerror=refuse, followlinks=True):
-        seen.add(os.path.realpath(place))
-        inside = [(name, os.path.realpath(os.path.join(place, name))) for name in sorted(folders)]
-        folders[:] = [name for name, real in inside if real not in seen]
-        yield from (Path(place, name) for name in files)
 
 
 class _Full(OSError):

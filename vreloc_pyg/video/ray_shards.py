@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vreloc_pyg.errors import DataError, MissingExtraError, SettingsError
-from vreloc_pyg.video.extraction import video_files
+from vreloc_pyg.video.video_files import video_files
 
 
 class ShardActor:

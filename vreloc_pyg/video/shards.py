@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 
 from vreloc_pyg.errors import DataError, SettingsError
-from vreloc_pyg.video.extraction import Extraction, extract_files, merge_stores, video_files
+from vreloc_pyg.video.extraction import Extraction, extract_files, merge_stores
 from vreloc_pyg.video.extractors import Device, load_extractor
 from vreloc_pyg.video.place import Place
+from vreloc_pyg.video.video_files import video_files
 
 
 def extract_features(
