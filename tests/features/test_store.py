@@ -26,7 +26,8 @@ from vreloc_pyg.features.store import (
     open_store,
     write_store,
 )
-from vreloc_pyg.features.store.feature_store import ByteCache
+from vreloc_pyg.features.store.feature_store import ByteCache, read_metadata
+from vreloc_pyg.library.inputs import stored_videos
 
 METADATA = FeatureMetadata("c3d", 3, 16.0, 25.0)
 
@@ -395,6 +396,16 @@ def test_our_file_remembers_everything(tmp_path):
     assert store.metadata == METADATA
     assert (store.frame_rate("a"), store.frame_rate("b")) == (25.0, 30.0)
     assert "f.h5" in repr(store)
+
+
+@pytest.mark.parametrize("rate", [0.0, -25.0, float("inf"), float("nan"), "fast"])
+def test_a_rate_that_cannot_be_is_refused(tmp_path, rate):
+    with StoreWriter(tmp_path / "f.h5", FeatureMetadata(frames_per_step=16.0)) as writer:
+        writer.add("a", features(5), frame_rate=rate)
+    with pytest.raises(DataError, match="The frame_rate of 'a' in"):
+        next(stored_videos(open_store(tmp_path / "f.h5")))
+    with pytest.raises(DataError, match="frame_rate"):
+        read_metadata(json.dumps({"frame_rate": rate}), "f.h5")
 
 
 @pytest.fixture

@@ -219,8 +219,6 @@ def step_timing(video: AnnotatedVideo, store: FeatureStore | None) -> tuple[int,
             rate_of = f"{implied:.2g} frames a second"
             return 0, 0.0, f"{wrong}, {rate_of}: features of a part of it? Else give their frame rate"
         return steps, video.duration_s / steps, ""
-    if not rate > 0:
-        return 0, 0.0, f"has features of {rate:g} frames a second"
     step_s = frames / rate
     lasting, duration_s = steps * step_s, video.duration_s
     if not 0 < lasting < math.inf:

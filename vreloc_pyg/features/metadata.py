@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from vreloc_pyg.errors import FeatureError
-from vreloc_pyg.settings import CheckedSettings
+from vreloc_pyg.settings import CheckedSettings, Count, Positive
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class FeatureMetadata(CheckedSettings):
     """
 
     extractor: str | None = None
-    dim: int | None = None
-    frames_per_step: float | None = None
-    frame_rate: float | None = None
+    dim: Count | None = None
+    frames_per_step: Positive | None = None
+    frame_rate: Positive | None = None
     pca: str | None = None
     package_version: str | None = None
     weights: str | None = None

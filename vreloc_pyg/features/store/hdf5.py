@@ -86,10 +86,14 @@ class HDF5Store(FeatureStore):
     def frame_rate(self, video_id: str) -> float | None:
         with reading(self.path):
             rate = self._dataset(self._key(video_id)).attrs.get("frame_rate")
+        if rate is None:
+            return self.metadata.frame_rate
         try:
-            found = self.metadata.frame_rate if rate is None else float(rate)
+            found = float(rate)
         except (TypeError, ValueError):
             raise DataError(f"The frame_rate of {video_id!r} in {self.path} is no number") from None
+        if not 0 < found < math.inf:
+            raise DataError(f"The frame_rate of {video_id!r} in {self.path} is {found:g}")
         return found
 
     def content(self, video_id: str) -> str | None:
