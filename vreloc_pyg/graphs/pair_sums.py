@@ -68,9 +68,8 @@ def _blocks(*tensors: Tensor) -> Any:
 
 
 def _rising(scales: tuple[int, ...], tensors: tuple[Tensor, ...]) -> list[tuple[int, Tensor]]:
-    """Scales and what belongs to them, the smallest first; torch 2.5 compiles no ``sorted`` with a key."""
-    pairs = [*zip(scales, tensors, strict=True)]
-    return [pair for k in range(1, max(scales) + 1) for pair in pairs if pair[0] == k]
+    """Scales and what belongs to them, the smallest first."""
+    return sorted(zip(scales, tensors, strict=True), key=lambda pair: pair[0])
 
 
 def _sums_(x: Tensor, *outs: Tensor, num_query: int, scales: tuple[int, ...]) -> None:

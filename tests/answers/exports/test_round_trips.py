@@ -76,9 +76,6 @@ def test_a_project_of_final_cut_holds_exact_frames(given_frames):
     assert [len(root.findall(f".//{tag}")) for tag in ("asset", "asset-clip")] == [bool(frames)] * 2
 
 
-@pytest.mark.skipif(
-    not hasattr(av.container.InputContainer, "chapters"), reason="this release of PyAV reads no chapters"
-)
 @given(framed())
 def test_ffmpeg_reads_the_chapters(tmp_path_factory, given_frames):
     rate, frames = given_frames
