@@ -23,7 +23,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
+from threading import RLock
 from typing import Any
+
+from tqdm import tqdm
 
 from tests.fuzz.mutate import Files, mutate
 from vreloc_pyg.errors import VrelocError
@@ -123,6 +126,7 @@ def _work(door: Door, seeds: list[Files], numbers: range, seed: int, folder: Pat
     os.nice(10)
     import torch
 
+    tqdm.set_lock(RLock())  # tqdm's own is shared with the process that goes on when this one is killed
     torch.set_num_threads(1)  # threads of the process that was forked are not here, and would be waited for
     nowhere = os.open(os.devnull, os.O_WRONLY)
     said = os.dup(2)

@@ -18,10 +18,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import RLock
 from typing import NamedTuple
 
 import pandas as pd
 import torch
+from tqdm import tqdm
 
 from tests.kills import library_works
 from tests.small_runs import small_run
@@ -190,6 +192,7 @@ def _in_process(run: Callable[[Path], object], folder: Path) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
+    tqdm.set_lock(RLock())  # tqdm's own is shared with this process, which would wait for one that is killed
     torch.manual_seed(0)
     run(folder)
 

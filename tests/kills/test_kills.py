@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 
 import pytest
+from tqdm import tqdm
 
-from tests.kills.campaign import WORKS, Work, digest, disturb
+from tests.kills.campaign import WORKS, Work, digest, disturb, start
 from vreloc_pyg.files import write_text
 
 
@@ -48,6 +49,22 @@ def whole(path, one, other):
 def test_a_planted_loss_is_found():
     assert "an undisturbed run" in disturb(written(torn), kills=20, seed=0)[1]
     assert disturb(written(whole), kills=5, seed=0)[1] == ""
+
+
+def test_who_is_killed_while_it_draws_a_bar_holds_up_nobody(tmp_path):
+    def drawing(folder):
+        with tqdm.get_lock():
+            (folder / "drawing").touch()
+            time.sleep(60)
+
+    ours = tqdm.get_lock().mp_lock
+    process = start(drawing, tmp_path)
+    while not (tmp_path / "drawing").exists():
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    assert ours.acquire(timeout=1)
+    ours.release()
 
 
 @pytest.fixture
