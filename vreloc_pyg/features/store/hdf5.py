@@ -93,7 +93,7 @@ class HDF5Store(FeatureStore):
         except (TypeError, ValueError):
             raise DataError(f"The frame_rate of {video_id!r} in {self.path} is no number") from None
         if not 0 < found < math.inf:
-            raise DataError(f"The frame_rate of {video_id!r} in {self.path} is {found:g}")
+            raise DataError(f"The frame_rate of {video_id!r} in {self.path} is {found:g}, not above 0")
         return found
 
     def content(self, video_id: str) -> str | None:
