@@ -172,7 +172,7 @@ BAD_RANGE = label_studio(timeline("soon", 3, "a"), frame_rate=25)
             '<?xml version="1.0" encoding="shift_jis"?><annotations/>',
             "multi-byte encodings are not supported",
         ),
-        ('<?xml version="1.0" encoding="idna"?><annotations/>', "Cannot read"),
+        ('<?xml version="1.0" encoding="idna"?><annotations/>', "Unsupported error handling"),
         ("video" * 30_000, "field larger than field limit"),
         ('[{"data": {"video": "a\\u0000.mp4"}}]', "with a character that no file can hold"),
         (json.dumps(label_studio(timeline(1, 1e308, "a"), frame_rate="1e-9")), "too large for a float"),
